@@ -1,0 +1,16 @@
+# Program, library, headers, pkg-config file and CMake package, where the system keeps them.
+include(CMakePackageConfigHelpers)
+
+install(TARGETS scry EXPORT scryTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS scry_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+install(DIRECTORY core/include/scry DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY models/demo DESTINATION ${CMAKE_INSTALL_DATADIR}/scry/models OPTIONAL)
+install(EXPORT scryTargets NAMESPACE scry:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/scry)
+
+configure_file(cmake/scry.pc.in ${PROJECT_BINARY_DIR}/scry.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/scry.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+file(WRITE ${PROJECT_BINARY_DIR}/scryConfig.cmake
+  "include(\"\${CMAKE_CURRENT_LIST_DIR}/scryTargets.cmake\")\n")
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/scryConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/scryConfig.cmake ${PROJECT_BINARY_DIR}/scryConfigVersion.cmake
+  DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/scry)

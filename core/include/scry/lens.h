@@ -1,0 +1,49 @@
+/* The logit lens: what each layer's residual stream would predict if it were read by the final norm and the
+ * unembedding. Layer 0 is the embedding; layer i is the residual stream after block i - 1; the last layer is the
+ * model's own prediction, whose KL is 0. */
+#ifndef SCRY_LENS_H
+#define SCRY_LENS_H
+
+#include "scry/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct scry_lens_options {
+    const int32_t *ids; /* the prompt where text is NULL */
+    int            id_count;
+    int            top;    /* 0: 5 */
+    const char    *target; /* text of one token whose rank is wanted at every layer and position; NULL: see target_id */
+    int32_t        target_id; /* used where has_target_id */
+    bool           has_target_id;
+    bool           target_next; /* the target of position t is the prompt's token t + 1 (none at the last) */
+} scry_lens_options;
+
+typedef struct scry_lens_cell {
+    const scry_candidate *top; /* `top_count`, largest first; logits and probabilities over the whole vocabulary */
+    float                 entropy, lse; /* nats */
+    float                 kl;           /* KL(final || layer), nats */
+    int32_t               target_id;    /* -1: none */
+    int32_t               target_rank;  /* 0 is best; -1: none */
+    float                 target_logit, target_log_probability;
+} scry_lens_cell;
+
+typedef struct scry_lens {
+    scry_tokens    *tokens;
+    int             layer_count; /* blocks + 1 */
+    int             token_count;
+    int             top_count;
+    scry_lens_cell *cells; /* [layer_count, token_count] */
+    scry_candidate *candidates;
+} scry_lens;
+
+SCRY_API scry_status           scry_lens_run(scry_lens **out, scry_model *model, const char *text,
+                                             const scry_lens_options *options);
+SCRY_API void                  scry_lens_destroy(scry_lens **lens);
+SCRY_API const scry_lens_cell *scry_lens_at(const scry_lens *lens, int layer, int position);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

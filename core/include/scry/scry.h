@@ -1,0 +1,10 @@
+/* Everything: include this. */
+#ifndef SCRY_H
+#define SCRY_H
+
+#include "scry/device.h"
+#include "scry/lens.h"
+#include "scry/model.h"
+#include "scry/trace.h"
+
+#endif

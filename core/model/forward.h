@@ -1,0 +1,53 @@
+/* One forward pass for all families, run over a session: B sequences of equal length, their key/value cache and the
+ * workspace. forward.c knows nothing of traces or edits: it offers hook points through callbacks. */
+#ifndef SCRY_MODEL_FORWARD_H
+#define SCRY_MODEL_FORWARD_H
+
+#include "model/hook.h"
+#include "scry/model.h"
+
+/* Callbacks of one pass; each may be NULL. */
+typedef struct scry__hooks {
+    void *user;
+    /* Asked before the pass uses a hook point: is it wanted? What is not wanted need not be materialised. */
+    bool (*wants)(void *user, scry__hook hook, int layer);
+    /* Called at a wanted hook point once its value is enqueued. The tensor is the live one (strides as they come): ops
+     * enqueued on it, in place too, take effect on all that follows (save for stat_*, scores and pattern, which are
+     * copies). */
+    scry_status (*at)(void *user, scry__hook hook, int layer, const scry_tensor *value);
+    /* Called before a layer's attention where scores or pattern are wanted: narrows capture->heads, query_begin,
+     * key_begin, and the tile's sizes (*queries, *keys; preset to everything). */
+    void (*tile)(void *user, int layer, scry_attention_capture *capture, int64_t *queries, int64_t *keys);
+} scry__hooks;
+
+/* A session: owned by the caller, tied to its model. */
+typedef struct scry__session scry__session;
+
+typedef struct scry__session_options {
+    int  batch;      /* sequences; 0: 1 */
+    int  capacity;   /* most positions per sequence, at most the model's context */
+    int  rows;       /* most new rows per sequence in one pass; 0: capacity */
+    bool keep_cache; /* keep every layer's keys and values, for later passes; otherwise one layer's at a time */
+} scry__session_options;
+
+scry_status scry__session_create(scry__session **out, scry_model *model, const scry__session_options *options);
+void        scry__session_destroy(scry__session **session);
+
+/* Positions filled so far. With keep_cache, passes continue there; `rewind` forgets positions from `length` on. */
+int  scry__session_length(const scry__session *session);
+void scry__session_rewind(scry__session *session, int length);
+
+/* Runs `count` new rows (ids [batch, count], checked against the vocabulary and the capacity) through all blocks. hooks
+ * may be NULL. LN_FINAL_* and LOGITS hooks are served too where wanted. */
+scry_status scry__session_forward(scry__session *session, const int32_t *ids, int count, const scry__hooks *hooks);
+
+/* The final residual stream of the last pass, before the final norm: [batch, count, d]; valid until the next pass. */
+scry_tensor scry__session_residual(const scry__session *session);
+
+/* logits of rows [begin, begin + count) of the last pass: out is f32 [batch, count, V] of the caller's. */
+scry_status scry__session_logits(scry__session *session, int begin, int count, const scry_tensor *out);
+
+/* The lens op's model half: final norm, unembedding, bias, soft-cap and scale filled in; the rest zero. */
+scry_lens_op scry__model_lens_op(const scry_model *model);
+
+#endif
