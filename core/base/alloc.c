@@ -87,8 +87,7 @@ void *scry__alloc_aligned(size_t bytes)
     return memory;
 }
 
-void scry__free_aligned(void *memory, size_t bytes)
+void scry__free_aligned(void *memory)
 {
-    (void)bytes;
     free(memory);
 }

@@ -22,7 +22,7 @@ char *scry__strndup(const char *text, size_t size);
 /* Not zeroed, 64-byte aligned, large blocks backed by huge pages where the system allows; release with
  * scry__free_aligned. */
 void *scry__alloc_aligned(size_t bytes);
-void  scry__free_aligned(void *memory, size_t bytes);
+void  scry__free_aligned(void *memory);
 
 /* For tests: the n-th allocation from now (1 is the next) fails once; 0 switches it off. */
 void scry__alloc_fail_at(long n);

@@ -20,6 +20,9 @@ typedef struct scry__hooks {
     void (*tile)(void *user, int layer, scry_attention_capture *capture, int64_t *queries, int64_t *keys);
 } scry__hooks;
 
+/* Does this model's family have the hook point at all? */
+bool scry__model_has_hook(const scry_model *model, scry__hook hook);
+
 /* A session: owned by the caller, tied to its model. */
 typedef struct scry__session scry__session;
 

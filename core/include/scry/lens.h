@@ -34,8 +34,10 @@ typedef struct scry_lens {
     int             layer_count; /* blocks + 1 */
     int             token_count;
     int             top_count;
-    scry_lens_cell *cells; /* [layer_count, token_count] */
-    scry_candidate *candidates;
+    scry_lens_cell *cells;      /* [layer_count, token_count] */
+    scry_candidate *candidates; /* [layer_count, token_count, top_count]; their texts are shared, in `texts` */
+    char          **texts;      /* [vocabulary], by id; NULL where no cell needs it */
+    int             vocabulary;
 } scry_lens;
 
 SCRY_API scry_status           scry_lens_run(scry_lens **out, scry_model *model, const char *text,

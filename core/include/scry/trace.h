@@ -32,7 +32,7 @@ typedef struct scry_capture {
     scry_dtype dtype;
     int        rank;
     int64_t    shape[SCRY_MAX_RANK];
-    void      *data; /* owned by the trace; NULL once it went to a file or a sink */
+    void      *data; /* owned by the trace; NULL once it went to a sink */
 } scry_capture;
 
 /* Takes a capture as soon as its layer is done; the data is valid during the call. */
@@ -46,7 +46,6 @@ typedef struct scry_trace_options {
     const char    *heads;   /* "1,4-7"; NULL: all; applies to arrays with a query-head axis */
     scry_range     queries; /* rows of scores and patterns */
     scry_range     keys;    /* columns of scores and patterns */
-    const char *output; /* .npz path: captures are streamed there layer by layer and not kept; NULL: kept in memory */
     scry_capture_sink sink; /* takes each capture instead of keeping it */
     void             *user;
 } scry_trace_options;
