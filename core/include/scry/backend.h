@@ -44,10 +44,11 @@ struct scry_device {
 };
 
 /* Device memory. The backend allocates the struct through the host and fills `host` and `impl`; the front door sets
- * `device` and `size`. */
+ * `device`, `size` and `read_only`. */
 struct scry_buffer {
     scry_device *device;
     size_t       size;
+    bool         read_only; /* made by buffer_wrap: never written */
     void        *host; /* its address where host and device share memory, else NULL; at least 64-byte aligned unless
                           wrapped */
     void *impl;

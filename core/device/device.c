@@ -1,0 +1,84 @@
+/* Opening and closing devices, and what a handle remembers. See scry/device.h.
+ *
+ * Which backend and which of its devices a name means is choose.c's business. */
+#include "base/alloc.h"
+#include "base/error.h"
+#include "device/front.h"
+
+#include <stdio.h>
+
+static scry_status refuse_open(scry_status status, const scry_device_info *info)
+{
+    const char *reason = *scry_last_error() ? scry_last_error() : scry_status_text(status);
+    if (status == SCRY_OUT_OF_MEMORY) return status;
+    return scry__fail(SCRY_NO_DEVICE, "%s: %s", info->name, reason);
+}
+
+scry_status scry__device_open_at(scry_device **out, const struct scry_backend *backend, int index,
+                                 const scry_device_info *info, const scry_device_options *options)
+{
+    scry_status        status = SCRY_OUT_OF_MEMORY;
+    scry_device       *device = scry__alloc(1, sizeof *device);
+    struct scry_front *front  = scry__alloc(1, sizeof *front);
+    if (!device || !front) goto fail;
+
+    *device         = (scry_device){.backend = backend, .info = *info, .front = front};
+    front->fallback = options->fallback;
+    scry__fail(SCRY_OK, "%s", "");
+    status = backend->open(device, index, options);
+    if (status) {
+        status = refuse_open(status, info);
+        goto fail;
+    }
+    *out = device;
+    return SCRY_OK;
+
+fail:
+    scry__free(front);
+    scry__free(device);
+    return status;
+}
+
+void scry_device_destroy(scry_device **device)
+{
+    if (!device || !*device) return;
+    scry_device *dying = *device;
+    scry_device_destroy(&dying->front->cpu);
+    scry_buffer_destroy(&dying->scratch);
+    dying->backend->close(dying);
+    scry__free(dying->front);
+    scry__free(dying);
+    *device = NULL;
+}
+
+const scry_device_info *scry_device_get_info(const scry_device *device)
+{
+    return device ? &device->info : NULL;
+}
+
+uint64_t scry_device_fallbacks(const scry_device *device)
+{
+    return device ? device->front->fallbacks : 0;
+}
+
+const char *scry_device_last_fallback(const scry_device *device)
+{
+    return device ? device->front->last_fallback : "";
+}
+
+scry_status scry__front_check(const scry_device *device)
+{
+    if (!device->front->lost) return SCRY_OK;
+    return scry__fail(SCRY_DEVICE_LOST, "%s was lost: %s", device->info.name, device->front->lost_reason);
+}
+
+scry_status scry__front_result(scry_device *device, scry_status status)
+{
+    struct scry_front *front = device->front;
+    if (status == SCRY_DEVICE_LOST && !front->lost) {
+        front->lost = true;
+        snprintf(front->lost_reason, sizeof front->lost_reason, "%s", scry_last_error());
+        scry__log(SCRY_LOG_WARNING, "%s was lost: %s", device->info.name, front->lost_reason);
+    }
+    return status;
+}

@@ -1,0 +1,27 @@
+/* What the files of the front door share: a device's private state, and the steps between a call and its backend. */
+#ifndef SCRY_DEVICE_FRONT_H
+#define SCRY_DEVICE_FRONT_H
+
+#include "scry/backend.h"
+
+/* The front door's own state of an open device. */
+struct scry_front {
+    scry_fallback fallback;
+    uint64_t      fallbacks;
+    char          last_fallback[256];
+    scry_device  *cpu; /* where fallbacks run; opened by the first */
+    bool          lost;
+    char          lost_reason[256];
+};
+
+/* Opens device `index` of `backend`, whose find told `info`. */
+scry_status scry__device_open_at(scry_device **out, const struct scry_backend *backend, int index,
+                                 const scry_device_info *info, const scry_device_options *options);
+
+/* SCRY_DEVICE_LOST with the first reason if the device was lost before, else SCRY_OK. */
+scry_status scry__front_check(const scry_device *device);
+
+/* Passes on a backend's status; SCRY_DEVICE_LOST poisons the handle. */
+scry_status scry__front_result(scry_device *device, scry_status status);
+
+#endif

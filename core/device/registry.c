@@ -1,0 +1,113 @@
+/* The table of backends. See registry.h. */
+#include "device/registry.h"
+
+#include "base/text.h"
+#include "device/builtin.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A library may be linked without one of them; it is then not listed. */
+#pragma weak scry_reference_entry
+#pragma weak scry_cpu_entry
+
+/* Listed even where no plugin is installed, so that people see what there could be. */
+static const char *const known[] = {"cuda", "opencl", "vulkan"};
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static scry__entry     entries[SCRY__MAX_BACKENDS];
+static int             entry_count;
+static bool            scanned;
+
+static scry__entry *lookup(const char *name)
+{
+    for (int i = 0; i < entry_count; i++)
+        if (!strcmp(entries[i].name, name)) return &entries[i];
+    return NULL;
+}
+
+static scry__entry *append(const char *name)
+{
+    if (entry_count == SCRY__MAX_BACKENDS) return NULL;
+    scry__entry *entry = &entries[entry_count++];
+    snprintf(entry->name, sizeof entry->name, "%s", name);
+    return entry;
+}
+
+static void append_builtin(const char *name, scry_backend_entry_function *function)
+{
+    if (!function) return;
+    scry__entry               *entry   = append(name);
+    const struct scry_backend *backend = function(&scry__host);
+    if (!scry__backend_refuse(backend, name, entry->reason, sizeof entry->reason)) entry->backend = backend;
+    entry->loaded = true;
+}
+
+/* With the lock held. */
+static void prepare(void)
+{
+    if (entry_count) return;
+    append_builtin("reference", scry_reference_entry);
+    append_builtin("cpu", scry_cpu_entry);
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) append(known[i]);
+}
+
+static void note_plugin(const char *name)
+{
+    if (!lookup(name)) append(name);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(((const scry__entry *)a)->name, ((const scry__entry *)b)->name);
+}
+
+/* With the lock held. Directories come in no fixed order, so what they hold is sorted before anyone sees it. */
+static void scan(void)
+{
+    prepare();
+    if (scanned) return;
+    scanned   = true;
+    int first = entry_count;
+    scry__plugin_scan(note_plugin);
+    qsort(entries + first, (size_t)(entry_count - first), sizeof *entries, compare_names);
+}
+
+/* With the lock held. */
+static void load(scry__entry *entry)
+{
+    char path[4096];
+    if (entry->loaded) return;
+    if (scry__plugin_find(entry->name, path, sizeof path))
+        entry->backend = scry__plugin_load(path, entry->name, entry->reason, sizeof entry->reason);
+    else
+        snprintf(entry->reason, sizeof entry->reason, "not installed: no libscry-%s.so in the plugin directories",
+                 entry->name);
+    entry->loaded = true;
+}
+
+const scry__entry *scry__registry_find(const char *name)
+{
+    pthread_mutex_lock(&lock);
+    prepare();
+    scry__entry *entry = lookup(name);
+    if (!entry) {
+        scan();
+        entry = lookup(name);
+    }
+    if (entry) load(entry);
+    pthread_mutex_unlock(&lock);
+    return entry;
+}
+
+int scry__registry_scan(const scry__entry **out)
+{
+    pthread_mutex_lock(&lock);
+    scan();
+    int count = entry_count;
+    pthread_mutex_unlock(&lock);
+    *out = entries;
+    return count;
+}
