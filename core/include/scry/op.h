@@ -89,10 +89,11 @@ enum { SCRY_MAX_HEADS = 256, SCRY_MAX_TOP = 128 };
 /* What attention leaves behind besides its output; every tensor optional.
  * Selected heads are the set bits of `heads` in ascending order (all zero: every head): S of them. */
 typedef struct scry_attention_capture {
-    uint64_t            heads[SCRY_MAX_HEADS / 64];
-    int64_t             query_begin, key_begin; /* the tile's first query row and key column */
-    scry_tensor         probabilities;          /* [B, S, q, k]: the tile of that size from (query_begin, key_begin) */
-    scry_tensor         scores;   /* [B, S, q, k]: the same tile of scaled, capped scores; masked = -inf */
+    uint64_t    heads[SCRY_MAX_HEADS / 64];
+    int64_t     query_begin, key_begin; /* the tile's first query row and key column */
+    scry_tensor probabilities;          /* [B, S, q, k]: the tile of that size from (query_begin, key_begin) */
+    scry_tensor scores;           /* [B, S, q, k]: the same tile of what softmax sees: scaled, capped, with the additive
+                                     mask; masked = -inf */
     scry_row_statistics rows;     /* all heads, [B, H, Q] */
     scry_tensor         received; /* [B, H, K]: column sums of the probabilities over all Q rows */
     scry_tensor         distance; /* [B, H, N]: sum of probabilities at distance n = query position - key position,
@@ -114,9 +115,9 @@ typedef struct scry_attention {
 
 /* Rotary embedding of x [B, T, H, D] into out (in place allowed).
  * cosine and sine are f32 [P, R/2], made on the host in f64. Row t of batch b uses table row positions[b, t] (i32
- * [B, T]), or position_offset + t where positions is absent. Of each head the first R entries turn, the rest is copied.
- * Half-split: pairs (i, i + R/2); interleaved: pairs (2i, 2i + 1). (x1, x2) -> (x1 c - x2 s, x2 c + x1 s); inverse
- * turns back (s -> -s). */
+ * [B, T]), or position_offset + t where positions is absent; a position outside the tables gives NaN. Of each head the
+ * first R entries turn, the rest is copied. Half-split: pairs (i, i + R/2); interleaved: pairs (2i, 2i + 1). (x1, x2)
+ * -> (x1 c - x2 s, x2 c + x1 s); inverse turns back (s -> -s). */
 typedef struct scry_rope {
     scry_tensor x, out, cosine, sine, positions;
     int64_t     position_offset;
@@ -127,7 +128,8 @@ typedef enum scry_norm_kind { SCRY_NORM_LAYER, SCRY_NORM_RMS, SCRY_NORM_NONE } s
 
 /* Parameters of a normalisation over the last axis, of size d.
  * layer: (x - mean) / sqrt(var + eps) * (weight + weight_offset) + bias; rms: x / sqrt(mean(x^2) + eps) * (weight +
- * weight_offset). weight (w) [d] and bias (w) [d] optional. */
+ * weight_offset) + bias. weight (w) [d] and bias (w) [d] optional: without weight the factor is 1, without bias nothing
+ * is added. none: x as it is, denominator 1; weight and bias are not used. */
 typedef struct scry_norm_parameters {
     scry_norm_kind kind;
     float          epsilon, weight_offset;
@@ -143,7 +145,8 @@ typedef struct scry_norm {
 /* Predictions read off a residual stream, by tiles of the vocabulary: never stores rows x vocabulary.
  * logits = softcap(unembedding . norm(x) * logit_scale + bias), with x [N, T, d] (N layers of T rows), unembedding (w)
  * [V, d], bias (w) [V] optional. reference [T, d], optional, is the final layer's residual stream, read in the same
- * way. target i32 [T]. Outputs, each optional: */
+ * way. target i32 [T]; an id outside the vocabulary means none: logit NaN, rank -1. Where top runs past the vocabulary:
+ * id -1, logit -inf. Outputs, each optional: */
 typedef struct scry_lens_op {
     scry_tensor          x, unembedding, bias, reference, target;
     scry_norm_parameters norm;

@@ -1,0 +1,55 @@
+/* Buffers of the reference: host memory through the host's gate, aligned to 64 bytes. */
+#include "reference.h"
+
+enum { ALIGNMENT = 64 };
+
+/* A buffer at `address`; `owned` is what destroy releases besides the struct. */
+static scry_status make(scry_buffer **out, void *address, void *owned)
+{
+    scry_buffer *buffer = scry__reference_host->allocate(1, sizeof *buffer);
+    if (!buffer) return SCRY_OUT_OF_MEMORY;
+    buffer->host = address;
+    buffer->impl = owned;
+    *out         = buffer;
+    return SCRY_OK;
+}
+
+scry_status scry__reference_buffer_create(scry_buffer **out, scry_device *device, size_t bytes)
+{
+    (void)device;
+    if (bytes > SIZE_MAX - ALIGNMENT)
+        return scry__reference_host->fail(SCRY_OUT_OF_MEMORY, "out of memory: a buffer of %zu bytes", bytes);
+    char *memory = scry__reference_host->allocate(bytes + ALIGNMENT, 1);
+    if (!memory) return SCRY_OUT_OF_MEMORY;
+    char       *aligned = memory + (ALIGNMENT - (uintptr_t)memory % ALIGNMENT) % ALIGNMENT;
+    scry_status status  = make(out, aligned, memory);
+    if (status) scry__reference_host->release(memory);
+    return status;
+}
+
+scry_status scry__reference_buffer_wrap(scry_buffer **out, scry_device *device, const void *memory, size_t bytes)
+{
+    (void)device;
+    (void)bytes;
+    return make(out, (void *)(uintptr_t)memory, NULL); /* read only by contract: ops never write it */
+}
+
+void scry__reference_buffer_destroy(scry_buffer **buffer)
+{
+    if (!*buffer) return;
+    scry__reference_host->release((*buffer)->impl);
+    scry__reference_host->release(*buffer);
+    *buffer = NULL;
+}
+
+scry_status scry__reference_buffer_write(scry_buffer *buffer, size_t offset, const void *data, size_t bytes)
+{
+    if (bytes) memcpy((char *)buffer->host + offset, data, bytes);
+    return SCRY_OK;
+}
+
+scry_status scry__reference_buffer_read(scry_buffer *buffer, size_t offset, void *data, size_t bytes)
+{
+    if (bytes) memcpy(data, (const char *)buffer->host + offset, bytes);
+    return SCRY_OK;
+}
