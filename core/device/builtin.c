@@ -7,12 +7,14 @@
 #include <string.h>
 
 const struct scry_host scry__host = {
-    .abi_version = SCRY_BACKEND_ABI,
-    .struct_size = sizeof(struct scry_host),
-    .allocate    = scry__alloc,
-    .release     = scry__free,
-    .fail        = scry__fail,
-    .log         = scry__log,
+    .abi_version      = SCRY_BACKEND_ABI,
+    .struct_size      = sizeof(struct scry_host),
+    .allocate         = scry__alloc,
+    .release          = scry__free,
+    .allocate_aligned = scry__alloc_aligned,
+    .release_aligned  = scry__free_aligned,
+    .fail             = scry__fail,
+    .log              = scry__log,
 };
 
 /* The first required slot that is empty, or NULL. */

@@ -29,6 +29,9 @@ struct scry_host {
     /* Zeroed memory through the allocation gate; NULL when refused (the detail is set). */
     void *(*allocate)(size_t count, size_t size);
     void (*release)(void *memory);
+    /* Through the same gate, for what is large: not zeroed, 64-byte aligned, huge pages where the system has them. */
+    void *(*allocate_aligned)(size_t bytes);
+    void (*release_aligned)(void *memory, size_t bytes);
     /* Sets this thread's error detail and returns `status`. */
     scry_status (*fail)(scry_status status, const char *format, ...);
     void (*log)(scry_log_level level, const char *format, ...);
