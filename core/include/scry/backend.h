@@ -31,7 +31,7 @@ struct scry_host {
     void (*release)(void *memory);
     /* Through the same gate, for what is large: not zeroed, 64-byte aligned, huge pages where the system has them. */
     void *(*allocate_aligned)(size_t bytes);
-    void (*release_aligned)(void *memory, size_t bytes);
+    void (*release_aligned)(void *memory);
     /* Sets this thread's error detail and returns `status`. */
     scry_status (*fail)(scry_status status, const char *format, ...);
     void (*log)(scry_log_level level, const char *format, ...);
