@@ -1,0 +1,44 @@
+/* One offline HTML file: prompt, attention of every head, lens, next-token candidates.
+ *
+ * The file refers to nothing outside itself; a content security policy forbids it. The same report gives the same
+ * bytes. */
+#ifndef SCRY_REPORT_HTML_H
+#define SCRY_REPORT_HTML_H
+
+#include "scry/lens.h"
+
+/* Attention patterns of all heads, reduced to what a page can hold as they arrive: one layer at a time.
+ *
+ * A pattern is kept as codes c with weight = (c / levels)^2, levels 255 or 65,535, so that small weights keep their
+ * digits; lower triangle only. Where all heads would take more than a few MB, blocks of positions are reduced to their
+ * largest weight, and the page says so. */
+typedef struct scry__report_attention scry__report_attention;
+
+scry_status scry__report_attention_create(scry__report_attention **out, int layer_count, int head_count,
+                                          int token_count);
+/* pattern [head_count, token_count, token_count], f32, rows are queries; the caller keeps it. Each layer once. */
+scry_status scry__report_attention_add(scry__report_attention *attention, int layer, const float *pattern);
+void        scry__report_attention_destroy(scry__report_attention **attention);
+
+/* What the page shows. Everything belongs to the caller; what is NULL (or 0) is left out. */
+struct scry__report {
+    const char                   *title;  /* NULL: the prompt */
+    const char                   *prompt; /* as given; NULL: the tokens' texts */
+    const scry_tokens            *tokens; /* required */
+    const char                   *model_name;
+    const scry_model_info        *model;
+    const scry_device_info       *device;
+    uint64_t                      fallbacks;
+    const char                   *command; /* the command line that made the report */
+    const char                   *date;
+    const scry__report_attention *attention;
+    const scry_lens              *lens;
+    int                           candidate_count;
+    const scry_candidate         *candidates;   /* of the next token, largest first */
+    const char                   *continuation; /* generated text that follows the prompt */
+};
+
+/* Writes the file, whole or not at all. */
+scry_status scry__html_write(const char *path, const struct scry__report *report);
+
+#endif

@@ -1,0 +1,58 @@
+/* Results as JSON objects; keys are stable and described in docs/json.md.
+ *
+ * Each function returns a new object in *out (release with json_decref). NaN and infinities are null. */
+#ifndef SCRY_REPORT_JSON_OUT_H
+#define SCRY_REPORT_JSON_OUT_H
+
+#include "base/text.h"
+#include "scry/lens.h"
+#include "scry/trace.h"
+
+#include <jansson.h>
+
+/* What every result carries; each may be left NULL. */
+typedef struct scry__json_source {
+    const scry_model_info  *model;
+    const scry_device_info *device;
+    uint64_t                fallbacks; /* ops that ran elsewhere */
+    const char             *last_fallback;
+} scry__json_source;
+
+/* scry.lens/1 */
+scry_status scry__json_lens(json_t **out, const scry_lens *lens, const scry__json_source *source);
+
+/* scry.generation/1 */
+scry_status scry__json_generation(json_t **out, const scry_generation *generation, const scry__json_source *source);
+
+/* scry.trace/1: names, shapes and, of captures that are in memory, least, mean and largest value. `output` is the file
+ * that holds the data, or NULL. */
+scry_status scry__json_trace(json_t **out, const scry_trace *trace, const char *output,
+                             const scry__json_source *source);
+
+/* One head's attention tile, [query_count, key_count]. */
+typedef struct scry__json_head {
+    int          layer, head;
+    const float *values;
+} scry__json_head;
+
+/* scry.attention/1: the tiles that were asked for, all of one shape and origin. */
+typedef struct scry__json_attention {
+    const scry_tokens     *tokens;
+    int                    query_begin, query_count, key_begin, key_count;
+    int                    head_count;
+    const scry__json_head *heads;
+} scry__json_attention;
+scry_status scry__json_of_attention(json_t **out, const scry__json_attention *attention,
+                                    const scry__json_source *source);
+
+/* scry.devices/1 */
+scry_status scry__json_devices(json_t **out, const scry_device_list *devices);
+
+/* scry.error/1: what --json prints when a command fails, with the thread's last error as detail. */
+scry_status scry__json_error(json_t **out, scry_status status);
+
+/* Appends the object as text: one line, or indented; keys in the order in which they were set, numbers with nine
+ * significant digits, which give every f32 back exactly. Ends with a newline. */
+void scry__json_dump(scry__text *out, const json_t *object, bool indent);
+
+#endif
