@@ -15,8 +15,9 @@ typedef struct scry__heatmap_panel {
 /* Plain data; everything belongs to the caller. Texts are UTF-8. */
 typedef struct scry__heatmap {
     int                        rows, columns;
-    const char *const         *row_labels, *column_labels; /* token texts as they are; NULL: numbers from 0 */
-    int                        row_offset, column_offset;  /* the number of the first row and column, where numbered */
+    const char *const         *row_labels; /* token texts as they are; NULL: numbers from 0 */
+    const char *const         *column_labels;
+    int                        row_offset, column_offset; /* the number of the first row and column, where numbered */
     int                        panel_count;
     const scry__heatmap_panel *panels;
     int                        panel_columns; /* panels beside each other; 0: a good number */

@@ -1,0 +1,262 @@
+/* Draws a measured heat map on a cairo surface. See heatmap_layout.h. */
+#include "report/heatmap_layout.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { rule_cell = 20 /* smaller cells get no lines between them */ };
+static const uint32_t faint = 0x9aa0a6, blank = 0xf3f4f6;
+
+static void set_colour(cairo_t *cairo, uint32_t colour)
+{
+    cairo_set_source_rgb(cairo, (colour >> 16) / 255.0, (colour >> 8 & 0xff) / 255.0, (colour & 0xff) / 255.0);
+}
+
+/* Draws a text turned by `angle` about its anchor, which lies at the given shares of its box. */
+static void put_text(cairo_t *cairo, const scry__heatmap_layout *layout, const char *text, scry__text_style style,
+                     double x, double y, double angle, double share_x, double share_y, double limit)
+{
+    PangoLayout *drawn = scry__heatmap_text(layout, text, style, 0);
+    int          width, height;
+    pango_layout_get_pixel_size(drawn, &width, &height);
+    if (limit > 0 && width > limit) {
+        g_object_unref(drawn);
+        drawn = scry__heatmap_text(layout, text, style, limit);
+        pango_layout_get_pixel_size(drawn, &width, &height);
+    }
+    cairo_save(cairo);
+    set_colour(cairo, style.colour);
+    cairo_translate(cairo, x, y);
+    cairo_rotate(cairo, angle);
+    cairo_move_to(cairo, -share_x * width, -share_y * height);
+    pango_cairo_show_layout(cairo, drawn);
+    cairo_restore(cairo);
+    g_object_unref(drawn);
+}
+
+void scry__heatmap_number(char out[32], double value, bool short_form)
+{
+    if (short_form)
+        snprintf(out, 32, fabs(value) < 10 ? "%.2f" : "%.3g", value);
+    else
+        snprintf(out, 32, "%.3g", value);
+}
+
+static double place_on_scale(const scry__heatmap_layout *layout, double value)
+{
+    double span = layout->maximum - layout->minimum;
+    return span > 0 ? (value - layout->minimum) / span : 0;
+}
+
+/* The cells as an image of one pixel each, enlarged without smoothing. */
+static void draw_cells(cairo_t *cairo, const scry__heatmap_layout *layout, int panel, double left, double top)
+{
+    const scry__heatmap *map   = layout->map;
+    cairo_surface_t     *image = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, map->columns, map->rows);
+    unsigned char       *data  = cairo_image_surface_get_data(image);
+    int                  pitch = cairo_image_surface_get_stride(image);
+    for (int row = 0; data && row < map->rows; row++) {
+        uint32_t *pixels = (uint32_t *)(void *)(data + (size_t)row * (size_t)pitch);
+        for (int column = 0; column < map->columns; column++) {
+            float value = scry__heatmap_value(map, panel, row, column);
+            if (isnan(value)) continue;
+            scry__rgb colour = scry__colour_at(map->colours, place_on_scale(layout, value));
+            pixels[column]   = 0xff000000u | (uint32_t)colour.red << 16 | (uint32_t)colour.green << 8 | colour.blue;
+        }
+    }
+    cairo_surface_mark_dirty(image);
+    cairo_save(cairo);
+    cairo_translate(cairo, left, top);
+    cairo_scale(cairo, layout->cell, layout->cell);
+    cairo_set_source_surface(cairo, image, 0, 0);
+    cairo_pattern_set_filter(cairo_get_source(cairo), CAIRO_FILTER_NEAREST);
+    cairo_rectangle(cairo, 0, 0, map->columns, map->rows);
+    cairo_fill(cairo);
+    cairo_restore(cairo);
+    cairo_surface_destroy(image);
+}
+
+static void draw_values(cairo_t *cairo, const scry__heatmap_layout *layout, int panel, double left, double top)
+{
+    const scry__heatmap *map = layout->map;
+    for (int row = 0; row < map->rows; row++)
+        for (int column = 0; column < map->columns; column++) {
+            float            value = scry__heatmap_value(map, panel, row, column);
+            scry__text_style style = scry__style_value;
+            char             number[32];
+            if (!isfinite(value)) continue;
+            scry__heatmap_number(number, value, true);
+            if (!strcmp(number, "0.00")) continue; /* the colour says so already */
+            scry__rgb colour = scry__colour_at(map->colours, place_on_scale(layout, value));
+            style.colour     = scry__colour_is_light(colour) ? 0x000000 : 0xffffff;
+            put_text(cairo, layout, number, style, left + (column + 0.5) * layout->cell,
+                     top + (row + 0.5) * layout->cell, 0, 0.5, 0.5, layout->cell);
+        }
+}
+
+static void draw_rules(cairo_t *cairo, const scry__heatmap_layout *layout, double left, double top)
+{
+    cairo_set_source_rgba(cairo, 1, 1, 1, 0.4);
+    cairo_set_line_width(cairo, 1);
+    for (int row = 1; row < layout->map->rows; row++) {
+        cairo_move_to(cairo, left, top + row * layout->cell);
+        cairo_rel_line_to(cairo, layout->plot_width, 0);
+    }
+    for (int column = 1; column < layout->map->columns; column++) {
+        cairo_move_to(cairo, left + column * layout->cell, top);
+        cairo_rel_line_to(cairo, 0, layout->plot_height);
+    }
+    cairo_stroke(cairo);
+}
+
+static void draw_row_labels(cairo_t *cairo, const scry__heatmap_layout *layout, double left, double top)
+{
+    for (int row = 0; row < layout->map->rows; row += layout->row_step) {
+        double y = top + (row + 0.5) * layout->cell;
+        set_colour(cairo, faint);
+        cairo_set_line_width(cairo, 0.75);
+        cairo_move_to(cairo, left, y);
+        cairo_rel_line_to(cairo, -SCRY__TICK, 0);
+        cairo_stroke(cairo);
+        put_text(cairo, layout, layout->row_labels->texts[row], scry__style_label, left - SCRY__TICK - 3, y, 0, 1, 0.5,
+                 layout->label_limit);
+    }
+}
+
+static void draw_column_labels(cairo_t *cairo, const scry__heatmap_layout *layout, double left, double bottom)
+{
+    double angle = layout->slanted ? -M_PI / 4 : -M_PI / 2;
+    for (int column = 0; column < layout->map->columns; column += layout->column_step) {
+        double x = left + (column + 0.5) * layout->cell;
+        set_colour(cairo, faint);
+        cairo_set_line_width(cairo, 0.75);
+        cairo_move_to(cairo, x, bottom);
+        cairo_rel_line_to(cairo, 0, SCRY__TICK);
+        cairo_stroke(cairo);
+        put_text(cairo, layout, layout->column_labels->texts[column], scry__style_label, x + (layout->slanted ? 3 : 0),
+                 bottom + SCRY__TICK + 3, angle, 1, 0.5, layout->label_limit);
+    }
+}
+
+static void draw_panel(cairo_t *cairo, const scry__heatmap_layout *layout, int panel)
+{
+    const scry__heatmap *map    = layout->map;
+    int                  column = panel % layout->panel_columns, row = panel / layout->panel_columns;
+    double               left = layout->plot_left + column * layout->pitch_x;
+    double               top  = layout->plot_top + row * layout->pitch_y;
+
+    set_colour(cairo, blank);
+    cairo_rectangle(cairo, left, top, layout->plot_width, layout->plot_height);
+    cairo_fill(cairo);
+    draw_cells(cairo, layout, panel, left, top);
+    if (layout->cell >= rule_cell) draw_rules(cairo, layout, left, top);
+    if (layout->values) draw_values(cairo, layout, panel, left, top);
+    set_colour(cairo, faint);
+    cairo_set_line_width(cairo, 0.75);
+    cairo_rectangle(cairo, left, top, layout->plot_width, layout->plot_height);
+    cairo_stroke(cairo);
+    if (map->panels[panel].title)
+        put_text(cairo, layout, map->panels[panel].title, scry__style_panel, left, top - 4, 0, 0, 1,
+                 layout->plot_width + 12);
+    if (column == 0) draw_row_labels(cairo, layout, left, top);
+    if (panel + layout->panel_columns >= map->panel_count)
+        draw_column_labels(cairo, layout, left, top + layout->plot_height);
+}
+
+/* The number on the scale that comes next after `from`, in steps of 1, 2 or 5 times a power of ten. */
+static double scale_step(double span)
+{
+    double power = pow(10, floor(log10(span / 4)));
+    double share = span / 4 / power;
+    return power * (share < 1.5 ? 1 : share < 3.5 ? 2 : share < 7.5 ? 5 : 10);
+}
+
+static void draw_scale_number(cairo_t *cairo, const scry__heatmap_layout *layout, double value)
+{
+    double y = layout->scale_top + (1 - place_on_scale(layout, value)) * layout->scale_height;
+    double x = layout->scale_left + SCRY__SCALE_WIDTH;
+    char   number[32];
+    scry__heatmap_number(number, value, false);
+    set_colour(cairo, faint);
+    cairo_move_to(cairo, x, y);
+    cairo_rel_line_to(cairo, SCRY__TICK, 0);
+    cairo_stroke(cairo);
+    put_text(cairo, layout, number, scry__style_label, x + SCRY__TICK + 3, y, 0, 0, 0.5, 0);
+}
+
+static void draw_scale(cairo_t *cairo, const scry__heatmap_layout *layout)
+{
+    cairo_pattern_t *ramp =
+        cairo_pattern_create_linear(0, layout->scale_top + layout->scale_height, 0, layout->scale_top);
+    double span = layout->maximum - layout->minimum;
+    for (int i = 0; i <= 64; i++) {
+        scry__rgb colour = scry__colour_at(layout->map->colours, i / 64.0);
+        cairo_pattern_add_color_stop_rgb(ramp, i / 64.0, colour.red / 255.0, colour.green / 255.0, colour.blue / 255.0);
+    }
+    cairo_rectangle(cairo, layout->scale_left, layout->scale_top, SCRY__SCALE_WIDTH, layout->scale_height);
+    cairo_set_source(cairo, ramp);
+    cairo_fill_preserve(cairo);
+    set_colour(cairo, faint);
+    cairo_set_line_width(cairo, 0.75);
+    cairo_stroke(cairo);
+    cairo_pattern_destroy(ramp);
+
+    draw_scale_number(cairo, layout, layout->minimum);
+    if (span > 0) {
+        double step = scale_step(span);
+        for (double n = ceil(layout->minimum / step); n * step < layout->maximum; n++) {
+            double place = place_on_scale(layout, n * step);
+            if (place > 0.09 && place < 0.91) draw_scale_number(cairo, layout, n * step);
+        }
+        draw_scale_number(cairo, layout, layout->maximum);
+    }
+    if (layout->map->unit)
+        put_text(cairo, layout, layout->map->unit, scry__style_axis, layout->width - layout->margin,
+                 layout->scale_top + layout->scale_height / 2, -M_PI / 2, 0.5, 1, 0);
+}
+
+static void draw_header(cairo_t *cairo, const scry__heatmap_layout *layout)
+{
+    const char      *texts[]  = {layout->map->title, layout->map->subtitle};
+    scry__text_style styles[] = {scry__style_title, scry__style_subtitle};
+    double           y        = layout->margin;
+    for (int i = 0; i < 2; i++) {
+        if (!texts[i]) continue;
+        PangoLayout *drawn = scry__heatmap_text(layout, texts[i], styles[i], layout->width - 2 * layout->margin);
+        int          height;
+        pango_layout_get_pixel_size(drawn, NULL, &height);
+        set_colour(cairo, styles[i].colour);
+        cairo_move_to(cairo, layout->margin, y);
+        pango_cairo_show_layout(cairo, drawn);
+        g_object_unref(drawn);
+        y += height + 4;
+    }
+}
+
+static void draw_column_axis(cairo_t *cairo, const scry__heatmap_layout *layout, double x, double y)
+{
+    char text[256];
+    int  size = snprintf(text, sizeof text, "%s", layout->map->column_axis);
+    if (layout->column_step > 1 && size >= 0 && (size_t)size < sizeof text)
+        snprintf(text + size, sizeof text - (size_t)size, ", every %dth labelled", layout->column_step);
+    put_text(cairo, layout, text, scry__style_axis, x, y, 0, 0.5, 0, 0);
+}
+
+void scry__heatmap_draw(cairo_t *cairo, const scry__heatmap_layout *layout)
+{
+    const scry__heatmap *map         = layout->map;
+    double               grid_width  = layout->pitch_x * (layout->panel_columns - 1) + layout->plot_width;
+    double               grid_height = layout->pitch_y * (layout->panel_rows - 1) + layout->plot_height;
+    set_colour(cairo, 0xffffff);
+    cairo_paint(cairo);
+    draw_header(cairo, layout);
+    for (int panel = 0; panel < map->panel_count; panel++) draw_panel(cairo, layout, panel);
+    draw_scale(cairo, layout);
+    if (map->row_axis)
+        put_text(cairo, layout, map->row_axis, scry__style_axis, layout->margin, layout->plot_top + grid_height / 2,
+                 -M_PI / 2, 0.5, 0, 0);
+    if (map->column_axis)
+        draw_column_axis(cairo, layout, layout->plot_left + grid_width / 2,
+                         layout->plot_top + grid_height + layout->column_label_height + 8);
+}

@@ -1,0 +1,54 @@
+/* Where everything in a heat map's picture goes; shared by heatmap_layout.c, which decides, and heatmap_draw.c, which
+ * draws. Lengths are in units of 1/72 inch, from the picture's top left corner. */
+#ifndef SCRY_REPORT_HEATMAP_LAYOUT_H
+#define SCRY_REPORT_HEATMAP_LAYOUT_H
+
+#include "report/heatmap.h"
+#include "report/label.h"
+
+#include <pango/pangocairo.h>
+
+typedef struct scry__text_style {
+    double   size; /* of the em square */
+    bool     bold;
+    bool     wrap;   /* else cut with an ellipsis, where wider than asked */
+    uint32_t colour; /* 0xrrggbb */
+} scry__text_style;
+
+extern const scry__text_style scry__style_title, scry__style_subtitle, scry__style_axis, scry__style_label,
+    scry__style_panel, scry__style_value;
+
+typedef struct scry__heatmap_layout {
+    const scry__heatmap *map;
+    PangoContext        *context;
+    scry__labels        *row_labels, *column_labels; /* as shown */
+    double               minimum, maximum;
+    int                  panel_columns, panel_rows;
+    double               width, height;
+    double               margin;
+    double               plot_left, plot_top; /* of the first panel's cells */
+    double               cell, plot_width, plot_height;
+    double               pitch_x, pitch_y; /* from panel to panel */
+    double               label_limit;      /* longer labels are cut */
+    double               column_label_height;
+    int                  row_step, column_step; /* every n-th label is shown */
+    bool                 slanted;               /* column labels at 45 degrees, else upright */
+    bool                 values;                /* cells are large enough to hold their number */
+    double               scale_left, scale_top, scale_height;
+} scry__heatmap_layout;
+
+enum { SCRY__SCALE_WIDTH = 12, SCRY__SCALE_GAP = 26, SCRY__TICK = 4 };
+
+scry_status scry__heatmap_measure(scry__heatmap_layout *layout, const scry__heatmap *map);
+void        scry__heatmap_layout_finish(scry__heatmap_layout *layout);
+
+/* A text ready to be drawn; `limit` > 0 is where it wraps or is cut. Release with g_object_unref. */
+PangoLayout *scry__heatmap_text(const scry__heatmap_layout *layout, const char *text, scry__text_style style,
+                                double limit);
+
+void scry__heatmap_draw(cairo_t *cairo, const scry__heatmap_layout *layout);
+
+/* A number as the scale and the cells show it. */
+void scry__heatmap_number(char out[32], double value, bool short_form);
+
+#endif
