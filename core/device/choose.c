@@ -1,7 +1,9 @@
 /* Which device a name means, and which one is best. See scry/device.h. */
+#include "base/alloc.h"
 #include "base/error.h"
 #include "device/front.h"
 #include "device/registry.h"
+#include "device/selftest.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -35,6 +37,61 @@ static scry_status find_devices(const struct scry_backend *backend, scry_device_
         infos[i].description[sizeof infos[i].description - 1] = 0;
         infos[i].driver[sizeof infos[i].driver - 1]           = 0;
     }
+    return SCRY_OK;
+}
+
+/* Sorting: candidates of the automatic choice come first, backends without a device last. */
+enum { RANK_CANDIDATE, RANK_REFERENCE, RANK_UNUSABLE, RANK_ABSENT };
+
+typedef struct candidate {
+    scry_device_entry          entry;
+    const struct scry_backend *backend; /* NULL: none, entry.reason says why */
+    int                        index;   /* among the backend's devices */
+    int                        rank, order;
+} candidate;
+
+/* Higher scores first; equal ones in the order of the registry, so that the choice is the same every time. */
+static int compare_candidates(const void *left, const void *right)
+{
+    const candidate *a = left, *b = right;
+    if (a->rank != b->rank) return a->rank - b->rank;
+    if (a->rank == RANK_CANDIDATE && a->entry.info.score != b->entry.info.score)
+        return a->entry.info.score > b->entry.info.score ? -1 : 1;
+    return a->order - b->order;
+}
+
+/* One backend's rows from `rows` on: its devices, or one that says why there is none. Returns how many. */
+static int collect_backend(candidate *rows, const char *name)
+{
+    scry_device_info   infos[DEVICES_PER_BACKEND];
+    int                count  = 0;
+    const scry__entry *entry  = scry__registry_find(name);
+    const char        *reason = entry->reason;
+    if (entry->backend && find_devices(entry->backend, infos, &count)) reason = scry_last_error();
+    for (int i = 0; i < count; i++) {
+        int rank = infos[i].type == SCRY_DEVICE_REFERENCE ? RANK_REFERENCE : RANK_CANDIDATE;
+        rows[i]  = (candidate){.entry = {.info = infos[i]}, .backend = entry->backend, .index = i, .rank = rank};
+    }
+    if (count) return count;
+    rows[0] = (candidate){.rank = RANK_ABSENT};
+    snprintf(rows[0].entry.info.name, sizeof rows[0].entry.info.name, "%s", name);
+    snprintf(rows[0].entry.info.backend, sizeof rows[0].entry.info.backend, "%s", name);
+    snprintf(rows[0].entry.reason, sizeof rows[0].entry.reason, "%s", reason);
+    return 1;
+}
+
+/* Every device of every backend, in order of preference; release with scry__free. */
+static scry_status collect(candidate **out, int *count)
+{
+    const scry__entry *entries;
+    int                backends = scry__registry_scan(&entries), used = 0;
+    candidate         *rows = scry__alloc((size_t)backends * DEVICES_PER_BACKEND, sizeof *rows);
+    if (!rows) return SCRY_OUT_OF_MEMORY;
+    for (int i = 0; i < backends; i++) used += collect_backend(rows + used, entries[i].name);
+    for (int i = 0; i < used; i++) rows[i].order = i;
+    qsort(rows, (size_t)used, sizeof *rows, compare_candidates);
+    *out   = rows;
+    *count = used;
     return SCRY_OK;
 }
 
@@ -86,11 +143,130 @@ static scry_status open_named(scry_device **out, const char *text, const scry_de
     return scry__device_open_at(out, entry->backend, index, &infos[index], options);
 }
 
+/* Opens candidate `at` and keeps it only if its self-test passes. The test never falls back. */
+static scry_status open_tested(scry_device **out, const candidate *at, const scry_device_options *options)
+{
+    scry_device        *device = NULL;
+    scry_device_options strict = *options;
+    strict.fallback            = SCRY_FALLBACK_STRICT;
+    scry_status status         = scry__device_open_at(&device, at->backend, at->index, &at->entry.info, &strict);
+    if (!status) status = scry__self_test(device);
+    if (status) goto fail;
+    device->front->fallback = options->fallback;
+    *out                    = device;
+    return SCRY_OK;
+
+fail:
+    scry_device_destroy(&device);
+    return status;
+}
+
+static scry_status open_best(scry_device **out, const scry_device_options *options)
+{
+    candidate  *candidates;
+    int         count;
+    char        first[256] = "no backend but the reference is installed";
+    scry_status status     = collect(&candidates, &count);
+    if (status) return status;
+    status = SCRY_NO_DEVICE;
+    for (int i = 0; status && i < count && candidates[i].rank == RANK_CANDIDATE; i++) {
+        const char *name = candidates[i].entry.info.name;
+        status           = open_tested(out, &candidates[i], options);
+        if (!status) break;
+        scry__log(SCRY_LOG_WARNING, "%s passed over: %s", name, scry_last_error());
+        if (i == 0) snprintf(first, sizeof first, "%s: %s", name, scry_last_error());
+    }
+    scry__free(candidates);
+    if (!status || status == SCRY_OUT_OF_MEMORY) return status;
+    return scry__fail(SCRY_NO_DEVICE, "no usable device: %s", first);
+}
+
 scry_status scry_device_open(scry_device **out, const scry_device_options *options)
 {
     scry_device_options given = options ? *options : (scry_device_options){0};
     if (!out) return scry__fail(SCRY_BAD_ARGUMENT, "device: expected a place for the result");
     if (!given.name) given.name = getenv("SCRY_DEVICE");
-    if (!given.name || !*given.name) given.name = "cpu";
-    return open_named(out, given.name, &given);
+    return given.name && *given.name ? open_named(out, given.name, &given) : open_best(out, &given);
+}
+
+/* Opens and tests each candidate: what `usable` and the reasons of the unusable ones say. */
+static void test_all(candidate *candidates, int count)
+{
+    for (int i = 0; i < count && candidates[i].rank != RANK_ABSENT; i++) {
+        scry_device_entry *entry  = &candidates[i].entry;
+        scry_device       *device = NULL;
+        entry->usable             = !open_tested(&device, &candidates[i], &(scry_device_options){0});
+        scry_device_destroy(&device);
+        if (entry->usable) continue;
+        snprintf(entry->reason, sizeof entry->reason, "%s", scry_last_error());
+        candidates[i].rank = RANK_UNUSABLE;
+    }
+}
+
+/* The index of what a name means among the sorted candidates; -1 where nothing usable is meant. */
+static int find_meant(const candidate *candidates, int count, const char *text)
+{
+    for (int i = 0; i < count; i++) {
+        const scry_device_info *info = &candidates[i].entry.info;
+        if (candidates[i].entry.usable && (!strcmp(info->name, text) || !strcmp(info->backend, text))) return i;
+    }
+    return -1;
+}
+
+/* Why each usable device is, or is not, what scry_device_open would take. */
+static void explain(candidate *candidates, int count)
+{
+    const char *named  = getenv("SCRY_DEVICE");
+    int         chosen = count && candidates[0].rank == RANK_CANDIDATE ? 0 : -1;
+    if (named && *named) chosen = find_meant(candidates, count, named);
+    for (int i = 0; i < count; i++) {
+        scry_device_entry *entry = &candidates[i].entry;
+        if (!entry->usable) continue;
+        if (i == chosen)
+            snprintf(entry->reason, sizeof entry->reason, "chosen");
+        else if (named && *named)
+            snprintf(entry->reason, sizeof entry->reason, "SCRY_DEVICE asks for %.40s", named);
+        else if (candidates[i].rank == RANK_REFERENCE)
+            snprintf(entry->reason, sizeof entry->reason, "taken only where it is named");
+        else
+            snprintf(entry->reason, sizeof entry->reason, "score %d, against %d of %s", entry->info.score,
+                     candidates[chosen].entry.info.score, candidates[chosen].entry.info.name);
+    }
+}
+
+scry_status scry_devices_find(scry_device_list **out)
+{
+    candidate        *candidates = NULL;
+    scry_device_list *list       = NULL;
+    int               count;
+    if (!out) return scry__fail(SCRY_BAD_ARGUMENT, "devices: expected a place for the result");
+    scry_status status = collect(&candidates, &count);
+    if (status) return status;
+    test_all(candidates, count);
+    qsort(candidates, (size_t)count, sizeof *candidates, compare_candidates);
+    explain(candidates, count);
+
+    status = SCRY_OUT_OF_MEMORY;
+    list   = scry__alloc(1, sizeof *list);
+    if (!list) goto fail;
+    list->entries = scry__alloc((size_t)count, sizeof *list->entries);
+    if (!list->entries) goto fail;
+    for (int i = 0; i < count; i++) list->entries[i] = candidates[i].entry;
+    list->count = count;
+    scry__free(candidates);
+    *out = list;
+    return SCRY_OK;
+
+fail:
+    scry_devices_destroy(&list);
+    scry__free(candidates);
+    return status;
+}
+
+void scry_devices_destroy(scry_device_list **list)
+{
+    if (!list || !*list) return;
+    scry__free((*list)->entries);
+    scry__free(*list);
+    *list = NULL;
 }

@@ -24,6 +24,7 @@ scry_status scry__device_open_at(scry_device **out, const struct scry_backend *b
 
     *device         = (scry_device){.backend = backend, .info = *info, .front = front};
     front->fallback = options->fallback;
+    front->threads  = options->threads;
     scry__fail(SCRY_OK, "%s", "");
     status = backend->open(device, index, options);
     if (status) {

@@ -7,6 +7,7 @@
 /* The front door's own state of an open device. */
 struct scry_front {
     scry_fallback fallback;
+    int           threads; /* of the cpu device below */
     uint64_t      fallbacks;
     char          last_fallback[256];
     scry_device  *cpu; /* where fallbacks run; opened by the first */

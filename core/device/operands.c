@@ -1,0 +1,168 @@
+/* The table of operands. See operands.h. */
+#include "device/operands.h"
+
+enum {
+    F32    = 1 << SCRY_F32,
+    I32    = 1 << SCRY_I32,
+    WEIGHT = F32 | 1 << SCRY_F16 | 1 << SCRY_BF16,
+    ANY    = WEIGHT | I32,
+
+    IN           = SCRY__READ,
+    IN_PLACE     = SCRY__READ | SCRY__IN_PLACE,
+    OPTIONAL     = SCRY__READ | SCRY__OPTIONAL,
+    OUT          = SCRY__WRITE,
+    OUT_PLACE    = SCRY__WRITE | SCRY__IN_PLACE,
+    OUT_ADDS     = SCRY__WRITE | SCRY__ACCUMULATE,
+    OPTIONAL_OUT = SCRY__WRITE | SCRY__OPTIONAL,
+};
+
+#define AT(member) offsetof(scry_op, member)
+
+#define MASK(mask)                                                                                                     \
+    {"key_begin", "B", AT(mask.key_begin), OPTIONAL, I32}, {"key_end", "B", AT(mask.key_end), OPTIONAL, I32},          \
+    {                                                                                                                  \
+        "additive", "BHQK", AT(mask.additive), OPTIONAL, F32                                                           \
+    }
+
+#define ROW_STATISTICS(rows)                                                                                           \
+    {"lse", "BHQ", AT(rows.lse), OPTIONAL_OUT, F32}, {"entropy", "BHQ", AT(rows.entropy), OPTIONAL_OUT, F32},          \
+        {"max", "BHQ", AT(rows.max), OPTIONAL_OUT, F32}, {"argmax", "BHQ", AT(rows.argmax), OPTIONAL_OUT, I32},        \
+        {"previous", "BHQ", AT(rows.previous), OPTIONAL_OUT, F32}, {"self", "BHQ", AT(rows.self), OPTIONAL_OUT, F32},  \
+        {"first", "BHQ", AT(rows.first), OPTIONAL_OUT, F32},                                                           \
+    {                                                                                                                  \
+        "key_mass", "BHQ", AT(rows.key_mass), OPTIONAL_OUT, F32                                                        \
+    }
+
+static const scry__operand matmul[] = {
+    {"a", ".mk", AT(matmul.a), IN, F32},
+    {"b", ".kn", AT(matmul.b), IN, WEIGHT},
+    {"bias", "n", AT(matmul.bias), OPTIONAL, WEIGHT},
+    {"c", ".mn", AT(matmul.c), OUT_ADDS, F32},
+};
+
+static const scry__operand softmax[] = {
+    {"scores", "BHQK", AT(softmax.scores), IN_PLACE, F32},
+    MASK(softmax.mask),
+    {"probabilities", "BHQK", AT(softmax.probabilities), OUT_PLACE | SCRY__OPTIONAL, F32},
+    ROW_STATISTICS(softmax.rows),
+};
+
+static const scry__operand attention[] = {
+    {"q", "BQHD", AT(attention.q), IN, F32},
+    {"k", "BKGD", AT(attention.k), IN, F32},
+    {"v", "BKGE", AT(attention.v), IN, F32},
+    MASK(attention.mask),
+    {"out", "BQHE", AT(attention.out), OUT, F32},
+    {"probabilities", "BSqk", AT(attention.capture.probabilities), OPTIONAL_OUT, F32},
+    {"scores", "BSqk", AT(attention.capture.scores), OPTIONAL_OUT, F32},
+    ROW_STATISTICS(attention.capture.rows),
+    {"received", "BHK", AT(attention.capture.received), OPTIONAL_OUT, F32},
+    {"distance", "BHN", AT(attention.capture.distance), OPTIONAL_OUT, F32},
+    {"top_probability", "BHQt", AT(attention.capture.top_probability), OPTIONAL_OUT, F32},
+    {"top_key", "BHQt", AT(attention.capture.top_key), OPTIONAL_OUT, I32},
+};
+
+static const scry__operand rope[] = {
+    {"x", "BTHD", AT(rope.x), IN_PLACE, F32},      {"cosine", "Pr", AT(rope.cosine), IN, F32},
+    {"sine", "Pr", AT(rope.sine), IN, F32},        {"positions", "BT", AT(rope.positions), OPTIONAL, I32},
+    {"out", "BTHD", AT(rope.out), OUT_PLACE, F32},
+};
+
+static const scry__operand norm[] = {
+    {"x", ".d", AT(norm.x), IN_PLACE, F32},
+    {"weight", "d", AT(norm.parameters.weight), OPTIONAL, WEIGHT},
+    {"bias", "d", AT(norm.parameters.bias), OPTIONAL, WEIGHT},
+    {"out", ".d", AT(norm.out), OUT_PLACE, F32},
+    {"scale", ".", AT(norm.scale), OPTIONAL_OUT, F32},
+};
+
+static const scry__operand lens[] = {
+    {"x", "NTd", AT(lens.x), IN, F32},
+    {"unembedding", "Vd", AT(lens.unembedding), IN, WEIGHT},
+    {"bias", "V", AT(lens.bias), OPTIONAL, WEIGHT},
+    {"norm.weight", "d", AT(lens.norm.weight), OPTIONAL, WEIGHT},
+    {"norm.bias", "d", AT(lens.norm.bias), OPTIONAL, WEIGHT},
+    {"reference", "Td", AT(lens.reference), OPTIONAL, F32},
+    {"target", "T", AT(lens.target), OPTIONAL, I32},
+    {"top_id", "NTt", AT(lens.top_id), OPTIONAL_OUT, I32},
+    {"top_logit", "NTt", AT(lens.top_logit), OPTIONAL_OUT, F32},
+    {"lse", "NT", AT(lens.lse), OPTIONAL_OUT, F32},
+    {"entropy", "NT", AT(lens.entropy), OPTIONAL_OUT, F32},
+    {"target_logit", "NT", AT(lens.target_logit), OPTIONAL_OUT, F32},
+    {"target_rank", "NT", AT(lens.target_rank), OPTIONAL_OUT, I32},
+    {"kl", "NT", AT(lens.kl), OPTIONAL_OUT, F32},
+};
+
+static const scry__operand embed[] = {
+    {"ids", "T", AT(embed.ids), IN, I32},
+    {"table", "Vd", AT(embed.table), IN, WEIGHT},
+    {"out", "Td", AT(embed.out), OUT_ADDS, F32},
+};
+
+static const scry__operand add[] = {
+    {"a", ".", AT(add.a), IN_PLACE, F32},
+    {"b", ".", AT(add.b), IN_PLACE, WEIGHT},
+    {"out", ".", AT(add.out), OUT_PLACE, F32},
+};
+
+static const scry__operand scale[] = {
+    {"x", ".", AT(scale.x), IN_PLACE, F32},
+    {"out", ".", AT(scale.out), OUT_PLACE, F32},
+};
+
+static const scry__operand activation[] = {
+    {"x", ".", AT(activation.x), IN_PLACE, F32},
+    {"gated", ".", AT(activation.gated), IN_PLACE | SCRY__OPTIONAL, F32},
+    {"out", ".", AT(activation.out), OUT_PLACE, F32},
+};
+
+static const scry__operand copy[] = {
+    {"x", ".", AT(copy.x), IN, ANY},
+    {"out", ".", AT(copy.out), OUT, ANY},
+};
+
+static const scry__operand fill[] = {
+    {"out", ".", AT(fill.out), OUT, ANY},
+};
+
+static const struct {
+    const scry__operand *operands;
+    int                  count;
+} ops[] = {
+#define OP_ROW(name, text, member) {member, sizeof member / sizeof *member},
+    SCRY_OP_LIST(OP_ROW)
+#undef OP_ROW
+};
+
+int scry__operands(scry_op_kind kind, const scry__operand **operands)
+{
+    if ((unsigned)kind >= SCRY_OP_COUNT) return 0;
+    *operands = ops[kind].operands;
+    return ops[kind].count;
+}
+
+scry_tensor *scry__operand_of(scry_op *op, const scry__operand *operand)
+{
+    return (scry_tensor *)((char *)op + operand->offset);
+}
+
+const scry_tensor *scry__operand_in(const scry_op *op, const scry__operand *operand)
+{
+    return (const scry_tensor *)((const char *)op + operand->offset);
+}
+
+bool scry__operand_is_read(const scry_op *op, const scry__operand *operand)
+{
+    if (!(operand->flags & SCRY__ACCUMULATE)) return operand->flags & SCRY__READ;
+    return op->kind == SCRY_OP_MATMUL ? op->matmul.beta != 0 : op->embed.accumulate;
+}
+
+size_t scry__tensor_extent(const scry_tensor *tensor)
+{
+    size_t last = 0;
+    for (int axis = 0; axis < tensor->rank; axis++) {
+        if (!tensor->shape[axis]) return 0;
+        last += (size_t)(tensor->shape[axis] - 1) * (size_t)tensor->stride[axis];
+    }
+    return (last + 1) * scry_dtype_size(tensor->dtype);
+}

@@ -1,0 +1,12 @@
+/* A short check that a device computes what it should. */
+#ifndef SCRY_DEVICE_SELFTEST_H
+#define SCRY_DEVICE_SELFTEST_H
+
+#include "scry/device.h"
+
+/* Runs every forward op once on a few numbers whose results are known. SCRY_CHECK_FAILED with op, element, found and
+ * expected where one differs; SCRY_UNSUPPORTED where the device lacks an op. Takes well under a millisecond on a CPU.
+ */
+scry_status scry__self_test(scry_device *device);
+
+#endif
