@@ -5,7 +5,10 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { rule_cell = 20 /* smaller cells get no lines between them */ };
+enum {
+    rule_cell       = 20,    /* smaller cells get no lines between them */
+    rectangle_limit = 40000, /* cells */
+};
 static const uint32_t faint = 0x9aa0a6, blank = 0xf3f4f6;
 
 static void set_colour(cairo_t *cairo, uint32_t colour)
@@ -49,32 +52,71 @@ static double place_on_scale(const scry__heatmap_layout *layout, double value)
     return span > 0 ? (value - layout->minimum) / span : 0;
 }
 
-/* The cells as an image of one pixel each, enlarged without smoothing. */
-static void draw_cells(cairo_t *cairo, const scry__heatmap_layout *layout, int panel, double left, double top)
+static uint32_t cell_colour(const scry__heatmap_layout *layout, int panel, int row, int column)
 {
-    const scry__heatmap *map   = layout->map;
-    cairo_surface_t     *image = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, map->columns, map->rows);
-    unsigned char       *data  = cairo_image_surface_get_data(image);
-    int                  pitch = cairo_image_surface_get_stride(image);
+    float value = scry__heatmap_value(layout->map, panel, row, column);
+    if (isnan(value)) return blank;
+    scry__rgb colour = scry__colour_at(layout->map->colours, place_on_scale(layout, value));
+    return (uint32_t)colour.red << 16 | (uint32_t)colour.green << 8 | colour.blue;
+}
+
+/* The cells as an image of `repeat` x `repeat` pixels each. */
+static void draw_image(cairo_t *cairo, const scry__heatmap_layout *layout, int panel, int repeat)
+{
+    const scry__heatmap *map = layout->map;
+    cairo_surface_t *image = cairo_image_surface_create(CAIRO_FORMAT_RGB24, map->columns * repeat, map->rows * repeat);
+    unsigned char   *data  = cairo_image_surface_get_data(image);
+    size_t           pitch = (size_t)cairo_image_surface_get_stride(image);
     for (int row = 0; data && row < map->rows; row++) {
-        uint32_t *pixels = (uint32_t *)(void *)(data + (size_t)row * (size_t)pitch);
+        unsigned char *line = data + (size_t)(row * repeat) * pitch;
         for (int column = 0; column < map->columns; column++) {
-            float value = scry__heatmap_value(map, panel, row, column);
-            if (isnan(value)) continue;
-            scry__rgb colour = scry__colour_at(map->colours, place_on_scale(layout, value));
-            pixels[column]   = 0xff000000u | (uint32_t)colour.red << 16 | (uint32_t)colour.green << 8 | colour.blue;
+            uint32_t colour = cell_colour(layout, panel, row, column);
+            for (int i = 0; i < repeat; i++) ((uint32_t *)(void *)line)[column * repeat + i] = colour;
         }
+        for (int i = 1; i < repeat; i++) memcpy(line + (size_t)i * pitch, line, pitch);
     }
     cairo_surface_mark_dirty(image);
-    cairo_save(cairo);
-    cairo_translate(cairo, left, top);
-    cairo_scale(cairo, layout->cell, layout->cell);
+    cairo_scale(cairo, layout->cell / repeat, layout->cell / repeat);
     cairo_set_source_surface(cairo, image, 0, 0);
     cairo_pattern_set_filter(cairo_get_source(cairo), CAIRO_FILTER_NEAREST);
-    cairo_rectangle(cairo, 0, 0, map->columns, map->rows);
+    cairo_rectangle(cairo, 0, 0, map->columns * repeat, map->rows * repeat);
     cairo_fill(cairo);
-    cairo_restore(cairo);
     cairo_surface_destroy(image);
+}
+
+/* The cells as rectangles, runs of one colour joined. Each reaches a little under the cells drawn after it, so that no
+ * hairline shows between them. */
+static void draw_rectangles(cairo_t *cairo, const scry__heatmap_layout *layout, int panel)
+{
+    const scry__heatmap *map = layout->map;
+    for (int row = 0; row < map->rows; row++)
+        for (int column = 0, end; column < map->columns; column = end) {
+            uint32_t colour = cell_colour(layout, panel, row, column);
+            for (end = column + 1; end < map->columns; end++)
+                if (cell_colour(layout, panel, row, end) != colour) break;
+            double under_x = end < map->columns ? 0.5 : 0, under_y = row + 1 < map->rows ? 0.5 : 0;
+            set_colour(cairo, colour);
+            cairo_rectangle(cairo, column * layout->cell, row * layout->cell, (end - column) * layout->cell + under_x,
+                            layout->cell + under_y);
+            cairo_fill(cairo);
+        }
+}
+
+/* Pixels for pixels; rectangles in vector formats, whose viewers may smooth an enlarged image, while they are few
+ * enough, and beyond that an image fine enough that smoothing does not show. */
+static void draw_cells(cairo_t *cairo, const scry__heatmap_layout *layout, int panel, double left, double top)
+{
+    const scry__heatmap *map    = layout->map;
+    bool                 pixels = cairo_surface_get_type(cairo_get_target(cairo)) == CAIRO_SURFACE_TYPE_IMAGE;
+    cairo_save(cairo);
+    cairo_translate(cairo, left, top);
+    if (pixels)
+        draw_image(cairo, layout, panel, 1);
+    else if ((double)map->rows * map->columns * map->panel_count <= rectangle_limit)
+        draw_rectangles(cairo, layout, panel);
+    else
+        draw_image(cairo, layout, panel, (int)ceil(layout->cell * 3));
+    cairo_restore(cairo);
 }
 
 static void draw_values(cairo_t *cairo, const scry__heatmap_layout *layout, int panel, double left, double top)
@@ -146,9 +188,6 @@ static void draw_panel(cairo_t *cairo, const scry__heatmap_layout *layout, int p
     double               left = layout->plot_left + column * layout->pitch_x;
     double               top  = layout->plot_top + row * layout->pitch_y;
 
-    set_colour(cairo, blank);
-    cairo_rectangle(cairo, left, top, layout->plot_width, layout->plot_height);
-    cairo_fill(cairo);
     draw_cells(cairo, layout, panel, left, top);
     if (layout->cell >= rule_cell) draw_rules(cairo, layout, left, top);
     if (layout->values) draw_values(cairo, layout, panel, left, top);
