@@ -84,14 +84,23 @@ void scry__labels_destroy(scry__labels **labels)
     *labels = NULL;
 }
 
+/* One character of a line in a terminal: what is written for it, and how many columns that takes. */
+static const char *cell_text(const char *text, size_t size, size_t *length, int *columns)
+{
+    uint32_t code_point;
+    *length             = next(text, size, &code_point);
+    const char *instead = code_point == ' ' ? NULL : stand_in(code_point);
+    *columns            = instead ? 1 : utf8proc_charwidth((utf8proc_int32_t)code_point);
+    return instead;
+}
+
 int scry__label_width(const char *text)
 {
-    size_t size  = strlen(text);
-    int    width = 0;
-    for (size_t i = 0; i < size;) {
-        uint32_t code_point;
-        i += next(text + i, size - i, &code_point);
-        width += utf8proc_charwidth((utf8proc_int32_t)code_point);
+    size_t size  = strlen(text), length;
+    int    width = 0, columns;
+    for (size_t i = 0; i < size; i += length) {
+        cell_text(text + i, size - i, &length, &columns);
+        width += columns;
     }
     return width;
 }
@@ -103,24 +112,20 @@ static void pad(scry__text *out, int count)
 
 void scry__label_fit(scry__text *out, const char *text, int width, scry__align align)
 {
-    int    needed = scry__label_width(text), used = 0;
-    size_t size = strlen(text), kept = 0;
+    int    needed = scry__label_width(text), limit = needed <= width ? width : width - 1, used = 0;
+    size_t size = strlen(text), length;
     if (width <= 0) return;
-    if (needed <= width) {
-        if (align == SCRY__ALIGN_RIGHT) pad(out, width - needed);
-        scry__text_add(out, text, size);
-        if (align == SCRY__ALIGN_LEFT) pad(out, width - needed);
-        return;
+    if (align == SCRY__ALIGN_RIGHT && needed < width) pad(out, width - needed);
+    for (size_t i = 0; i < size; i += length) {
+        int         columns;
+        const char *instead = cell_text(text + i, size - i, &length, &columns);
+        if (used + columns > limit) break;
+        used += columns;
+        if (instead)
+            scry__text_adds(out, instead);
+        else
+            scry__text_add(out, text + i, length);
     }
-    while (kept < size) {
-        uint32_t code_point;
-        size_t   length = next(text + kept, size - kept, &code_point);
-        int      more   = utf8proc_charwidth((utf8proc_int32_t)code_point);
-        if (used + more > width - 1) break;
-        used += more;
-        kept += length;
-    }
-    scry__text_add(out, text, kept);
-    scry__text_adds(out, ellipsis);
-    pad(out, width - 1 - used);
+    if (needed > width) scry__text_adds(out, ellipsis);
+    if (align == SCRY__ALIGN_LEFT || needed > width) pad(out, limit - used);
 }

@@ -16,12 +16,14 @@ typedef struct scry__labels {
 scry_status scry__labels_create(scry__labels **out, const char *const *texts, int count);
 void        scry__labels_destroy(scry__labels **labels);
 
-/* Columns that a terminal needs for a text: 2 for wide characters, 0 for combining marks and controls. */
+/* Columns that a terminal needs for a text as scry__label_fit writes it: 2 for wide characters, 0 for combining marks.
+ */
 int scry__label_width(const char *text);
 
 typedef enum scry__align { SCRY__ALIGN_LEFT, SCRY__ALIGN_RIGHT } scry__align;
 
-/* Appends exactly `width` columns: the text padded, or cut with an ellipsis (U+2026) where it is wider. */
+/* Appends exactly `width` columns: the text padded, or cut with an ellipsis (U+2026) where it is wider. Spaces stay;
+ * controls and the like are replaced as in scry__label_add, so that no text can command the terminal. */
 void scry__label_fit(scry__text *out, const char *text, int width, scry__align align);
 
 #endif
