@@ -55,6 +55,7 @@ scry_status scry__validate(const scry_device *device, const scry_op *op)
         }
         scry_status status = scry__validate_view(device, op, &operands[i]);
         if (!status) status = scry__validate_shape(op, &operands[i], &sizes);
+        if (!status) status = scry__validate_output(op, &operands[i]);
         if (status) return status;
     }
     scry_status status = scry__validate_rules(op, &sizes);

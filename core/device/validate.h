@@ -34,6 +34,9 @@ scry_status scry__refuse(const scry_op *op, const scry__operand *operand, const 
 
 scry_status scry__validate_view(const scry_device *device, const scry_op *op, const scry__operand *operand);
 
+/* What must hold besides where the operand is written: its memory may be, and its elements lie apart. */
+scry_status scry__validate_output(const scry_op *op, const scry__operand *operand);
+
 /* Compares the operand's shape with its letters, and notes the sizes of letters not seen before. */
 scry_status scry__validate_shape(const scry_op *op, const scry__operand *operand, scry__sizes *sizes);
 

@@ -168,7 +168,7 @@ static scry_status check_rope(const scry_op *op, const scry__sizes *sizes)
 static scry_status check_norm_parameters(const scry_op *op, const scry_norm_parameters *norm, const scry_tensor *x)
 {
     if ((unsigned)norm->kind > SCRY_NORM_NONE)
-        return check_range(op, "kind of norm", norm->kind, SCRY_NORM_LAYER, SCRY_NORM_NONE + 1);
+        return check_range(op, "kind of norm", (int)norm->kind, SCRY_NORM_LAYER, SCRY_NORM_NONE + 1);
     if (x->shape[x->rank - 1] == 0) return REFUSE(op, x, "expected a last axis of 1 or more");
     if (norm->kind == SCRY_NORM_NONE) return SCRY_OK;
     scry_status status = check_not_negative(op, "epsilon", norm->epsilon);
@@ -239,7 +239,7 @@ scry_status scry__validate_rules(const scry_op *op, const scry__sizes *sizes)
     case SCRY_OP_SCALE:
         return check_scale(op);
     case SCRY_OP_ACTIVATION:
-        return check_range(op, "function", op->activation.function, SCRY_GELU_ERF, SCRY_RELU + 1);
+        return check_range(op, "function", (int)op->activation.function, SCRY_GELU_ERF, SCRY_RELU + 1);
     case SCRY_OP_COPY:
         return check_copy(op);
     case SCRY_OP_FILL:

@@ -70,9 +70,10 @@ static bool elements_are_distinct(const scry_tensor *tensor)
     return true;
 }
 
-static scry_status check_output(const scry_op *op, const scry__operand *operand)
+scry_status scry__validate_output(const scry_op *op, const scry__operand *operand)
 {
     const scry_tensor *tensor = scry__operand_in(op, operand);
+    if (!(operand->flags & SCRY__WRITE)) return SCRY_OK;
     if (tensor->buffer->read_only)
         return scry__refuse(op, operand, "a wrapped buffer: expected one that can be written");
     if (scry_tensor_count(tensor) && !elements_are_distinct(tensor))
@@ -88,7 +89,5 @@ scry_status scry__validate_view(const scry_device *device, const scry_op *op, co
     if (tensor->rank < 1 || tensor->rank > SCRY_MAX_RANK)
         return scry__refuse(op, operand, "rank %d: expected 1 to %d", tensor->rank, SCRY_MAX_RANK);
     scry_status status = check_dtype(op, operand);
-    if (!status) status = check_extent(op, operand);
-    if (!status && operand->flags & SCRY__WRITE) status = check_output(op, operand);
-    return status;
+    return status ? status : check_extent(op, operand);
 }

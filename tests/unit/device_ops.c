@@ -1,0 +1,61 @@
+/* Valid ops of every kind. See device_ops.h. */
+#include "unit/device_ops.h"
+
+#include "device/operands.h"
+
+#include <string.h>
+
+static const int64_t sizes[128] = {
+    ['B'] = 2, ['H'] = 4, ['G'] = 2, ['Q'] = 3,  ['K'] = 5, ['D'] = 8, ['E'] = 6,  ['S'] = 4, ['q'] = 2, ['k'] = 3,
+    ['N'] = 4, ['t'] = 2, ['T'] = 3, ['P'] = 16, ['r'] = 3, ['d'] = 8, ['V'] = 11, ['m'] = 4, ['n'] = 7,
+};
+
+static scry_tensor operand_view(const scry__operand *operand, bool elementwise, scry_buffer *arena, size_t offset)
+{
+    int64_t     shape[SCRY_MAX_RANK];
+    int         rank    = 0;
+    const char *letters = operand->shape;
+    if (*letters == '.') {
+        shape[rank++] = 2;
+        if (elementwise) shape[rank++] = 5;
+        letters++;
+    }
+    for (; *letters; letters++) shape[rank++] = sizes[(int)*letters];
+    return scry_tensor_of(arena, offset, operand->dtypes >> SCRY_F32 & 1 ? SCRY_F32 : SCRY_I32, rank, shape);
+}
+
+static void set_scalars(scry_op *op)
+{
+    switch (op->kind) {
+    case SCRY_OP_MATMUL:
+        op->matmul.alpha = op->matmul.beta = 1;
+        break;
+    case SCRY_OP_ATTENTION:
+        op->attention.scale       = 0.25f;
+        op->attention.mask.causal = true;
+        break;
+    case SCRY_OP_NORM:
+        op->norm.parameters.epsilon = 1e-5f;
+        break;
+    case SCRY_OP_LENS:
+        op->lens.norm.epsilon = 1e-5f;
+        break;
+    default:
+        break;
+    }
+}
+
+scry_op device_op(scry_op_kind kind, scry_buffer *arena)
+{
+    const scry__operand *operands;
+    int                  count = scry__operands(kind, &operands);
+    scry_op              op;
+    memset(&op, 0, sizeof op);
+    op.kind = kind;
+    for (int i = 0; i < count; i++) {
+        bool elementwise                     = kind != SCRY_OP_MATMUL && kind != SCRY_OP_NORM;
+        *scry__operand_of(&op, &operands[i]) = operand_view(&operands[i], elementwise, arena, (size_t)i * ARENA_STEP);
+    }
+    set_scalars(&op);
+    return op;
+}
