@@ -1,0 +1,300 @@
+/* The forward pass, one for all families. See forward.h for what a caller sees and arch.h for what a block computes.
+ *
+ * Memory: the residual stream, its normed copy and one wide slot, in which a layer's attention (queries, keys, values,
+ * z) and then its MLP live. A branch is added to the residual stream by its own matmul (beta 1) unless somebody wants
+ * to see it. What no hook wants is never computed. */
+#include "base/error.h"
+#include "model/pass.h"
+
+bool scry__pass_wants(const scry__pass *pass, scry__hook hook)
+{
+    const scry__hooks *hooks = pass->hooks;
+    return hooks && hooks->at && (!hooks->wants || hooks->wants(hooks->user, hook, pass->layer));
+}
+
+scry_status scry__pass_offer(const scry__pass *pass, scry__hook hook, const scry_tensor *value)
+{
+    if (!scry__pass_wants(pass, hook)) return SCRY_OK;
+    return pass->hooks->at(pass->hooks->user, hook, pass->layer, value);
+}
+
+scry_status scry__pass_run(const scry__pass *pass, scry_op op)
+{
+    return scry_device_run(pass->session->model->device, &op);
+}
+
+/* [B, T, n] as [B * T, n] where the rows are evenly spaced. */
+static bool flatten(scry_tensor *x)
+{
+    if (x->shape[0] != 1 && x->stride[0] != x->shape[1] * x->stride[1]) return false;
+    x->rank      = 2;
+    x->shape[0]  = x->shape[0] * x->shape[1];
+    x->stride[0] = x->stride[1];
+    x->shape[1]  = x->shape[2];
+    x->stride[1] = x->stride[2];
+    return true;
+}
+
+/* A matrix as [batch, m, n], repeated. */
+static scry_tensor repeat(const scry_tensor *matrix, int64_t batch)
+{
+    scry_tensor out = *matrix;
+    out.rank        = 3;
+    out.shape[0]    = batch;
+    out.stride[0]   = 0;
+    for (int axis = 0; axis < 2; axis++) {
+        out.shape[axis + 1]  = matrix->shape[axis];
+        out.stride[axis + 1] = matrix->stride[axis];
+    }
+    return out;
+}
+
+static scry_op linear_op(const scry_tensor *x, const scry__linear *weights, const scry_tensor *out, float beta)
+{
+    scry_matmul op = {.a = *x, .b = weights->weight, .bias = weights->bias, .c = *out, .alpha = 1.0f, .beta = beta};
+    if (!flatten(&op.a) || !flatten(&op.c)) {
+        op.a = *x;
+        op.b = repeat(&weights->weight, x->shape[0]);
+        op.c = *out;
+    }
+    return (scry_op){.kind = SCRY_OP_MATMUL, .matmul = op};
+}
+
+scry_status scry__pass_linear(const scry__pass *pass, const scry_tensor *x, const scry__linear *weights,
+                              const scry_tensor *out, float beta)
+{
+    return scry__pass_run(pass, linear_op(x, weights, out, beta));
+}
+
+scry_tensor scry__pass_wide_block(const scry__pass *pass, int64_t columns, size_t *offset)
+{
+    int64_t     shape[] = {pass->batch, pass->rows, columns};
+    scry_tensor block   = scry_tensor_of(pass->session->slots[SCRY__SLOT_WIDE], *offset, SCRY_F32, 3, shape);
+    *offset += ((size_t)scry_tensor_count(&block) * sizeof(float) + 63) / 64 * 64;
+    return block;
+}
+
+static scry_status norm(const scry__pass *pass, const scry_norm_parameters *parameters, scry__hook scale_hook,
+                        scry__hook normed_hook)
+{
+    int64_t     shape[] = {pass->batch, pass->rows, 1};
+    scry_tensor scale   = {0};
+    scry_status status  = SCRY_OK;
+    if (scry__pass_wants(pass, scale_hook))
+        status = scry__session_tensor(&scale, pass->session, SCRY__SLOT_SCALE, SCRY_F32, 3, shape);
+    if (status) return status;
+    scry_norm op = {.x = pass->resid, .out = pass->normed, .scale = scale, .parameters = *parameters};
+    if (scale.buffer) op.scale.rank = 2; /* one value per row; hooks see it as a last axis of 1 */
+    status = scry__pass_run(pass, (scry_op){.kind = SCRY_OP_NORM, .norm = op});
+    if (!status) status = scry__pass_offer(pass, scale_hook, &scale);
+    return status ? status : scry__pass_offer(pass, normed_hook, &pass->normed);
+}
+
+/* What the next branch reads. */
+static scry_status norm_input(scry__pass *pass, const scry_norm_parameters *parameters, scry__hook scale_hook,
+                              scry__hook normed_hook)
+{
+    pass->input = pass->arch->norm_before ? pass->normed : pass->resid;
+    return pass->arch->norm_before ? norm(pass, parameters, scale_hook, normed_hook) : SCRY_OK;
+}
+
+/* The embedding (and learned positions) of the new rows. */
+static scry_status embed(scry__pass *pass, const int32_t *ids)
+{
+    const scry__weights *weights = &pass->session->model->weights;
+    int64_t              count   = pass->batch * pass->rows;
+    scry_tensor          table, flat = pass->resid;
+    scry_status          status;
+    flatten(&flat);
+    status = scry__session_tensor(&table, pass->session, SCRY__SLOT_IDS, SCRY_I32, 1, &count);
+    if (!status) status = scry_buffer_write(table.buffer, 0, ids, (size_t)count * sizeof *ids);
+    if (!status)
+        status = scry__pass_run(pass, (scry_op){.kind  = SCRY_OP_EMBED,
+                                                .embed = {.ids   = table,
+                                                          .table = weights->embedding,
+                                                          .out   = flat,
+                                                          .scale = (float)pass->arch->embedding_scale}});
+    if (!status) status = scry__pass_offer(pass, SCRY__HOOK_EMBED, &pass->resid);
+    if (status || pass->arch->positions != SCRY__POSITIONS_LEARNED) return status;
+
+    scry_tensor rows      = scry_tensor_slice(weights->positions, 0, pass->past, pass->rows);
+    scry_tensor positions = repeat(&rows, pass->batch);
+    if (scry__pass_wants(pass, SCRY__HOOK_POS_EMBED)) {
+        scry_tensor seen;
+        status = scry__session_tensor(&seen, pass->session, SCRY__SLOT_BRANCH, SCRY_F32, 3, pass->resid.shape);
+        if (!status)
+            status = scry__pass_run(pass, (scry_op){.kind = SCRY_OP_COPY, .copy = {.x = positions, .out = seen}});
+        if (!status) status = scry__pass_offer(pass, SCRY__HOOK_POS_EMBED, &seen);
+        positions = seen;
+    }
+    if (status) return status;
+    return scry__pass_run(
+        pass, (scry_op){.kind = SCRY_OP_ADD, .add = {.a = pass->resid, .b = positions, .out = pass->resid}});
+}
+
+/* resid += after(x weights + bias), where `after` is the norm behind a branch, if the family has one. */
+static scry_status add_branch(const scry__pass *pass, const scry_tensor *x, const scry__linear *weights,
+                              const scry_norm_parameters *after, scry__hook hook)
+{
+    scry_tensor branch;
+    if (!pass->arch->norm_after && !scry__pass_wants(pass, hook))
+        return scry__pass_linear(pass, x, weights, &pass->resid, 1.0f);
+    scry_status status =
+        scry__session_tensor(&branch, pass->session, SCRY__SLOT_BRANCH, SCRY_F32, 3, pass->resid.shape);
+    if (!status) status = scry__pass_linear(pass, x, weights, &branch, 0.0f);
+    if (!status && pass->arch->norm_after)
+        status = scry__pass_run(
+            pass, (scry_op){.kind = SCRY_OP_NORM, .norm = {.x = branch, .out = branch, .parameters = *after}});
+    if (!status) status = scry__pass_offer(pass, hook, &branch);
+    if (status) return status;
+    return scry__pass_run(pass,
+                          (scry_op){.kind = SCRY_OP_ADD, .add = {.a = pass->resid, .b = branch, .out = pass->resid}});
+}
+
+static scry_status mlp(const scry__pass *pass)
+{
+    size_t          offset = 0;
+    scry_tensor     pre    = scry__pass_wide_block(pass, pass->arch->mlp_size, &offset);
+    scry_activation op     = {.x = pre, .out = pre, .function = pass->arch->activation};
+    scry_status     status = scry__pass_linear(pass, &pass->input,
+                                           pass->arch->gated ? &pass->weights->gate : &pass->weights->up, &pre, 0.0f);
+    if (!status) status = scry__pass_offer(pass, SCRY__HOOK_MLP_PRE, &pre);
+    if (!status && pass->arch->gated) {
+        op.gated = scry__pass_wide_block(pass, pass->arch->mlp_size, &offset);
+        status   = scry__pass_linear(pass, &pass->input, &pass->weights->up, &op.gated, 0.0f);
+        if (!status) status = scry__pass_offer(pass, SCRY__HOOK_MLP_PRE_LINEAR, &op.gated);
+    }
+    if (!status) status = scry__pass_run(pass, (scry_op){.kind = SCRY_OP_ACTIVATION, .activation = op});
+    if (!status) status = scry__pass_offer(pass, SCRY__HOOK_MLP_POST, &pre);
+    return status ? status
+                  : add_branch(pass, &pre, &pass->weights->down, &pass->weights->norm2_after, SCRY__HOOK_MLP_OUT);
+}
+
+static scry_status block(scry__pass *pass)
+{
+    const scry__arch *arch = pass->arch;
+    scry_tensor       z;
+    scry_status       status = scry__pass_offer(pass, SCRY__HOOK_RESID_PRE, &pass->resid);
+    if (!status) status = norm_input(pass, &pass->weights->norm1, SCRY__HOOK_LN1_SCALE, SCRY__HOOK_LN1_NORMALIZED);
+    if (!status) status = scry__pass_attention(pass, &z);
+    /* A parallel block's MLP reads the stream before attention is added to it. */
+    if (!status && arch->parallel && !arch->shared_norm)
+        status = norm_input(pass, &pass->weights->norm2, SCRY__HOOK_LN2_SCALE, SCRY__HOOK_LN2_NORMALIZED);
+    if (!status) status = add_branch(pass, &z, &pass->weights->out, &pass->weights->norm1_after, SCRY__HOOK_ATTN_OUT);
+    if (!status && !arch->parallel) {
+        status = scry__pass_offer(pass, SCRY__HOOK_RESID_MID, &pass->resid);
+        if (!status) status = norm_input(pass, &pass->weights->norm2, SCRY__HOOK_LN2_SCALE, SCRY__HOOK_LN2_NORMALIZED);
+    }
+    if (!status) status = mlp(pass);
+    return status ? status : scry__pass_offer(pass, SCRY__HOOK_RESID_POST, &pass->resid);
+}
+
+/* out [B, T, V] = the logits of normed rows [B, T, d]. */
+static scry_status unembed(const scry__pass *pass, const scry_tensor *normed, const scry_tensor *out)
+{
+    const scry__weights *weights = &pass->session->model->weights;
+    scry__linear         head    = {scry_tensor_swap(weights->unembedding, 0, 1), weights->unembedding_bias};
+    scry_op              op      = linear_op(normed, &head, out, 0.0f);
+    if (pass->arch->logit_scale != 0.0) op.matmul.alpha = (float)pass->arch->logit_scale;
+    return scry__pass_run(pass, op);
+}
+
+/* The final norm and the logits of every row, where hooks want them. */
+static scry_status offer_final(scry__pass *pass)
+{
+    const scry__weights *weights = &pass->session->model->weights;
+    bool                 logits  = scry__pass_wants(pass, SCRY__HOOK_LOGITS);
+    int64_t              shape[] = {pass->batch, pass->rows, pass->arch->vocabulary};
+    scry_tensor          out;
+    if (!logits && !scry__pass_wants(pass, SCRY__HOOK_LN_FINAL_SCALE) &&
+        !scry__pass_wants(pass, SCRY__HOOK_LN_FINAL_NORMALIZED))
+        return SCRY_OK;
+    scry_status status = norm(pass, &weights->final_norm, SCRY__HOOK_LN_FINAL_SCALE, SCRY__HOOK_LN_FINAL_NORMALIZED);
+    if (status || !logits) return status;
+    status = scry__session_tensor(&out, pass->session, SCRY__SLOT_LOGITS, SCRY_F32, 3, shape);
+    if (!status) status = unembed(pass, &pass->normed, &out);
+    return status ? status : scry__pass_offer(pass, SCRY__HOOK_LOGITS, &out);
+}
+
+bool scry__model_has_hook(const scry_model *model, scry__hook hook)
+{
+    const scry__arch *arch = &model->arch;
+    switch (hook) {
+    case SCRY__HOOK_POS_EMBED:
+        return arch->positions == SCRY__POSITIONS_LEARNED;
+    case SCRY__HOOK_ROT_Q:
+    case SCRY__HOOK_ROT_K:
+        return arch->positions == SCRY__POSITIONS_ROPE;
+    case SCRY__HOOK_RESID_MID:
+        return !arch->parallel;
+    case SCRY__HOOK_MLP_PRE_LINEAR:
+        return arch->gated;
+    case SCRY__HOOK_LN1_SCALE:
+    case SCRY__HOOK_LN1_NORMALIZED:
+        return arch->norm_before;
+    case SCRY__HOOK_LN2_SCALE:
+    case SCRY__HOOK_LN2_NORMALIZED:
+        return arch->norm_before && !arch->shared_norm;
+    default:
+        return (unsigned)hook < SCRY__HOOK_COUNT;
+    }
+}
+
+static scry_status check_ids(const scry__session *session, const int32_t *ids, int count)
+{
+    const scry__session_options *options    = &session->options;
+    int64_t                      vocabulary = session->model->arch.vocabulary;
+    int                          past       = options->keep_cache ? session->length : 0;
+    if (count < 1 || count > options->rows || count > options->capacity - past)
+        return scry__fail(SCRY_BAD_ARGUMENT, "%d rows after %d: expected 1 to %d in a pass, at most %d in all", count,
+                          past, options->rows, options->capacity);
+    for (int i = 0; i < options->batch * count; i++)
+        if (ids[i] < 0 || ids[i] >= vocabulary)
+            return scry__fail(SCRY_BAD_ARGUMENT, "token %d: id %d: expected 0 to %lld", i, ids[i],
+                              (long long)vocabulary - 1);
+    return SCRY_OK;
+}
+
+scry_status scry__session_forward(scry__session *session, const int32_t *ids, int count, const scry__hooks *hooks)
+{
+    scry_status status = check_ids(session, ids, count);
+    if (status) return status;
+    if (!session->options.keep_cache) session->length = 0;
+    session->rows      = count;
+    scry__pass pass    = {.session = session,
+                          .hooks   = hooks,
+                          .arch    = &session->model->arch,
+                          .batch   = session->options.batch,
+                          .rows    = count,
+                          .past    = session->length,
+                          .resid   = scry__session_residual(session)};
+    pass.normed        = pass.resid;
+    pass.normed.buffer = session->slots[SCRY__SLOT_NORMED];
+    status             = scry__session_prepare_ropes(session, pass.past, pass.past + pass.rows);
+    if (!status) status = embed(&pass, ids);
+    for (; !status && pass.layer < pass.arch->layer_count; pass.layer++) {
+        pass.weights = &session->model->weights.layers[pass.layer];
+        status       = block(&pass);
+        if (status) return scry__fail_prefix(status, "layer %d", pass.layer);
+    }
+    pass.layer = -1;
+    if (!status) status = offer_final(&pass);
+    if (!status) session->length += count;
+    return status;
+}
+
+scry_status scry__session_logits(scry__session *session, int begin, int count, const scry_tensor *out)
+{
+    const scry_model *model  = session->model;
+    scry_tensor       resid  = scry__session_residual(session);
+    scry_tensor       rows   = scry_tensor_slice(resid, 1, begin, count);
+    int64_t           size[] = {session->options.batch, count, model->arch.hidden_size};
+    scry__pass        pass   = {.session = session, .arch = &model->arch, .batch = size[0], .rows = count};
+    if (begin < 0 || count < 1 || count > session->rows || begin > session->rows - count)
+        return scry__fail(SCRY_BAD_ARGUMENT, "logits of rows %d to %d: the last pass had %d", begin, begin + count,
+                          session->rows);
+    scry_tensor normed = scry_tensor_of(session->slots[SCRY__SLOT_NORMED], 0, SCRY_F32, 3, size);
+    scry_norm   op     = {.x = rows, .out = normed, .parameters = model->weights.final_norm};
+    scry_status status = scry__pass_run(&pass, (scry_op){.kind = SCRY_OP_NORM, .norm = op});
+    return status ? status : unembed(&pass, &normed, out);
+}

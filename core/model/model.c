@@ -1,0 +1,84 @@
+/* Opening a checkpoint directory as a model. See scry/model.h. */
+#include "model/model.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "model/family.h"
+
+static void fill_info(scry_model *model)
+{
+    const scry__arch *arch = &model->arch;
+    model->info            = (scry_model_info){
+                   .family          = arch->family->type,
+                   .path            = model->path,
+                   .layer_count     = (int)arch->layer_count,
+                   .head_count      = (int)arch->head_count,
+                   .kv_head_count   = (int)arch->kv_head_count,
+                   .head_size       = (int)arch->head_size,
+                   .hidden_size     = (int)arch->hidden_size,
+                   .mlp_size        = (int)arch->mlp_size,
+                   .vocabulary      = (int)arch->vocabulary,
+                   .context         = (int)arch->context,
+                   .weight_dtype    = model->weights.embedding.dtype,
+                   .parameter_count = model->weights.parameter_count,
+                   .weight_bytes    = model->weights.bytes,
+    };
+}
+
+scry_status scry_model_open(scry_model **out, scry_device *device, const char *path, const scry_model_options *options)
+{
+    if (!device || !path) return scry__fail(SCRY_BAD_ARGUMENT, "a model needs a device and a directory");
+    scry_model *model = scry__alloc(1, sizeof *model);
+    if (!model) return SCRY_OUT_OF_MEMORY;
+    scry_status status = SCRY_OUT_OF_MEMORY;
+    model->device      = device;
+    model->path        = scry__strdup(path);
+    if (options) model->options = *options;
+    if (model->path) status = scry__arch_read(&model->arch, path);
+    if (!status) status = scry__safetensors_open(&model->checkpoint, path);
+    if (!status) status = scry__weights_bind(&model->weights, &model->arch, model->checkpoint, device);
+    if (status) {
+        scry_model_destroy(&model);
+        return status;
+    }
+    fill_info(model);
+    *out = model;
+    return SCRY_OK;
+}
+
+void scry_model_destroy(scry_model **model)
+{
+    scry_model *self = model ? *model : NULL;
+    if (!self) return;
+    scry_tokenizer_destroy(&self->tokenizer);
+    scry__weights_finish(&self->weights);
+    scry__safetensors_close(&self->checkpoint);
+    scry__arch_finish(&self->arch);
+    scry__free(self->path);
+    scry__free(self);
+    *model = NULL;
+}
+
+const scry_model_info *scry_model_get_info(const scry_model *model)
+{
+    return &model->info;
+}
+
+scry_device *scry_model_device(const scry_model *model)
+{
+    return model->device;
+}
+
+const scry_tokenizer *scry_model_tokenizer(scry_model *model)
+{
+    if (model->tokenizer) return model->tokenizer;
+    char *path = scry__path_join(model->path, "tokenizer.json");
+    if (!path) return NULL;
+    if (scry__file_exists(path))
+        scry_tokenizer_open(&model->tokenizer, path);
+    else
+        scry__fail(SCRY_BAD_INPUT, "%s: no such file: without it, give token ids instead of text", path);
+    scry__free(path);
+    return model->tokenizer;
+}

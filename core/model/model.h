@@ -1,0 +1,21 @@
+/* What a model handle holds. */
+#ifndef SCRY_MODEL_MODEL_H
+#define SCRY_MODEL_MODEL_H
+
+#include "model/arch.h"
+#include "model/safetensors.h"
+#include "model/weights.h"
+#include "scry/model.h"
+
+struct scry_model {
+    scry_device       *device; /* the caller's; outlives the model */
+    char              *path;
+    scry_model_options options;
+    scry_model_info    info;
+    scry__arch         arch;
+    scry__safetensors *checkpoint; /* its maps are what the weights lie in */
+    scry__weights      weights;
+    scry_tokenizer    *tokenizer; /* opened at its first use */
+};
+
+#endif

@@ -1,0 +1,219 @@
+/* Binding a checkpoint's tensors to a model by its family's rules. See weights.h and family.h. */
+#include "model/weights.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "model/family.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { NAME_SIZE = 256 };
+
+struct binding {
+    scry__weights           *weights;
+    const scry__arch        *arch;
+    const scry__safetensors *checkpoint;
+    scry_device             *device;
+    const char              *prefix; /* before names, "" where the base model was saved by itself */
+    bool                    *known;  /* of each stored tensor: used, or ignored on purpose */
+};
+
+static int64_t dim_size(const scry__arch *arch, scry__dim dim)
+{
+    switch (dim) {
+    case SCRY__DIM_VOCABULARY:
+        return arch->vocabulary;
+    case SCRY__DIM_CONTEXT:
+        return arch->context;
+    case SCRY__DIM_HIDDEN:
+        return arch->hidden_size;
+    case SCRY__DIM_QUERY:
+        return arch->head_count * arch->head_size;
+    case SCRY__DIM_KEY:
+        return arch->kv_head_count * arch->head_size;
+    case SCRY__DIM_QKV:
+        return (arch->head_count + 2 * arch->kv_head_count) * arch->head_size;
+    case SCRY__DIM_MLP:
+        return arch->mlp_size;
+    case SCRY__DIM_HEAD:
+        return arch->head_size;
+    case SCRY__DIM_NONE:
+        break;
+    }
+    return 0;
+}
+
+/* The rule's tensor name for a layer. */
+static void rule_name(char name[NAME_SIZE], const struct binding *binding, const scry__weight_rule *rule, int64_t layer)
+{
+    const char *prefix = rule->flags & SCRY__RULE_NO_PREFIX ? "" : binding->prefix;
+    const char *number = strchr(rule->name, '#');
+    if (number)
+        snprintf(name, NAME_SIZE, "%s%.*s%lld%s", prefix, (int)(number - rule->name), rule->name, (long long)layer,
+                 number + 1);
+    else
+        snprintf(name, NAME_SIZE, "%s%s", prefix, rule->name);
+}
+
+static bool weight_dtype(scry__element element, scry_dtype *dtype)
+{
+    switch (element) {
+    case SCRY__ELEMENT_F32:
+        *dtype = SCRY_F32;
+        return true;
+    case SCRY__ELEMENT_F16:
+        *dtype = SCRY_F16;
+        return true;
+    case SCRY__ELEMENT_BF16:
+        *dtype = SCRY_BF16;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Checks a stored tensor against its rule; *shape gets what was expected, *rank its length. */
+static scry_status check_stored(const struct binding *binding, const scry__weight_rule *rule,
+                                const scry__stored *stored, int *rank, int64_t shape[2])
+{
+    const char *path = binding->checkpoint->files[stored->file].path;
+    scry_dtype  dtype;
+    bool        same = true;
+    for (*rank = 0; *rank < 2 && rule->shape[*rank] != SCRY__DIM_NONE; ++*rank) {
+        shape[*rank] = dim_size(binding->arch, rule->shape[*rank]);
+        same         = same && *rank < stored->rank && stored->shape[*rank] == shape[*rank];
+    }
+    if (!same || stored->rank != *rank) {
+        char found[SCRY__SHAPE_TEXT_SIZE], expected[SCRY__SHAPE_TEXT_SIZE];
+        return scry__fail(SCRY_BAD_INPUT, "%s: tensor %s: shape %s: expected %s", path, stored->name,
+                          scry__shape_text(found, stored->rank, stored->shape),
+                          scry__shape_text(expected, *rank, shape));
+    }
+    if (!weight_dtype(stored->element, &dtype))
+        return scry__fail(SCRY_BAD_INPUT, "%s: tensor %s: dtype %s: expected F32, F16 or BF16", path, stored->name,
+                          scry__element_text(stored->element));
+    return SCRY_OK;
+}
+
+/* The stored bytes as a buffer: in place where the device can, a copy where they are not aligned to their elements. */
+static scry_status make_buffer(scry_buffer **out, const struct binding *binding, const scry__stored *stored,
+                               size_t alignment)
+{
+    if ((uintptr_t)stored->data % alignment == 0)
+        return scry_buffer_wrap(out, binding->device, stored->data, stored->bytes);
+    scry_status status = scry_buffer_create(out, binding->device, stored->bytes);
+    if (status) return status;
+    status = scry_buffer_write(*out, 0, stored->data, stored->bytes);
+    if (status) scry_buffer_destroy(out);
+    return status;
+}
+
+static scry_status bind_tensor(const struct binding *binding, const scry__weight_rule *rule, int64_t layer)
+{
+    scry__weights      *weights = binding->weights;
+    char                name[NAME_SIZE];
+    int                 rank;
+    int64_t             shape[2];
+    scry_dtype          dtype  = SCRY_F32;
+    scry_buffer        *buffer = NULL;
+    const scry__stored *stored;
+    rule_name(name, binding, rule, layer);
+    stored      = scry__safetensors_find(binding->checkpoint, name);
+    bool needed = (binding->arch->features & rule->needs) == rule->needs;
+    if (!needed) {
+        if (stored && rule->flags & SCRY__RULE_SPARE) binding->known[stored - binding->checkpoint->tensors] = true;
+        return SCRY_OK;
+    }
+    if (!stored)
+        return scry__fail(SCRY_BAD_INPUT, "%s: no tensor %s, which %s needs", binding->checkpoint->files[0].path, name,
+                          binding->arch->family->type);
+    scry_status status = check_stored(binding, rule, stored, &rank, shape);
+    if (status) return status;
+    weight_dtype(stored->element, &dtype);
+    status = make_buffer(&buffer, binding, stored, scry_dtype_size(dtype));
+    if (status) return scry__fail_prefix(status, "tensor %s", name);
+    weights->buffers[weights->buffer_count++]             = buffer;
+    binding->known[stored - binding->checkpoint->tensors] = true;
+
+    char       *base   = rule->flags & SCRY__RULE_IN_LAYER ? (char *)&weights->layers[layer] : (char *)weights;
+    scry_tensor tensor = scry_tensor_of(buffer, 0, dtype, rank, shape);
+    if (rule->flags & SCRY__RULE_SWAP) tensor = scry_tensor_swap(tensor, 0, 1);
+    *(scry_tensor *)(base + rule->member) = tensor;
+    weights->parameter_count += scry_tensor_count(&tensor);
+    weights->bytes += stored->bytes;
+    return SCRY_OK;
+}
+
+/* Names carry the prefix unless the base model was saved by itself. */
+static const char *find_prefix(const scry__arch *arch, const scry__safetensors *checkpoint)
+{
+    size_t size = strlen(arch->family->prefix);
+    for (int i = 0; i < checkpoint->count; i++)
+        if (!strncmp(checkpoint->tensors[i].name, arch->family->prefix, size)) return arch->family->prefix;
+    return "";
+}
+
+static scry_status check_unknown(const struct binding *binding)
+{
+    const scry__safetensors *checkpoint = binding->checkpoint;
+    for (int i = 0; i < checkpoint->count; i++) {
+        const scry__stored *stored = &checkpoint->tensors[i];
+        bool                known  = binding->known[i];
+        for (const char *const *pattern = binding->arch->family->ignored; *pattern && !known; pattern++)
+            known = scry__glob(*pattern, stored->name);
+        if (!known)
+            return scry__fail(SCRY_BAD_INPUT, "%s: tensor %s: not known to %s with this config",
+                              checkpoint->files[stored->file].path, stored->name, binding->arch->family->type);
+    }
+    return SCRY_OK;
+}
+
+static void fill_norms(scry__weights *weights, const scry__arch *arch)
+{
+    scry_norm_parameters norm = {
+        .kind = arch->norm, .epsilon = (float)arch->epsilon, .weight_offset = (float)arch->norm_offset};
+    weights->final_norm = norm;
+    for (int64_t i = 0; i < arch->layer_count; i++) {
+        scry__layer_weights *layer = &weights->layers[i];
+        layer->norm1 = layer->norm2 = layer->norm1_after = layer->norm2_after = layer->q_norm = layer->k_norm = norm;
+    }
+}
+
+scry_status scry__weights_bind(scry__weights *weights, const scry__arch *arch, const scry__safetensors *checkpoint,
+                               scry_device *device)
+{
+    struct binding binding = {weights, arch, checkpoint, device, find_prefix(arch, checkpoint), NULL};
+    scry_status    status  = SCRY_OUT_OF_MEMORY;
+    *weights               = (scry__weights){0};
+    weights->layers        = scry__alloc((size_t)arch->layer_count, sizeof *weights->layers);
+    weights->buffers       = scry__alloc((size_t)checkpoint->count, sizeof *weights->buffers);
+    binding.known          = scry__alloc((size_t)checkpoint->count, sizeof *binding.known);
+    if (!weights->layers || !weights->buffers || !binding.known) goto fail;
+    fill_norms(weights, arch);
+    for (const scry__weight_rule *rule = arch->family->weights; rule->name; rule++) {
+        int64_t times = rule->flags & SCRY__RULE_IN_LAYER ? arch->layer_count : 1;
+        for (int64_t layer = 0; layer < times; layer++) {
+            status = bind_tensor(&binding, rule, layer);
+            if (status) goto fail;
+        }
+    }
+    status = check_unknown(&binding);
+    if (status) goto fail;
+    if (!(arch->features & SCRY__HAS_UNEMBEDDING)) weights->unembedding = weights->embedding;
+    scry__free(binding.known);
+    return SCRY_OK;
+fail:
+    scry__free(binding.known);
+    scry__weights_finish(weights);
+    return status;
+}
+
+void scry__weights_finish(scry__weights *weights)
+{
+    for (int i = 0; i < weights->buffer_count; i++) scry_buffer_destroy(&weights->buffers[i]);
+    scry__free(weights->buffers);
+    scry__free(weights->layers);
+    *weights = (scry__weights){0};
+}

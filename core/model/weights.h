@@ -1,0 +1,41 @@
+/* A model's weights as tensors of its device, bound by name to a checkpoint. */
+#ifndef SCRY_MODEL_WEIGHTS_H
+#define SCRY_MODEL_WEIGHTS_H
+
+#include "model/arch.h"
+#include "model/safetensors.h"
+#include "scry/device.h"
+
+/* y = x weight + bias: weight [in, out] as a view of however it is stored, bias [out] optional. */
+typedef struct scry__linear {
+    scry_tensor weight, bias;
+} scry__linear;
+
+typedef struct scry__layer_weights {
+    scry_norm_parameters norm1, norm2, norm1_after, norm2_after, q_norm, k_norm;
+    scry__linear         qkv, q, k, v, out; /* qkv, or q, k and v */
+    scry__linear         up, gate, down;
+} scry__layer_weights;
+
+typedef struct scry__weights {
+    scry_tensor          embedding;   /* [V, d] */
+    scry_tensor          positions;   /* [context, d] where learned */
+    scry_tensor          unembedding; /* [V, d] */
+    scry_tensor          unembedding_bias;
+    scry_norm_parameters final_norm;
+    scry__layer_weights *layers;
+
+    scry_buffer **buffers; /* one per tensor in use */
+    int           buffer_count;
+    int64_t       parameter_count;
+    uint64_t      bytes;
+} scry__weights;
+
+/* Binds every weight that `arch` needs. Devices that share the host's memory use the checkpoint's map in place, so it
+ * must outlive the weights. Missing tensors, wrong shapes and dtypes, and tensors that the family does not know are
+ * refused by name. */
+scry_status scry__weights_bind(scry__weights *weights, const scry__arch *arch, const scry__safetensors *checkpoint,
+                               scry_device *device);
+void        scry__weights_finish(scry__weights *weights);
+
+#endif
