@@ -70,15 +70,23 @@ scry_device *scry_model_device(const scry_model *model)
     return model->device;
 }
 
+scry_status scry__model_find_tokenizer(scry_model *model, const scry_tokenizer **out)
+{
+    scry_status status = SCRY_OK;
+    if (!model->tokenizer) {
+        char *path = scry__path_join(model->path, "tokenizer.json");
+        if (!path) return SCRY_OUT_OF_MEMORY;
+        if (scry__file_exists(path)) status = scry_tokenizer_open(&model->tokenizer, path);
+        scry__free(path);
+    }
+    *out = model->tokenizer;
+    return status;
+}
+
 const scry_tokenizer *scry_model_tokenizer(scry_model *model)
 {
-    if (model->tokenizer) return model->tokenizer;
-    char *path = scry__path_join(model->path, "tokenizer.json");
-    if (!path) return NULL;
-    if (scry__file_exists(path))
-        scry_tokenizer_open(&model->tokenizer, path);
-    else
-        scry__fail(SCRY_BAD_INPUT, "%s: no such file: without it, give token ids instead of text", path);
-    scry__free(path);
-    return model->tokenizer;
+    const scry_tokenizer *tokenizer = NULL;
+    if (!scry__model_find_tokenizer(model, &tokenizer) && !tokenizer)
+        scry__fail(SCRY_BAD_INPUT, "%s: no tokenizer.json: give token ids instead of text", model->path);
+    return tokenizer;
 }

@@ -18,4 +18,7 @@ struct scry_model {
     scry_tokenizer    *tokenizer; /* opened at its first use */
 };
 
+/* The model's tokenizer, or NULL in *out where the checkpoint has none; fails where it has one that does not open. */
+scry_status scry__model_find_tokenizer(scry_model *model, const scry_tokenizer **out);
+
 #endif

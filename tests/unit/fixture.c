@@ -1,0 +1,78 @@
+/* Fixtures for tests of models. See fixture.h. */
+#include "fixture.h"
+
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void fixture_open(fixture *fixture, const char *device, const char *name)
+{
+    char                path[600];
+    scry_device_options options = {.name = device};
+    *fixture                    = (struct fixture){0};
+    snprintf(fixture->name, sizeof fixture->name, "%s", name);
+    snprintf(fixture->path, sizeof fixture->path, FIXTURES "/%s", name);
+    snprintf(path, sizeof path, "%s/expected.safetensors", fixture->path);
+    cr_assert_eq(scry_device_open(&fixture->device, &options), SCRY_OK, "%s: %s", device, scry_last_error());
+    cr_assert_eq(
+        scry_model_open(&fixture->model, fixture->device, fixture->path, &(scry_model_options){.round_rope = true}),
+        SCRY_OK, "%s: %s", name, scry_last_error());
+    cr_assert_eq(scry__safetensors_open(&fixture->expected, path), SCRY_OK, "%s: %s", name, scry_last_error());
+    const scry__stored *ids = fixture_find(fixture, "ids", 0);
+    cr_assert_eq(ids->element, SCRY__ELEMENT_I32);
+    fixture->id_count = (int)ids->shape[0];
+    fixture->ids      = malloc(ids->bytes);
+    memcpy(fixture->ids, ids->data, ids->bytes);
+}
+
+void fixture_close(fixture *fixture)
+{
+    free(fixture->ids);
+    scry__safetensors_close(&fixture->expected);
+    scry_model_destroy(&fixture->model);
+    scry_device_destroy(&fixture->device);
+}
+
+static int by_text(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+int fixture_names(char names[FIXTURE_MAX][64])
+{
+    int            count     = 0;
+    DIR           *directory = opendir(FIXTURES);
+    struct dirent *entry;
+    cr_assert(directory, "no directory " FIXTURES);
+    while ((entry = readdir(directory))) {
+        if (entry->d_name[0] == '.') continue;
+        cr_assert_lt(count, FIXTURE_MAX);
+        snprintf(names[count++], sizeof names[0], "%.63s", entry->d_name);
+    }
+    closedir(directory);
+    qsort(names, (size_t)count, sizeof names[0], by_text);
+    return count;
+}
+
+const scry__stored *fixture_find(const fixture *fixture, const char *name, int index)
+{
+    char full[64];
+    snprintf(full, sizeof full, strchr(name, '.') ? "%s%d" : "%s", name, index);
+    const scry__stored *stored = scry__safetensors_find(fixture->expected, full);
+    cr_assert(stored, "%s: expected.safetensors has no %s", fixture->name, full);
+    return stored;
+}
+
+double largest_difference(const float *a, const float *b, size_t count)
+{
+    double largest = 0.0;
+    for (size_t i = 0; i < count; i++) {
+        double difference = fabs((double)a[i] - (double)b[i]);
+        if (!(difference <= largest)) largest = difference;
+        if (isnan(difference)) return NAN;
+    }
+    return largest;
+}

@@ -1,0 +1,33 @@
+/* The checkpoints of tests/fixtures/models, opened on a device beside what transformers computed from them. */
+#ifndef TESTS_UNIT_FIXTURE_H
+#define TESTS_UNIT_FIXTURE_H
+
+#include "model/safetensors.h"
+#include "scry/model.h"
+
+#define FIXTURES SCRY_SOURCE_DIR "/tests/fixtures/models"
+
+typedef struct fixture {
+    char               name[64], path[512];
+    scry_device       *device;
+    scry_model        *model;
+    scry__safetensors *expected;
+    int32_t           *ids;
+    int                id_count;
+} fixture;
+
+/* Fails the test where something does not open. */
+void fixture_open(fixture *fixture, const char *device, const char *name);
+void fixture_close(fixture *fixture);
+
+/* Names of all fixtures, ascending; returns how many. */
+enum { FIXTURE_MAX = 64 };
+int fixture_names(char names[FIXTURE_MAX][64]);
+
+/* An expected tensor's values (aligned copies are not needed: fixtures are); fails the test where there is none. */
+const scry__stored *fixture_find(const fixture *fixture, const char *format, int index);
+
+/* Largest |a - b|; NaN where one of them is. */
+double largest_difference(const float *a, const float *b, size_t count);
+
+#endif

@@ -1,0 +1,119 @@
+/* Every fixture against what transformers computed: logits, all hidden states, all attentions, greedy continuations.
+ *
+ * 5e-5 is the project's promise. The fixtures were chosen so that f32 itself stays within 5e-6 of f64 on them. */
+#include "fixture.h"
+#include "model/forward.h"
+#include "model/hook.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static const char *const devices[] = {"reference"};
+static const double      promise   = 5e-5;
+
+struct comparison {
+    const fixture *fixture;
+    const char    *device;
+    int            last; /* index of the last layer */
+    int            compared;
+};
+
+static bool wants(void *user, scry__hook hook, int layer)
+{
+    const struct comparison *comparison = user;
+    switch (hook) {
+    case SCRY__HOOK_RESID_PRE:
+    case SCRY__HOOK_PATTERN:
+    case SCRY__HOOK_LN_FINAL_NORMALIZED:
+    case SCRY__HOOK_LOGITS:
+        return true;
+    case SCRY__HOOK_RESID_POST:
+        return layer == comparison->last;
+    default:
+        return false;
+    }
+}
+
+static scry_status compare(void *user, scry__hook hook, int layer, const scry_tensor *value)
+{
+    struct comparison  *comparison = user;
+    const scry__stored *expected;
+    size_t              count = (size_t)scry_tensor_count(value);
+    float              *found = malloc(count * sizeof *found);
+    char                name[SCRY__HOOK_NAME_SIZE];
+    scry__hook_full_name(hook, layer, name);
+    if (hook == SCRY__HOOK_RESID_PRE)
+        expected = fixture_find(comparison->fixture, "hidden.", layer);
+    else if (hook == SCRY__HOOK_PATTERN)
+        expected = fixture_find(comparison->fixture, "attentions.", layer);
+    else if (hook == SCRY__HOOK_LN_FINAL_NORMALIZED)
+        expected = fixture_find(comparison->fixture, "hidden.", comparison->last + 1);
+    else
+        expected = fixture_find(comparison->fixture, hook == SCRY__HOOK_LOGITS ? "logits" : "resid_final", 0);
+    cr_assert_eq(count * sizeof *found, expected->bytes, "%s: %s: size", comparison->fixture->name, name);
+    cr_assert(scry_tensor_is_contiguous(value), "%s: %s: strides", comparison->fixture->name, name);
+    cr_assert_eq(scry_buffer_read(value->buffer, value->offset, found, count * sizeof *found), SCRY_OK);
+    double difference = largest_difference(found, (const float *)(const void *)expected->data, count);
+    cr_expect(difference <= promise, "%s on %s: %s differs by %g", comparison->fixture->name, comparison->device, name,
+              difference);
+    if (getenv("SCRY_TEST_VERBOSE"))
+        printf("%-26s %-10s %-28s %.1e\n", comparison->fixture->name, comparison->device, name, difference);
+    comparison->compared++;
+    free(found);
+    return SCRY_OK;
+}
+
+static void check_activations(const char *device, const char *name)
+{
+    fixture f;
+    fixture_open(&f, device, name);
+    int                   layers     = scry_model_get_info(f.model)->layer_count;
+    struct comparison     comparison = {.fixture = &f, .device = device, .last = layers - 1};
+    scry__hooks           hooks      = {.user = &comparison, .wants = wants, .at = compare};
+    scry__session        *session    = NULL;
+    scry__session_options options    = {.capacity = f.id_count};
+    cr_assert_eq(scry__session_create(&session, f.model, &options), SCRY_OK, "%s: %s", name, scry_last_error());
+    cr_assert_eq(scry__session_forward(session, f.ids, f.id_count, &hooks), SCRY_OK, "%s: %s", name, scry_last_error());
+    cr_expect_eq(comparison.compared, 2 * layers + 3, "%s: %d tensors compared", name, comparison.compared);
+    scry__session_destroy(&session);
+    fixture_close(&f);
+}
+
+static void check_generation(const char *device, const char *name)
+{
+    fixture          f;
+    scry_generation *generation = NULL;
+    fixture_open(&f, device, name);
+    const scry__stored     *expected = fixture_find(&f, "generated", 0);
+    const int32_t          *ids      = (const int32_t *)(const void *)expected->data;
+    int                     count    = (int)expected->shape[0];
+    scry_generation_options options  = {.ids = f.ids, .id_count = f.id_count, .max_tokens = count, .ignore_end = true};
+    cr_assert_eq(scry_generate(&generation, f.model, NULL, &options), SCRY_OK, "%s: %s", name, scry_last_error());
+    cr_expect_eq(generation->step_count, count, "%s: %d steps", name, generation->step_count);
+    for (int i = 0; i < generation->step_count; i++)
+        cr_expect_eq(generation->steps[i].chosen.id, ids[i], "%s on %s: step %d: token %d, expected %d", name, device,
+                     i, generation->steps[i].chosen.id, ids[i]);
+    scry_generation_destroy(&generation);
+    fixture_close(&f);
+}
+
+static void for_all(void (*check)(const char *device, const char *name))
+{
+    static char names[FIXTURE_MAX][64];
+    int         count = fixture_names(names);
+    cr_assert_gt(count, 0);
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++)
+        for (int i = 0; i < count; i++) check(devices[d], names[i]);
+}
+
+Test(parity, activations__match_transformers)
+{
+    for_all(check_activations);
+}
+
+Test(parity, generation__matches_transformers)
+{
+    for_all(check_generation);
+}
