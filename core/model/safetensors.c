@@ -213,7 +213,7 @@ static scry_status read_header(scry__safetensors *checkpoint, int index, const j
 
 scry_status scry__safetensors_add_file(scry__safetensors *checkpoint, const char *path)
 {
-    size_t             header;
+    size_t             header = 0;
     json_t            *root   = NULL;
     int                index  = checkpoint->file_count;
     scry_status        status = SCRY_OK;

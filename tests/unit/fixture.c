@@ -8,32 +8,31 @@
 #include <stdlib.h>
 #include <string.h>
 
-void fixture_open(fixture *fixture, const char *device, const char *name)
+void fixture_open(fixture *self, const char *device, const char *name)
 {
     char                path[600];
     scry_device_options options = {.name = device};
-    *fixture                    = (struct fixture){0};
-    snprintf(fixture->name, sizeof fixture->name, "%s", name);
-    snprintf(fixture->path, sizeof fixture->path, FIXTURES "/%s", name);
-    snprintf(path, sizeof path, "%s/expected.safetensors", fixture->path);
-    cr_assert_eq(scry_device_open(&fixture->device, &options), SCRY_OK, "%s: %s", device, scry_last_error());
-    cr_assert_eq(
-        scry_model_open(&fixture->model, fixture->device, fixture->path, &(scry_model_options){.round_rope = true}),
-        SCRY_OK, "%s: %s", name, scry_last_error());
-    cr_assert_eq(scry__safetensors_open(&fixture->expected, path), SCRY_OK, "%s: %s", name, scry_last_error());
-    const scry__stored *ids = fixture_find(fixture, "ids", 0);
+    *self                       = (fixture){0};
+    snprintf(self->name, sizeof self->name, "%s", name);
+    snprintf(self->path, sizeof self->path, FIXTURES "/%s", name);
+    snprintf(path, sizeof path, "%s/expected.safetensors", self->path);
+    cr_assert_eq(scry_device_open(&self->device, &options), SCRY_OK, "%s: %s", device, scry_last_error());
+    cr_assert_eq(scry_model_open(&self->model, self->device, self->path, &(scry_model_options){.round_rope = true}),
+                 SCRY_OK, "%s: %s", name, scry_last_error());
+    cr_assert_eq(scry__safetensors_open(&self->expected, path), SCRY_OK, "%s: %s", name, scry_last_error());
+    const scry__stored *ids = fixture_find(self, "ids", 0);
     cr_assert_eq(ids->element, SCRY__ELEMENT_I32);
-    fixture->id_count = (int)ids->shape[0];
-    fixture->ids      = malloc(ids->bytes);
-    memcpy(fixture->ids, ids->data, ids->bytes);
+    self->id_count = (int)ids->shape[0];
+    self->ids      = malloc(ids->bytes);
+    memcpy(self->ids, ids->data, ids->bytes);
 }
 
-void fixture_close(fixture *fixture)
+void fixture_close(fixture *self)
 {
-    free(fixture->ids);
-    scry__safetensors_close(&fixture->expected);
-    scry_model_destroy(&fixture->model);
-    scry_device_destroy(&fixture->device);
+    free(self->ids);
+    scry__safetensors_close(&self->expected);
+    scry_model_destroy(&self->model);
+    scry_device_destroy(&self->device);
 }
 
 static int by_text(const void *a, const void *b)
@@ -57,12 +56,12 @@ int fixture_names(char names[FIXTURE_MAX][64])
     return count;
 }
 
-const scry__stored *fixture_find(const fixture *fixture, const char *name, int index)
+const scry__stored *fixture_find(const fixture *self, const char *name, int index)
 {
     char full[64];
     snprintf(full, sizeof full, strchr(name, '.') ? "%s%d" : "%s", name, index);
-    const scry__stored *stored = scry__safetensors_find(fixture->expected, full);
-    cr_assert(stored, "%s: expected.safetensors has no %s", fixture->name, full);
+    const scry__stored *stored = scry__safetensors_find(self->expected, full);
+    cr_assert(stored, "%s: expected.safetensors has no %s", self->name, full);
     return stored;
 }
 

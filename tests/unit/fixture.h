@@ -17,15 +17,15 @@ typedef struct fixture {
 } fixture;
 
 /* Fails the test where something does not open. */
-void fixture_open(fixture *fixture, const char *device, const char *name);
-void fixture_close(fixture *fixture);
+void fixture_open(fixture *self, const char *device, const char *name);
+void fixture_close(fixture *self);
 
 /* Names of all fixtures, ascending; returns how many. */
 enum { FIXTURE_MAX = 64 };
 int fixture_names(char names[FIXTURE_MAX][64]);
 
 /* An expected tensor's values (aligned copies are not needed: fixtures are); fails the test where there is none. */
-const scry__stored *fixture_find(const fixture *fixture, const char *format, int index);
+const scry__stored *fixture_find(const fixture *self, const char *format, int index);
 
 /* Largest |a - b|; NaN where one of them is. */
 double largest_difference(const float *a, const float *b, size_t count);
