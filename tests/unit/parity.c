@@ -7,7 +7,6 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 static const char *const devices[] = {"reference"};
@@ -58,6 +57,7 @@ static scry_status compare(void *user, scry__hook hook, int layer, const scry_te
     double difference = largest_difference(found, (const float *)(const void *)expected->data, count);
     cr_expect(difference <= promise, "%s on %s: %s differs by %g", comparison->fixture->name, comparison->device, name,
               difference);
+    comparison->compared++;
     free(found);
     return SCRY_OK;
 }
