@@ -257,6 +257,7 @@ void scry__safetensors_close(scry__safetensors **checkpoint)
         scry__map_close(&self->files[i].map);
         scry__free(self->files[i].path);
     }
+    scry__free(self->path);
     scry__free(self->tensors);
     scry__free(self->files);
     scry__free(self);

@@ -53,6 +53,7 @@ typedef struct scry__stored_file {
 } scry__stored_file;
 
 typedef struct scry__safetensors {
+    char              *path; /* as it was opened */
     int                file_count, count;
     scry__stored_file *files;
     scry__stored      *tensors; /* by name, ascending */

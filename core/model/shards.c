@@ -127,7 +127,10 @@ scry_status scry__safetensors_open(scry__safetensors **out, const char *path)
     scry__safetensors *checkpoint = scry__alloc(1, sizeof *checkpoint);
     if (!checkpoint) return SCRY_OUT_OF_MEMORY;
     bool        directory = stat(path, &info) == 0 && S_ISDIR(info.st_mode);
-    scry_status status    = directory ? open_directory(checkpoint, path) : scry__safetensors_add_file(checkpoint, path);
+    scry_status status    = SCRY_OUT_OF_MEMORY;
+    checkpoint->path      = scry__strdup(path);
+    if (checkpoint->path)
+        status = directory ? open_directory(checkpoint, path) : scry__safetensors_add_file(checkpoint, path);
     if (status) {
         scry__safetensors_close(&checkpoint);
         return status;

@@ -127,7 +127,7 @@ static scry_status bind_tensor(const struct binding *binding, const scry__weight
         return SCRY_OK;
     }
     if (!stored)
-        return scry__fail(SCRY_BAD_INPUT, "%s: no tensor %s, which %s needs", binding->checkpoint->files[0].path, name,
+        return scry__fail(SCRY_BAD_INPUT, "%s: no tensor %s, which %s needs", binding->checkpoint->path, name,
                           binding->arch->family->type);
     scry_status status = check_stored(binding, rule, stored, &rank, shape);
     if (status) return status;

@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-void fixture_open(fixture *self, const char *device, const char *name)
+void fixture_open(struct fixture *self, const char *device, const char *name)
 {
     char                path[600];
     scry_device_options options = {.name = device};
-    *self                       = (fixture){0};
+    *self                       = (struct fixture){0};
     snprintf(self->name, sizeof self->name, "%s", name);
     snprintf(self->path, sizeof self->path, FIXTURES "/%s", name);
     snprintf(path, sizeof path, "%s/expected.safetensors", self->path);
@@ -27,7 +27,7 @@ void fixture_open(fixture *self, const char *device, const char *name)
     memcpy(self->ids, ids->data, ids->bytes);
 }
 
-void fixture_close(fixture *self)
+void fixture_close(struct fixture *self)
 {
     free(self->ids);
     scry__safetensors_close(&self->expected);
@@ -56,7 +56,7 @@ int fixture_names(char names[FIXTURE_MAX][64])
     return count;
 }
 
-const scry__stored *fixture_find(const fixture *self, const char *name, int index)
+const scry__stored *fixture_find(const struct fixture *self, const char *name, int index)
 {
     char full[64];
     snprintf(full, sizeof full, strchr(name, '.') ? "%s%d" : "%s", name, index);

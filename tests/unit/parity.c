@@ -13,10 +13,10 @@ static const char *const devices[] = {"reference"};
 static const double      promise   = 5e-5;
 
 struct comparison {
-    const fixture *fixture;
-    const char    *device;
-    int            last; /* index of the last layer */
-    int            compared;
+    const struct fixture *fixture;
+    const char           *device;
+    int                   last; /* index of the last layer */
+    int                   compared;
 };
 
 static bool wants(void *user, scry__hook hook, int layer)
@@ -64,7 +64,7 @@ static scry_status compare(void *user, scry__hook hook, int layer, const scry_te
 
 static void check_activations(const char *device, const char *name)
 {
-    fixture f;
+    struct fixture f;
     fixture_open(&f, device, name);
     int                   layers     = scry_model_get_info(f.model)->layer_count;
     struct comparison     comparison = {.fixture = &f, .device = device, .last = layers - 1};
@@ -80,7 +80,7 @@ static void check_activations(const char *device, const char *name)
 
 static void check_generation(const char *device, const char *name)
 {
-    fixture          f;
+    struct fixture   f;
     scry_generation *generation = NULL;
     fixture_open(&f, device, name);
     const scry__stored     *expected = fixture_find(&f, "generated", 0);
