@@ -7,3 +7,22 @@ set_source_files_properties(${reference_sources} PROPERTIES COMPILE_OPTIONS "-ff
 # Where installed plugins are looked for.
 set_source_files_properties(${PROJECT_SOURCE_DIR}/core/device/plugin.c PROPERTIES
   COMPILE_DEFINITIONS "SCRY_PLUGIN_DIR=\"${CMAKE_INSTALL_FULL_LIBDIR}/scry\"")
+
+# The cpu backend's kernels are one source compiled once for each instruction set; the device chooses at run time. No
+# -ffast-math: masks are -inf, and NaN must pass through.
+include(CheckCCompilerFlag)
+set(kernel_flags -O3 -fno-math-errno -fno-trapping-math)
+set(kernel_flags_avx2 -mavx2 -mfma)
+set(kernel_flags_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512)
+foreach(variant baseline avx2 avx512)
+  set(flags ${kernel_flags_${variant}})
+  list(JOIN flags " " probe)
+  if(flags)
+    check_c_compiler_flag("${probe}" SCRY_KERNELS_${variant})
+  endif()
+  if(flags AND NOT SCRY_KERNELS_${variant})
+    set(flags "")
+  endif()
+  set_source_files_properties(${PROJECT_SOURCE_DIR}/backends/cpu/variant_${variant}.c PROPERTIES
+    COMPILE_OPTIONS "${kernel_flags};${flags}")
+endforeach()

@@ -1,7 +1,5 @@
-/* Buffers of the reference: host memory through the host's gate, aligned to 64 bytes. */
+/* Buffers of the reference: host memory through the host's gate. */
 #include "reference.h"
-
-enum { ALIGNMENT = 64 };
 
 /* A buffer at `address`; `owned` is what destroy releases besides the struct. */
 static scry_status make(scry_buffer **out, void *address, void *owned)
@@ -17,13 +15,10 @@ static scry_status make(scry_buffer **out, void *address, void *owned)
 scry_status scry__reference_buffer_create(scry_buffer **out, scry_device *device, size_t bytes)
 {
     (void)device;
-    if (bytes > SIZE_MAX - ALIGNMENT)
-        return scry__reference_host->fail(SCRY_OUT_OF_MEMORY, "out of memory: a buffer of %zu bytes", bytes);
-    char *memory = scry__reference_host->allocate(bytes + ALIGNMENT, 1);
+    void *memory = scry__reference_host->allocate_aligned(bytes);
     if (!memory) return SCRY_OUT_OF_MEMORY;
-    char       *aligned = memory + (ALIGNMENT - (uintptr_t)memory % ALIGNMENT) % ALIGNMENT;
-    scry_status status  = make(out, aligned, memory);
-    if (status) scry__reference_host->release(memory);
+    scry_status status = make(out, memory, memory);
+    if (status) scry__reference_host->release_aligned(memory);
     return status;
 }
 
@@ -37,7 +32,7 @@ scry_status scry__reference_buffer_wrap(scry_buffer **out, scry_device *device, 
 void scry__reference_buffer_destroy(scry_buffer **buffer)
 {
     if (!*buffer) return;
-    scry__reference_host->release((*buffer)->impl);
+    if ((*buffer)->impl) scry__reference_host->release_aligned((*buffer)->impl);
     scry__reference_host->release(*buffer);
     *buffer = NULL;
 }

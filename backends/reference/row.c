@@ -36,15 +36,18 @@ void scry__reference_softmax(struct softmax_row *row)
         empty                 = empty && !visible;
         sum_add(&total, row->probabilities[j]);
     }
-    row->lse     = empty ? -INFINITY : largest + log(sum_value(&total));
-    row->entropy = 0;
+    double log_total = log(sum_value(&total));
+    row->lse         = empty ? -INFINITY : largest + log_total;
+    row->entropy     = 0;
     if (empty) return;
 
+    /* -ln p is the log of the total plus the distance from the largest score: lse - score would lose the log where
+     * scores are large. */
     struct sum entropy = {0};
     for (int64_t j = 0; j < row->count; j++) {
         if (scores[j] == -INFINITY) continue;
         row->probabilities[j] /= sum_value(&total);
-        if (row->probabilities[j] != 0) sum_add(&entropy, row->probabilities[j] * (row->lse - scores[j]));
+        if (row->probabilities[j] != 0) sum_add(&entropy, row->probabilities[j] * (log_total + (largest - scores[j])));
     }
     row->entropy = sum_value(&entropy);
 }

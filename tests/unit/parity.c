@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const char *const devices[] = {"reference"};
+static const char *const devices[] = {"reference", "cpu"};
 static const double      promise   = 5e-5;
 
 struct comparison {

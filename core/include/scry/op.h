@@ -50,7 +50,8 @@ typedef struct scry_matmul {
 
 /* Which keys a query sees. Query row i stands at position query_offset + i, key column j at position j. Masked keys get
  * probability exactly 0; a row without any key gets all zeros and lse = -inf. Conditions combine with AND, save that
- * keys below `prefix` are exempt from `causal` and `window`. */
+ * keys below `prefix` are exempt from `causal` and `window`. A row that sees a NaN is NaN (its masked keys 0 or NaN);
+ * what masked keys hold has no effect on scores, but their values must be finite. */
 typedef struct scry_mask {
     bool        causal;       /* key position <= query position */
     int64_t     window;       /* > 0: query position - key position < window */

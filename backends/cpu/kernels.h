@@ -1,0 +1,112 @@
+/* The inner loops, in one table per instruction set: compiled from the same source (variant_*.h) and chosen when the
+ * device is opened.
+ *
+ * A table's functions work on plain memory, in one thread. Floats are f32; `lanes` of them fill a vector register.
+ * Sums run in the same order wherever a row lies in a tile, so a row's result does not depend on its neighbours. */
+#ifndef SCRY_CPU_KERNELS_H
+#define SCRY_CPU_KERNELS_H
+
+#include "scry/op.h"
+
+/* What a row of scores leaves behind when it becomes exponentials. */
+struct scry__cpu_row {
+    float max;     /* largest score; -inf where every key is masked */
+    float sum;     /* of exp(score - max) */
+    float entropy; /* of exp(score - max) * (max - score); >= 0, so that ln(sum) + entropy / sum has no cancellation */
+};
+
+/* The most lanes of any variant. */
+enum { SCRY__CPU_LANES = 16 };
+
+/* The running state of `lanes` rows of logits, one row in each lane. The sums are of exp(logit - max); a new maximum
+ * rescales them. */
+struct scry__cpu_lens_lanes {
+    float   max[SCRY__CPU_LANES];
+    float   rescale[SCRY__CPU_LANES]; /* what the last step multiplied the sums so far by */
+    double  sum[SCRY__CPU_LANES];
+    double  entropy[SCRY__CPU_LANES];    /* of exp(logit - max) * (max - logit) */
+    double  divergence[SCRY__CPU_LANES]; /* of exp(reference - its max) * (reference - logit) */
+    float   target[SCRY__CPU_LANES];     /* the target's logit */
+    int32_t target_id[SCRY__CPU_LANES];
+    int32_t rank[SCRY__CPU_LANES];
+    float   threshold[SCRY__CPU_LANES]; /* a logit must exceed it to enter the top */
+};
+
+struct scry__cpu_kernels {
+    const char *name;
+    int         lanes;
+    int         tile_rows;    /* multiply works on this many rows at once */
+    int         tile_columns; /* width of a panel */
+
+    /* panel [k, tile_columns] = B's first `columns` columns, widened to f32, zeros behind them. Element (i, j) of B
+     * lies i * stride_k + j * stride_column elements behind b. */
+    void (*pack)(float *panel, const void *b, scry_dtype dtype, int64_t k, int64_t columns, int64_t stride_k,
+                 int64_t stride_column);
+
+    /* c [rows, tile_columns] = (add ? c : 0) + a [rows, k] panel [k, tile_columns]; leading sizes lda, ldc. Each
+     * element is one chain of fused multiply-adds in ascending k: |error| <= gamma(k) sum |a||b|. */
+    void (*multiply)(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, int64_t rows, int64_t k,
+                     bool add);
+
+    /* c[row, i] = alpha * tile[row, i] + (beta ? beta * c[row, i] : 0) + (bias ? bias[i] : 0) for a tile of
+     * multiply's. */
+    void (*finish)(float *c, int64_t ldc, const float *tile, int64_t ldt, int64_t rows, int64_t columns, float alpha,
+                   float beta, const float *bias);
+
+    /* out[j] = sum over i of a[i] * b(i, j) for `columns` columns, b as stored: for products with few rows, which read
+     * each weight once. stride_k or stride_column is 1. */
+    void (*multiply_row)(float *out, const float *a, const void *b, scry_dtype dtype, int64_t k, int64_t columns,
+                         int64_t stride_k, int64_t stride_column);
+
+    void (*widen)(float *out, const void *x, scry_dtype dtype, int64_t count);
+    void (*narrow)(void *out, scry_dtype dtype, const float *x, int64_t count); /* to nearest even */
+
+    /* scores[i] = cap(scale * scores[i]); cap as in struct scry_attention. */
+    void (*score_row)(float *scores, int64_t count, float scale, float softcap);
+    /* Replaces scores by exp(score - max). `count` is a multiple of `lanes`. exp's error is at most 2 ulp; below 2^-126
+     * it is 0. */
+    struct scry__cpu_row (*exponentiate_row)(float *scores, int64_t count);
+    /* sums[j] += sum over rows of weight[row] * tile[row, j]. */
+    void (*add_columns)(float *sums, const float *tile, int64_t ldt, const float *weight, int64_t rows, int64_t count);
+    /* out[i] = factor * x[i] + offset; in place allowed. */
+    void (*scale)(float *out, const float *x, int64_t count, float factor, float offset);
+    void (*add)(float *out, const float *a, const float *b, int64_t count);
+    /* out[i] += factor * x[i] */
+    void (*accumulate)(float *out, const float *x, int64_t count, float factor);
+    /* First i in [begin, count) with x[i] > bound, or == bound where `equal`; count if there is none. */
+    int64_t (*find)(const float *x, int64_t begin, int64_t count, float bound, bool equal);
+    /* out = f(x), times gated where it is not NULL. */
+    void (*activate)(float *out, const float *x, const float *gated, int64_t count, scry_activation_kind function);
+    /* Sum of (x[i] - centre)^power, power 1 or 2. */
+    double (*moment)(const float *x, int64_t count, float centre, int power);
+    /* out[i] = (x[i] - centre) * factor * (weight[i] + weight_offset) + bias[i]; weight and bias may be NULL. */
+    void (*normalise)(float *out, const float *x, int64_t count, float centre, float factor, const float *weight,
+                      float weight_offset, const float *bias);
+
+    /* logits [rows, lanes] of leading size ldt, in place: cap(x * scale + bias[row]); bias may be NULL. */
+    void (*lens_logits)(float *logits, int64_t ldt, int64_t rows, float scale, float softcap, const float *bias);
+    /* Takes `rows` more vocabulary entries into the sums; keeps the exponentials [rows, lanes] where they are wanted.
+     */
+    void (*lens_sums)(struct scry__cpu_lens_lanes *state, const float *logits, int64_t ldt, int64_t rows,
+                      float *exponentials);
+    /* Takes the same entries into the divergence, after the reference rows' own lens_sums left `rescale` and the
+     * exponentials [rows, lanes]; their logits have leading size ldr. */
+    void (*lens_divergence)(struct scry__cpu_lens_lanes *state, const float *logits, int64_t ldt, int64_t rows,
+                            const float *rescale, const float *reference, int64_t ldr, const float *exponentials);
+    /* Counts the entries, from `first_id` on, that stand before the target. */
+    void (*lens_rank)(struct scry__cpu_lens_lanes *state, const float *logits, int64_t ldt, int64_t rows,
+                      int64_t first_id);
+    /* Bit `lane` is set where some logit exceeds the lane's threshold. */
+    uint32_t (*lens_candidates)(const struct scry__cpu_lens_lanes *state, const float *logits, int64_t ldt,
+                                int64_t rows);
+    /* out[lane] = sum over k of targets [k, lanes] times `lanes` columns of a panel: the same chain of multiply-adds as
+     * multiply's, so that a target's logit has the same bits in both. */
+    void (*lens_dot)(float *out, const float *panel, const float *targets, int64_t k);
+};
+
+/* An instruction set that was not built has an empty table. */
+extern const struct scry__cpu_kernels scry__cpu_kernels_baseline;
+extern const struct scry__cpu_kernels scry__cpu_kernels_avx2;
+extern const struct scry__cpu_kernels scry__cpu_kernels_avx512;
+
+#endif

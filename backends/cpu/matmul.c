@@ -1,0 +1,172 @@
+/* matmul: C = alpha A B + beta C + bias.
+ *
+ * B is packed, and widened where it is f16 or bf16, into panels of tile_columns columns: as many at a time as stay in
+ * the second cache, while the rows of A pass by them. The work is shared by (batch, panel), or by rows where there are
+ * too few panels. Products of up to FEW_ROWS rows are bound by memory: they read B as it is stored, once. */
+#include "operand.h"
+
+/* A stretch of columns of B is read once for each row: from the second row on, out of the second cache. */
+enum { FEW_ROWS = 4, PANEL_BYTES = 512 << 10, ROW_CHUNK = 512, ROWS_CHUNK = 64 };
+
+/* One product: the descriptor without its batch axes. */
+struct product {
+    const struct scry__cpu *cpu;
+    const scry_matmul      *op;
+    int64_t                 m, n, k, batches, panels;
+    int64_t                 a_row, a_k, b_k, b_column, c_row; /* strides */
+    int64_t                 group;                            /* panels that are packed at once */
+    bool                    share_rows;
+    size_t                  part_bytes;
+    char                   *scratch;
+};
+
+static int64_t axis_stride(const scry_tensor *x, int axis)
+{
+    return x->stride[axis];
+}
+
+/* A part's scratch: packed panels, A's rows where they are not contiguous in k, and a tile. */
+static size_t part_floats(const struct product *p)
+{
+    int64_t width = p->cpu->kernels->tile_columns, height = p->cpu->kernels->tile_rows;
+    if (p->m <= FEW_ROWS) return (size_t)(ROW_CHUNK + FEW_ROWS * p->k);
+    return (size_t)(p->group * width * p->k + height * p->k + height * width + 2 * width);
+}
+
+static struct product product_of(const struct scry__cpu *cpu, const scry_matmul *op, void *scratch)
+{
+    const scry_tensor *a = &op->a, *b = &op->b, *c = &op->c;
+    int                last = c->rank - 1, width = cpu->kernels->tile_columns;
+    struct product     p = {.cpu = cpu, .op = op, .scratch = scratch};
+    p.m = c->shape[last - 1], p.n = c->shape[last], p.k = a->shape[last];
+    p.a_row = axis_stride(a, last - 1), p.a_k = axis_stride(a, last);
+    p.b_k = axis_stride(b, last - 1), p.b_column = axis_stride(b, last);
+    p.c_row      = axis_stride(c, last - 1);
+    p.batches    = scry__cpu_row_count(c, last - 1);
+    p.panels     = (p.n + width - 1) / width;
+    p.group      = most(1, least(p.panels, PANEL_BYTES / most(1, width * p.k * 4)));
+    p.share_rows = p.batches * p.panels < 2 * cpu->threads;
+    p.part_bytes = (size_t)round_up((int64_t)part_floats(&p) * 4, 64);
+    return p;
+}
+
+size_t scry__cpu_matmul_scratch(const struct scry__cpu *cpu, const scry_matmul *op)
+{
+    return product_of(cpu, op, NULL).part_bytes * (size_t)cpu->threads;
+}
+
+/* The bias of `columns` columns from `column` on, or NULL. */
+static const float *bias_of(const struct product *p, int64_t column, int64_t columns, float *space)
+{
+    const scry_tensor *bias = &p->op->bias;
+    if (!present(bias)) return NULL;
+    return scry__cpu_gather(p->cpu, bias, column * bias->stride[0], bias->stride[0], columns, space);
+}
+
+/* Rows [row, row + rows) of A, contiguous in k; *lda is their distance. */
+static const float *rows_of(const struct product *p, int64_t batch, int64_t row, int64_t rows, float *space,
+                            int64_t *lda)
+{
+    const scry_tensor *a     = &p->op->a;
+    int64_t            index = scry__cpu_row_index(a, a->rank - 2, batch) + row * p->a_row;
+    *lda                     = p->a_row;
+    if (p->a_k == 1 || p->k == 1) return element(a, index);
+    *lda = p->k;
+    for (int64_t i = 0; i < rows; i++)
+        scry__cpu_gather(p->cpu, a, index + i * p->a_row, p->a_k, p->k, space + i * p->k);
+    return space;
+}
+
+/* One tile of C from packed panels. */
+static void tile(const struct product *p, int64_t batch, int64_t row, int64_t rows, int64_t panel, const float *a,
+                 int64_t lda, const float *packed, float *space)
+{
+    const struct scry__cpu_kernels *kernels = p->cpu->kernels;
+    const scry_tensor              *c       = &p->op->c;
+    int64_t                         width = kernels->tile_columns, column = panel * width;
+    int64_t                         columns = least(width, p->n - column);
+    float                           alpha = p->op->alpha, beta = p->op->beta;
+    float       *out    = element(c, scry__cpu_row_index(c, c->rank - 2, batch) + row * p->c_row + column);
+    const float *bias   = bias_of(p, column, columns, space + kernels->tile_rows * width);
+    bool         direct = columns == width && beta == 0;
+    if (direct) {
+        kernels->multiply(out, p->c_row, a, lda, packed, rows, p->k, false);
+        if (alpha != 1 || bias) kernels->finish(out, p->c_row, out, p->c_row, rows, columns, alpha, 0, bias);
+        return;
+    }
+    kernels->multiply(space, width, a, lda, packed, rows, p->k, false);
+    kernels->finish(out, p->c_row, space, width, rows, columns, alpha, beta, bias);
+}
+
+/* Panels [panel, panel + count) of one batch, rows [begin, end). */
+static void panel_group(const struct product *p, int64_t batch, int64_t panel, int64_t count, int64_t begin,
+                        int64_t end, float *scratch)
+{
+    const struct scry__cpu_kernels *kernels = p->cpu->kernels;
+    const scry_tensor              *b       = &p->op->b;
+    int64_t                         width = kernels->tile_columns, height = kernels->tile_rows, size = width * p->k;
+    float                          *rows_space = scratch + p->group * size, *space = rows_space + height * p->k;
+    int64_t                         first = scry__cpu_row_index(b, b->rank - 2, batch);
+    for (int64_t i = 0; i < count; i++) {
+        int64_t column = (panel + i) * width;
+        kernels->pack(scratch + i * size, element(b, first + column * p->b_column), b->dtype, p->k,
+                      least(width, p->n - column), p->b_k, p->b_column);
+    }
+    for (int64_t row = begin; row < end; row += height) {
+        int64_t      rows = least(height, end - row), lda;
+        const float *a    = rows_of(p, batch, row, rows, rows_space, &lda);
+        for (int64_t i = 0; i < count; i++) tile(p, batch, row, rows, panel + i, a, lda, scratch + i * size, space);
+    }
+}
+
+static void multiply_part(const void *job, int part, int parts)
+{
+    const struct product *p       = job;
+    float                *scratch = (float *)(p->scratch + (size_t)part * p->part_bytes);
+    int64_t               row = 0, row_end = p->m, unit = 0, unit_end = p->batches * p->panels;
+    if (p->share_rows)
+        scry__cpu_share(p->m, p->cpu->kernels->tile_rows, part, parts, &row, &row_end);
+    else
+        scry__cpu_share(unit_end, 1, part, parts, &unit, &unit_end);
+    while (unit < unit_end && row < row_end) {
+        int64_t batch = unit / p->panels, panel = unit % p->panels;
+        int64_t count = least(least(p->group, p->panels - panel), unit_end - unit);
+        panel_group(p, batch, panel, count, row, row_end, scratch);
+        unit += count;
+    }
+}
+
+/* Columns [column, column + columns) of a product of few rows. */
+static void few_rows(const struct product *p, int64_t batch, int64_t column, int64_t columns, float *scratch)
+{
+    const struct scry__cpu_kernels *kernels = p->cpu->kernels;
+    const scry_tensor              *b = &p->op->b, *c = &p->op->c;
+    float                          *out = scratch, bias_space[ROW_CHUNK];
+    int64_t                         lda;
+    const float                    *a    = rows_of(p, batch, 0, p->m, scratch + ROW_CHUNK, &lda);
+    const float                    *bias = bias_of(p, column, columns, bias_space);
+    const void *first = element(b, scry__cpu_row_index(b, b->rank - 2, batch) + column * p->b_column);
+    for (int64_t row = 0; row < p->m; row++) {
+        kernels->multiply_row(out, a + row * lda, first, b->dtype, p->k, columns, p->b_k, p->b_column);
+        kernels->finish(element(c, scry__cpu_row_index(c, c->rank - 2, batch) + row * p->c_row + column), columns, out,
+                        columns, 1, columns, p->op->alpha, p->op->beta, bias);
+    }
+}
+
+static void few_rows_part(const void *job, int part, int parts)
+{
+    const struct product *p       = job;
+    float                *scratch = (float *)(p->scratch + (size_t)part * p->part_bytes);
+    int64_t               chunk   = p->m == 1 ? ROW_CHUNK : ROWS_CHUNK, begin, end;
+    for (int64_t batch = 0; batch < p->batches; batch++) {
+        scry__cpu_share(p->n, p->cpu->kernels->lanes, part, parts, &begin, &end);
+        for (; begin < end; begin += chunk) few_rows(p, batch, begin, least(chunk, end - begin), scratch);
+    }
+}
+
+void scry__cpu_matmul(const struct scry__cpu *cpu, const scry_matmul *op, void *scratch)
+{
+    struct product p     = product_of(cpu, op, scratch);
+    int            parts = scry__cpu_parts(cpu->threads, (double)p.batches * p.m * p.n * most(1, p.k) / 32);
+    scry__cpu_parallel(parts, p.m <= FEW_ROWS ? few_rows_part : multiply_part, &p);
+}

@@ -1,0 +1,50 @@
+/* What the cpu device says of an op, and the way from an op to its function. */
+#include "cpu.h"
+
+/* X(kind, function, member of the union): the op list with the names of this backend's functions. */
+#define OP_CASES(X)                                                                                                    \
+    X(MATMUL, matmul, matmul)                                                                                          \
+    X(SOFTMAX_CAPTURE, softmax_capture, softmax)                                                                       \
+    X(ATTENTION, attention, attention)                                                                                 \
+    X(ROPE, rope, rope)                                                                                                \
+    X(NORM, norm, norm)                                                                                                \
+    X(LENS, lens, lens)                                                                                                \
+    X(EMBED, embed, embed)                                                                                             \
+    X(ADD, add, add)                                                                                                   \
+    X(SCALE, scale, scale)                                                                                             \
+    X(ACTIVATION, activation, activation)                                                                              \
+    X(COPY, copy, copy)                                                                                                \
+    X(FILL, fill, fill)
+
+scry_status scry__cpu_query(scry_device *device, const scry_op *op, scry_op_info *info)
+{
+    const struct scry__cpu *cpu = device->impl;
+    info->support               = SCRY_SUPPORTED;
+    info->precision             = SCRY_STRICT_F32;
+    switch (op->kind) {
+#define QUERY_CASE(kind, name, member)                                                                                 \
+    case SCRY_OP_##kind:                                                                                               \
+        info->scratch_bytes = scry__cpu_##name##_scratch(cpu, &op->member);                                            \
+        return SCRY_OK;
+        OP_CASES(QUERY_CASE)
+#undef QUERY_CASE
+    default:
+        return scry__cpu_host->fail(SCRY_UNSUPPORTED, "cpu: unknown op %d", (int)op->kind);
+    }
+}
+
+scry_status scry__cpu_run(scry_device *device, const scry_op *op)
+{
+    const struct scry__cpu *cpu     = device->impl;
+    void                   *scratch = device->scratch ? device->scratch->host : NULL;
+    switch (op->kind) {
+#define RUN_CASE(kind, name, member)                                                                                   \
+    case SCRY_OP_##kind:                                                                                               \
+        scry__cpu_##name(cpu, &op->member, scratch);                                                                   \
+        return SCRY_OK;
+        OP_CASES(RUN_CASE)
+#undef RUN_CASE
+    default:
+        return scry__cpu_host->fail(SCRY_UNSUPPORTED, "cpu: unknown op %d", (int)op->kind);
+    }
+}

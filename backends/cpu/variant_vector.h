@@ -1,0 +1,162 @@
+/* Vectors of LANES floats and the functions of one variable that the kernels need. Included once by each variant. */
+#ifndef SCRY_CPU_VARIANT_VECTOR_H
+#define SCRY_CPU_VARIANT_VECTOR_H
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float    vf __attribute__((vector_size(LANES * 4)));
+typedef int32_t  vi __attribute__((vector_size(LANES * 4)));
+typedef uint32_t vu __attribute__((vector_size(LANES * 4)));
+typedef uint16_t vh __attribute__((vector_size(LANES * 2)));
+
+INLINE vf splat(float x)
+{
+    return x - (vf){0};
+}
+
+INLINE vf load(const float *x)
+{
+    vf value;
+    memcpy(&value, x, sizeof value);
+    return value;
+}
+
+INLINE void store(float *x, vf value)
+{
+    memcpy(x, &value, sizeof value);
+}
+
+/* Lanes of a where the mask is set, of b elsewhere. */
+INLINE vf choose(vi mask, vf a, vf b)
+{
+    return (vf)((mask & (vi)a) | (~mask & (vi)b));
+}
+
+/* NaN in a gives b. */
+INLINE vf larger(vf a, vf b)
+{
+    return choose(a > b, a, b);
+}
+
+INLINE float sum_lanes(vf x)
+{
+    float lane[LANES];
+    memcpy(lane, &x, sizeof lane);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
+    return lane[0];
+}
+
+INLINE float max_lanes(vf x)
+{
+    float lane[LANES];
+    memcpy(lane, &x, sizeof lane);
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
+    return lane[0];
+}
+
+INLINE bool any_lane(vi mask)
+{
+    uint64_t word[LANES / 2], any = 0;
+    memcpy(word, &mask, sizeof word);
+    for (int i = 0; i < LANES / 2; i++) any |= word[i];
+    return any != 0;
+}
+
+/* Widening is exact. f16: exponent and mantissa are moved to f32's places and the bias is mended by a power of two,
+ * which also normalises subnormals; infinities and NaN get f32's exponent. */
+INLINE vf widen_f16(vh half)
+{
+    vu bits  = __builtin_convertvector(half, vu);
+    vu shift = (bits & 0x7fff) << 13;
+    vu value = (vu)((vf)shift * splat(0x1p112f));
+    value |= (vu)(shift >= 0x0f800000) & 0x7f800000;
+    return (vf)(value | (bits & 0x8000) << 16);
+}
+
+INLINE vf load_as(const void *x, scry_dtype dtype, int64_t index)
+{
+    vh half;
+    if (dtype == SCRY_F32) return load((const float *)x + index);
+    memcpy(&half, (const uint16_t *)x + index, sizeof half);
+    return dtype == SCRY_F16 ? widen_f16(half) : (vf)(__builtin_convertvector(half, vu) << 16);
+}
+
+/* Subtracts the nearest integer multiple n of ln 2 and returns the remainder's exponential, in [0.7, 1.42], with n in
+ * *whole. ln 2 is taken in two parts, the first of which has few enough bits for n times it to be exact. The polynomial
+ * is minimax on |r| <= ln 2 / 2: relative error 0.05 * 2^-24. */
+INLINE vf exp_reduced(vf x, vu *whole)
+{
+    const vf magic   = splat(0x1.8p23f);
+    vf       shifted = x * 0x1.715476p0f + magic, n = shifted - magic;
+    vf       r = x - n * 0x1.63p-1f;
+    r          = r + n * 0x1.bd0106p-13f;
+    vf p       = splat(0x1.6a234ep-10f);
+    p          = p * r + 0x1.123a6cp-7f;
+    p          = p * r + 0x1.5558f4p-5f;
+    p          = p * r + 0x1.55549p-3f;
+    p          = p * r + 0x1.fffffcp-2f;
+    *whole     = (vu)shifted << 23;
+    return (p * (r * r) + r) + 1.0f;
+}
+
+/* exp(x) for x <= 0, or NaN: at most 2 ulp; 0 below ln 2^-126. *clamped is x, at least that bound: finite, for products
+ * with the result. */
+INLINE vf exp_negative(vf x, vf *clamped)
+{
+    const vf lowest = splat(-0x1.5d589ep6f);
+    vi       small  = x < lowest;
+    vu       whole;
+    *clamped = choose(small, lowest, x);
+    vf p     = exp_reduced(*clamped, &whole);
+    return choose(small, splat(0), p * (vf)(whole + 0x3f800000));
+}
+
+/* exp(x): at most 2 ulp; 0 below ln 2^-126, infinity above ln FLT_MAX. */
+INLINE vf exp_any(vf x)
+{
+    const vf lowest = splat(-0x1.5d589ep6f), highest = splat(0x1.62e42ep6f);
+    vu       whole;
+    vf       p = exp_reduced(choose(x < lowest, lowest, choose(x > highest, highest, x)), &whole);
+    vf       e = (vf)((vu)p + whole); /* 2^128 is no float, but its product with p may be one */
+    e          = choose(x > highest, splat(INFINITY), choose(x < lowest, splat(0), e));
+    return choose(x == x, e, x);
+}
+
+/* tanh(x), at most 3 ulp: a polynomial in x^2 near 0 (minimax on x^2 <= 0.4, relative error 0.1 * 2^-24), the
+ * exponential elsewhere. */
+INLINE vf tanh_any(vf x)
+{
+    vf y = x * x, p = splat(-0x1.722aep-8f);
+    p      = p * y + 0x1.5157f4p-6f;
+    p      = p * y - 0x1.b81dcp-5f;
+    p      = p * y + 0x1.110646p-3f;
+    p      = p * y - 0x1.55552ep-2f;
+    vf low = x + x * (y * p);
+    vf a   = choose(x < splat(0), -x, x);
+    vf far = 1.0f - 2.0f / (exp_any(a + a) + 1.0f);
+    far    = choose(x < splat(0), -far, far);
+    return choose(y > splat(0.4f), far, low);
+}
+
+/* The standard normal's distribution function, with small relative error in the left tail: exp(-a^2/2) R(a) for a =
+ * |x|, R(a) / t a polynomial in t = 1 / (1 + 0.3 a) (minimax up to a = 15, relative error 0.06 * 2^-24). */
+INLINE vf normal_below(vf x)
+{
+    static const float factor[] = {
+        0.11968671530485153f,  0.11957131326198578f, 0.11023937165737152f, 0.07837208360433578f, 0.09620533138513565f,
+        -0.07950995117425919f, 0.19188426434993744f, -0.2282855361700058f, 0.11246511340141296f, -0.02062872238457203f};
+    vf a = choose(x < splat(0), -x, x), t = 1.0f / (1.0f + 0.3f * a), p = splat(factor[9]);
+    for (int i = 8; i >= 0; i--) p = p * t + factor[i];
+    vf square = a * a, lost = a * a - square; /* what rounding the square lost, where the products are fused */
+    vf tail = exp_any(-0.5f * square) * (1.0f - 0.5f * lost) * (p * t);
+    return choose(x > splat(0), 1.0f - tail, tail);
+}
+
+#endif

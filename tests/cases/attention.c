@@ -1,0 +1,340 @@
+/* Cases of attention: shapes, masks, captures and kinds of data. See attention_judge.c for the bounds. */
+#include "cases/masks.h"
+
+#include <math.h>
+
+enum { P = SCRY__PADDED, S = SCRY__SWAPPED };
+
+/* What is captured besides the output. */
+enum { TILE = 1, SCORES = 2, ROWS = 4, RECEIVED = 8, DISTANCE = 16, TOP = 32, ALL = 63 };
+
+/* Kinds of data. */
+enum {
+    NORMAL,
+    SHARP,   /* queries ten times as large: most rows choose one key */
+    UNIFORM, /* queries 0: every visible key alike, all ties */
+    LATTICE, /* small integers: scores are exact, with many ties */
+    LOW,     /* every score near -76,800, below what a careless mask uses for minus infinity */
+    NANS,    /* one key is NaN: rows that see it are NaN, all others are not */
+};
+
+static const struct row {
+    const char    *name;
+    int64_t        size[7]; /* B, Q, K, H, G, D, Dv (0: as D) */
+    scry__mask_row mask;
+    int            capture, data;
+    float          scale, softcap; /* scale 0: 1 / sqrt(D) */
+    int64_t        tile[4];        /* query_begin, queries, key_begin, keys; all 0: everything */
+    uint64_t       heads[2];       /* selected heads, first words */
+    int64_t        top, distances, key;
+    unsigned       layout;
+} rows[] = {
+    {.name = "attention/plain", .size = {2, 17, 33, 3, 3, 16}},
+    {.name = "attention/one", .size = {1, 1, 1, 1, 1, 1}, .capture = ALL},
+    {.name = "attention/no-queries", .size = {1, 0, 5, 2, 2, 4}, .capture = ROWS | RECEIVED},
+    {.name = "attention/no-keys", .size = {1, 5, 0, 2, 2, 4}, .capture = ROWS | TOP, .top = 3},
+    {.name = "attention/causal", .size = {2, 33, 33, 2, 2, 16}, .mask = {.causal = true}, .capture = ALL, .key = 4},
+    {.name = "attention/causal-31", .size = {1, 31, 31, 2, 2, 32}, .mask = {.causal = true}, .capture = ALL},
+    {.name = "attention/causal-64", .size = {1, 64, 64, 2, 2, 64}, .mask = {.causal = true}, .capture = ALL},
+    {.name = "attention/causal-65", .size = {1, 65, 65, 2, 1, 24}, .mask = {.causal = true}, .capture = ALL},
+    {.name = "attention/causal-257", .size = {1, 257, 257, 2, 1, 40}, .mask = {.causal = true}, .capture = ALL},
+    {.name      = "attention/causal-1025",
+     .size      = {1, 1025, 1025, 1, 1, 8},
+     .mask      = {.causal = true},
+     .capture   = ROWS | RECEIVED | DISTANCE,
+     .distances = 64},
+    {.name = "attention/long-row", .size = {1, 3, 1023, 2, 1, 16}, .capture = ALL & ~TILE & ~SCORES},
+    {.name = "attention/statistics-only", .size = {2, 65, 65, 4, 2, 16}, .mask = {.causal = true}, .capture = ROWS},
+    {.name = "attention/received-only", .size = {2, 65, 65, 4, 2, 16}, .mask = {.causal = true}, .capture = RECEIVED},
+    {.name      = "attention/distance-only",
+     .size      = {2, 65, 65, 4, 2, 16},
+     .mask      = {.causal = true},
+     .capture   = DISTANCE,
+     .distances = 65},
+    {.name = "attention/distance-not-causal", .size = {1, 33, 40, 2, 2, 16}, .capture = DISTANCE, .distances = 50},
+    {.name = "attention/top-only", .size = {2, 33, 65, 4, 2, 16}, .capture = TOP, .top = 10},
+    {.name    = "attention/top-past-keys",
+     .size    = {1, 9, 9, 2, 2, 8},
+     .mask    = {.causal = true},
+     .capture = TOP,
+     .top     = 12},
+    {.name = "attention/top-128", .size = {1, 3, 257, 2, 2, 8}, .capture = TOP, .top = 128},
+    {.name = "attention/scores-only", .size = {1, 33, 33, 2, 2, 16}, .mask = {.causal = true}, .capture = SCORES},
+    {.name = "attention/gqa", .size = {2, 33, 33, 6, 2, 16}, .mask = {.causal = true}, .capture = ALL},
+    {.name = "attention/multi-query", .size = {2, 17, 33, 5, 1, 16}, .capture = ALL},
+    {.name = "attention/value-size", .size = {1, 33, 33, 2, 1, 16, 40}, .mask = {.causal = true}, .capture = ALL},
+    {.name = "attention/value-size-1", .size = {1, 17, 17, 2, 1, 33, 1}, .capture = ROWS},
+    {.name = "attention/head-size-80", .size = {1, 33, 33, 2, 2, 80}, .mask = {.causal = true}, .capture = ALL},
+    {.name = "attention/head-size-128", .size = {1, 33, 33, 1, 1, 128}, .mask = {.causal = true}, .capture = ALL},
+    {.name = "attention/head-size-256", .size = {1, 17, 17, 2, 1, 256}, .mask = {.causal = true}, .capture = ALL},
+    {.name = "attention/cached", .size = {2, 5, 38, 2, 2, 16}, .mask = {.causal = true, .offset = 33}, .capture = ALL},
+    {.name    = "attention/cached-one-row",
+     .size    = {2, 1, 65, 4, 2, 16},
+     .mask    = {.causal = true, .offset = 64},
+     .capture = ALL},
+    {.name    = "attention/cached-future-keys",
+     .size    = {1, 3, 65, 2, 2, 16},
+     .mask    = {.causal = true, .offset = 30},
+     .capture = ALL,
+     .key     = 32},
+    {.name      = "attention/offset-past-keys",
+     .size      = {1, 5, 9, 2, 2, 16},
+     .mask      = {.causal = true, .offset = 20},
+     .capture   = ALL,
+     .distances = 30},
+    {.name = "attention/window", .size = {1, 65, 65, 2, 2, 16}, .mask = {.causal = true, .window = 7}, .capture = ALL},
+    {.name    = "attention/window-of-1",
+     .size    = {1, 33, 33, 2, 2, 16},
+     .mask    = {.causal = true, .window = 1},
+     .capture = ALL},
+    {.name    = "attention/window-wide",
+     .size    = {1, 33, 33, 2, 2, 16},
+     .mask    = {.causal = true, .window = 33},
+     .capture = ALL},
+    {.name = "attention/window-not-causal", .size = {1, 33, 33, 2, 2, 16}, .mask = {.window = 4}, .capture = ALL},
+    {.name    = "attention/window-cached",
+     .size    = {1, 9, 73, 2, 2, 16},
+     .mask    = {.causal = true, .window = 12, .offset = 64},
+     .capture = ALL},
+    {.name    = "attention/window-empty-rows",
+     .size    = {1, 33, 9, 2, 2, 16},
+     .mask    = {.causal = true, .window = 5},
+     .capture = ALL},
+    {.name    = "attention/window-257",
+     .size    = {1, 257, 257, 1, 1, 16},
+     .mask    = {.causal = true, .window = 100},
+     .capture = ALL},
+    {.name = "attention/prefix", .size = {1, 33, 33, 2, 2, 16}, .mask = {.causal = true, .prefix = 9}, .capture = ALL},
+    {.name    = "attention/prefix-window",
+     .size    = {1, 65, 65, 2, 2, 16},
+     .mask    = {.causal = true, .window = 5, .prefix = 4},
+     .capture = ALL},
+    {.name    = "attention/pad-left",
+     .size    = {4, 17, 17, 2, 1, 16},
+     .mask    = {.causal = true, .pad = SCRY__PAD_LEFT},
+     .capture = ALL},
+    {.name = "attention/pad-right", .size = {4, 17, 17, 2, 1, 16}, .mask = {.pad = SCRY__PAD_RIGHT}, .capture = ALL},
+    {.name    = "attention/pad-both",
+     .size    = {5, 33, 40, 2, 2, 16},
+     .mask    = {.causal = true, .offset = 7, .pad = SCRY__PAD_BOTH},
+     .capture = ALL},
+    {.name = "attention/pad-all", .size = {3, 9, 9, 2, 2, 16}, .mask = {.pad = SCRY__PAD_ALL}, .capture = ALL},
+    {.name    = "attention/pad-prefix-window",
+     .size    = {4, 33, 33, 2, 2, 16},
+     .mask    = {.causal = true, .window = 6, .prefix = 5, .pad = SCRY__PAD_BOTH},
+     .capture = ALL},
+    {.name = "attention/additive", .size = {2, 17, 33, 3, 3, 16}, .mask = {.additive = SCRY__ADD_BIAS}, .capture = ALL},
+    {.name    = "attention/additive-mask",
+     .size    = {2, 33, 33, 2, 1, 16},
+     .mask    = {.additive = SCRY__ADD_MASK},
+     .capture = ALL},
+    {.name    = "attention/additive-shared",
+     .size    = {2, 33, 65, 2, 1, 16},
+     .mask    = {.causal = true, .offset = 32, .additive = SCRY__ADD_SHARED},
+     .capture = ALL},
+    {.name    = "attention/additive-dead-rows",
+     .size    = {1, 33, 33, 2, 1, 16},
+     .mask    = {.additive = SCRY__ADD_DEAD},
+     .capture = ALL},
+    {.name = "attention/additive-only-out", .size = {2, 33, 33, 2, 1, 16}, .mask = {.additive = SCRY__ADD_MASK}},
+    {.name    = "attention/softcap",
+     .size    = {1, 33, 33, 2, 2, 16},
+     .mask    = {.causal = true},
+     .capture = ALL,
+     .softcap = 5,
+     .data    = SHARP},
+    {.name    = "attention/softcap-gentle",
+     .size    = {1, 33, 33, 2, 2, 16},
+     .mask    = {.causal = true},
+     .capture = ALL,
+     .softcap = 50},
+    {.name    = "attention/softcap-additive",
+     .size    = {1, 33, 33, 2, 2, 16},
+     .mask    = {.additive = SCRY__ADD_MASK},
+     .capture = ALL,
+     .softcap = 2},
+    {.name = "attention/scale", .size = {1, 33, 33, 2, 2, 16}, .mask = {.causal = true}, .capture = ALL, .scale = 0.7f},
+    {.name = "attention/sharp", .size = {1, 65, 65, 2, 2, 32}, .mask = {.causal = true}, .capture = ALL, .data = SHARP},
+    {.name    = "attention/low",
+     .size    = {1, 33, 33, 2, 2, 16},
+     .mask    = {.causal = true, .window = 9},
+     .capture = ALL,
+     .data    = LOW,
+     .scale   = 1},
+    {.name    = "attention/low-additive",
+     .size    = {1, 33, 33, 2, 2, 16},
+     .mask    = {.additive = SCRY__ADD_MASK},
+     .capture = ALL,
+     .data    = LOW,
+     .scale   = 1},
+    {.name    = "attention/uniform",
+     .size    = {1, 64, 64, 2, 2, 16},
+     .mask    = {.causal = true},
+     .capture = ALL,
+     .data    = UNIFORM,
+     .top     = 7},
+    {.name    = "attention/uniform-windowed",
+     .size    = {1, 65, 65, 2, 2, 16},
+     .mask    = {.causal = true, .window = 10},
+     .capture = ALL,
+     .data    = UNIFORM},
+    {.name    = "attention/lattice",
+     .size    = {1, 65, 65, 2, 2, 16},
+     .mask    = {.causal = true},
+     .capture = ALL,
+     .data    = LATTICE,
+     .scale   = 0.5f,
+     .top     = 9},
+    {.name    = "attention/lattice-gqa-padded",
+     .size    = {3, 33, 33, 4, 2, 8},
+     .mask    = {.causal = true, .pad = SCRY__PAD_LEFT},
+     .capture = ALL,
+     .data    = LATTICE,
+     .scale   = 0.25f},
+    {.name    = "attention/lattice-additive",
+     .size    = {1, 33, 33, 2, 2, 8},
+     .mask    = {.additive = SCRY__ADD_MASK},
+     .capture = ALL,
+     .data    = LATTICE,
+     .scale   = 1},
+    {.name    = "attention/nan-key",
+     .size    = {1, 33, 33, 2, 2, 16},
+     .mask    = {.causal = true},
+     .capture = TILE | ROWS,
+     .data    = NANS},
+    {.name = "attention/nan-key-out-of-window",
+     .size = {1, 65, 65, 2, 2, 16},
+     .mask = {.causal = true, .window = 5},
+     .data = NANS},
+    {.name    = "attention/tile",
+     .size    = {2, 65, 65, 2, 2, 16},
+     .mask    = {.causal = true},
+     .capture = TILE | SCORES,
+     .tile    = {13, 21, 5, 33}},
+    {.name    = "attention/tile-masked",
+     .size    = {1, 65, 65, 2, 2, 16},
+     .mask    = {.causal = true},
+     .capture = TILE | SCORES,
+     .tile    = {0, 9, 40, 25}},
+    {.name    = "attention/tile-one",
+     .size    = {1, 65, 65, 2, 2, 16},
+     .mask    = {.causal = true},
+     .capture = TILE,
+     .tile    = {64, 1, 64, 1}},
+    {.name    = "attention/tile-cached",
+     .size    = {2, 9, 41, 2, 2, 16},
+     .mask    = {.causal = true, .offset = 32},
+     .capture = TILE | SCORES,
+     .tile    = {3, 6, 20, 21}},
+    {.name    = "attention/heads",
+     .size    = {2, 17, 17, 6, 2, 16},
+     .mask    = {.causal = true},
+     .capture = TILE | SCORES | ROWS,
+     .heads   = {0x29}},
+    {.name    = "attention/heads-and-tile",
+     .size    = {1, 33, 33, 5, 5, 8},
+     .mask    = {.causal = true},
+     .capture = TILE | SCORES,
+     .heads   = {0x12},
+     .tile    = {7, 20, 3, 17}},
+    {.name    = "attention/heads-past-64",
+     .size    = {1, 5, 5, 70, 7, 4},
+     .mask    = {.causal = true},
+     .capture = ALL,
+     .heads   = {0x8000000000000001, 0x21}},
+    {.name = "attention/padded", .size = {2, 17, 33, 4, 2, 16}, .capture = ALL, .layout = P},
+    {.name = "attention/heads-first", .size = {2, 17, 33, 4, 2, 16}, .capture = ALL, .layout = S},
+    {.name    = "attention/heads-first-padded",
+     .size    = {2, 17, 17, 4, 2, 16},
+     .mask    = {.causal = true},
+     .capture = ALL,
+     .layout  = S | P},
+};
+
+static const char *name(int row)
+{
+    return rows[row].name;
+}
+
+static void fill_data(scry__plan *plan, scry__operand *operand, int data, bool query, bool value)
+{
+    int64_t width = operand->view.shape[3];
+    if (data == LATTICE)
+        scry__operand_fill_integers(plan, operand, -2, 2);
+    else if (data == UNIFORM && query)
+        scry__operand_fill(operand, 0);
+    else
+        scry__operand_fill_normal(plan, operand, 0, data == SHARP && query ? 10 : 1);
+    if (data != LOW || value) return;
+    /* q = (256, .., 256, 1), k = (-20, .., -20, small): q k = -76,800 + small, exactly. */
+    for (int64_t e = 0; e < scry__operand_count(operand); e++) {
+        bool last = e % width == width - 1;
+        scry__operand_set(operand, e, query ? (last ? 1 : 256) : last ? (double)(e * 7 / width % 5) : -20);
+    }
+}
+
+static void add_inputs(scry__plan *plan, const struct row *row)
+{
+    scry_attention *op = &plan->op.attention;
+    int64_t         B = row->size[0], Q = row->size[1], K = row->size[2], H = row->size[3], G = row->size[4];
+    int64_t         D = row->size[5], Dv = row->size[6] ? row->size[6] : D;
+    scry__operand  *q =
+        scry__plan_add(plan, &op->q, "q", SCRY__INPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, Q, H, D));
+    scry__operand *k =
+        scry__plan_add(plan, &op->k, "k", SCRY__INPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, K, G, D));
+    scry__operand *v =
+        scry__plan_add(plan, &op->v, "v", SCRY__INPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, K, G, Dv));
+    scry__plan_add(plan, &op->out, "out", SCRY__OUTPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, Q, H, Dv));
+    fill_data(plan, q, row->data, true, false);
+    fill_data(plan, k, row->data, false, false);
+    fill_data(plan, v, row->data, false, true);
+    if (row->data == NANS) scry__operand_set(k, (K / 3 * G) * D, (double)NAN);
+}
+
+static int64_t selected_heads(const struct row *row)
+{
+    int64_t count = __builtin_popcountll(row->heads[0]) + __builtin_popcountll(row->heads[1]);
+    return count ? count : row->size[3];
+}
+
+static void add_captures(scry__plan *plan, const struct row *row)
+{
+    scry_attention_capture *capture = &plan->op.attention.capture;
+    int64_t                 B = row->size[0], Q = row->size[1], K = row->size[2], H = row->size[3];
+    bool                    whole = !row->tile[1] && !row->tile[3];
+    int64_t                 q = whole ? Q : row->tile[1], k = whole ? K : row->tile[3];
+    const int64_t          *tile = SCRY__SHAPE(B, selected_heads(row), q, k);
+    int64_t                 top = row->top ? row->top : 3, distances = row->distances ? row->distances : 9;
+    const int64_t          *tops = SCRY__SHAPE(B, H, Q, top);
+    capture->query_begin         = row->tile[0];
+    capture->key_begin           = row->tile[2];
+    for (int word = 0; word < 2; word++) capture->heads[word] = row->heads[word];
+    if (row->capture & TILE)
+        scry__plan_add(plan, &capture->probabilities, "probabilities", SCRY__OUTPUT, SCRY_F32, row->layout & P, 4,
+                       tile);
+    if (row->capture & SCORES)
+        scry__plan_add(plan, &capture->scores, "scores", SCRY__OUTPUT, SCRY_F32, row->layout & P, 4, tile);
+    if (row->capture & ROWS) scry__row_statistics_add(plan, &capture->rows, row->key, (scry__score_shape){B, H, Q, K});
+    if (row->capture & RECEIVED)
+        scry__plan_add(plan, &capture->received, "received", SCRY__OUTPUT, SCRY_F32, 0, 3, SCRY__SHAPE(B, H, K));
+    if (row->capture & DISTANCE)
+        scry__plan_add(plan, &capture->distance, "distance", SCRY__OUTPUT, SCRY_F32, 0, 3,
+                       SCRY__SHAPE(B, H, distances));
+    if (!(row->capture & TOP)) return;
+    scry__plan_add(plan, &capture->top_probability, "top_probability", SCRY__OUTPUT, SCRY_F32, 0, 4, tops);
+    scry__plan_add(plan, &capture->top_key, "top_key", SCRY__OUTPUT, SCRY_I32, 0, 4, tops);
+}
+
+static void build(scry__plan *plan, int index)
+{
+    const struct row *row      = &rows[index];
+    plan->exact                = row->data == LATTICE || row->data == UNIFORM;
+    plan->op.attention.scale   = row->scale != 0 ? row->scale : (float)(1 / sqrt((double)row->size[5]));
+    plan->op.attention.softcap = row->softcap;
+    add_inputs(plan, row);
+    scry__mask_add(plan, &plan->op.attention.mask, &row->mask,
+                   (scry__score_shape){row->size[0], row->size[3], row->size[1], row->size[2]});
+    add_captures(plan, row);
+}
+
+const scry__case_table scry__attention_table = {SCRY_OP_ATTENTION, sizeof rows / sizeof *rows, name, build};

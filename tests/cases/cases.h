@@ -1,0 +1,38 @@
+/* Op cases: one table that every backend must pass.
+ *
+ * Each case is one op with its data. It runs on the reference and on the device under test; the results are compared
+ * element by element, within bounds derived from the arithmetic of the op (bounds.h), never tuned. Around each operand
+ * lie guard bytes, and between its elements gaps, that must come back untouched; inputs must come back unchanged; a
+ * second run over differently filled outputs must give the same bits, so that an element left unwritten shows. Cases of
+ * small integers must be equal to the bit. The rest of this folder is private to it. No test framework stands under it.
+ */
+#ifndef SCRY_CASES_H
+#define SCRY_CASES_H
+
+#include "scry/device.h"
+
+/* A row of the table. The name reproduces it: the data follow from the seed, and the seed from the name. */
+typedef struct scry__case {
+    const char  *name; /* "attention/window-of-3" */
+    scry_op_kind kind;
+    uint64_t     seed;
+} scry__case;
+
+int        scry__case_count(void);
+scry__case scry__case_at(int index);
+
+typedef struct scry__case_result {
+    scry_status status;      /* of the run: OK, or why there is nothing to compare (SCRY_UNSUPPORTED, ...) */
+    bool        passed;      /* status OK and nothing wrong */
+    int64_t     compared;    /* output elements */
+    double      worst;       /* largest error / bound among them; infinite where an exact value was missed */
+    char        output[32];  /* the output with the largest */
+    char        detail[384]; /* the first thing wrong, or the run's error; "" if none */
+} scry__case_result;
+
+/* Runs row `index`, with the row's own seed where `seed` is 0. Fails (rather than filling `result`) only where the case
+ * itself cannot be made or the reference cannot run it. */
+scry_status scry__case_run(scry__case_result *result, int index, uint64_t seed, scry_device *reference,
+                           scry_device *device);
+
+#endif

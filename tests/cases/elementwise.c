@@ -1,0 +1,290 @@
+/* Cases of embed, add, scale, copy and fill. Bounds: as many roundings as the formula has operations, times the
+ * magnitudes of what is added; none where a result is an input or its conversion. */
+#include "cases/bounds.h"
+#include "cases/judge.h"
+
+enum { T = SCRY__TRANSPOSED, P = SCRY__PADDED, X = SCRY__SPACED, IN_PLACE = 1 << 16, IN_PLACE_B = 1 << 17 };
+
+/* One table serves all: what an op has no use for stays 0. */
+struct row {
+    const char *name;
+    int         rank;
+    int64_t     shape[SCRY_MAX_RANK];
+    scry_dtype  from, to;           /* of the second (or only) input, and of the output */
+    unsigned    first, second, out; /* layouts; out may be IN_PLACE (on the first input) or IN_PLACE_B */
+    double      factor, offset;
+    bool        exact, special;
+};
+
+/* --- Shared by the ops of one shape --- */
+
+static scry__operand *add_input(scry__plan *plan, scry_tensor *tensor, const char *label, scry_dtype dtype,
+                                unsigned layout, const struct row *row)
+{
+    scry__operand *input = scry__plan_add(plan, tensor, label, SCRY__INPUT, dtype, layout, row->rank, row->shape);
+    scry__operand_fill_usual(plan, input);
+    /* Zeros of both signs, infinities, NaN, subnormals, and the largest values of f16 and f32. */
+    static const double specials[] = {0.,           -0.,     INFINITY, -INFINITY, (double)NAN, 0x1p-149,
+                                      -0x1p-140,    0x1p-24, 0x1p-25,  65504.,    65519.,      65520.,
+                                      -65536.,      3.4e38,  -3.4e38,  0x1p-14f,  1 + 0x1p-11, 1 + 0x1p-8,
+                                      1 + 0x1.8p-7, 2049.,   -100.,    100.,      88.5,        -87.5};
+    if (row->special)
+        for (int64_t i = 0; i < scry__operand_count(input); i++)
+            scry__operand_set(input, i, specials[(size_t)i % (sizeof specials / sizeof *specials)]);
+    return input;
+}
+
+static void add_output(scry__plan *plan, scry_tensor *tensor, const struct row *row, const scry__operand *first,
+                       const scry__operand *second)
+{
+    if (row->out & IN_PLACE)
+        scry__plan_add_in_place(plan, tensor, "out", first);
+    else if (row->out & IN_PLACE_B)
+        scry__plan_add_in_place(plan, tensor, "out", second);
+    else
+        scry__plan_add(plan, tensor, "out", SCRY__OUTPUT, row->to, row->out, row->rank, row->shape);
+}
+
+/* --- embed --- */
+
+static const struct embed_row {
+    const char *name;
+    int64_t     rows, vocabulary, size;
+    scry_dtype  dtype;
+    unsigned    table, out;
+    float       scale;
+    bool        accumulate, outside;
+} embed_rows[] = {
+    {.name = "embed/plain", .rows = 33, .vocabulary = 100, .size = 65},
+    {.name = "embed/one", .rows = 1, .vocabulary = 1, .size = 1},
+    {.name = "embed/no-rows", .rows = 0, .vocabulary = 5, .size = 4},
+    {.name = "embed/scaled", .rows = 31, .vocabulary = 40, .size = 33, .scale = 11.3f},
+    {.name = "embed/accumulate", .rows = 31, .vocabulary = 40, .size = 33, .accumulate = true},
+    {.name = "embed/accumulate-scaled", .rows = 9, .vocabulary = 40, .size = 257, .scale = -0.3f, .accumulate = true},
+    {.name = "embed/f16", .rows = 31, .vocabulary = 40, .size = 33, .dtype = SCRY_F16},
+    {.name = "embed/bf16-scaled", .rows = 31, .vocabulary = 40, .size = 33, .dtype = SCRY_BF16, .scale = 8.f},
+    {.name = "embed/padded", .rows = 31, .vocabulary = 40, .size = 33, .table = P, .out = P},
+    {.name = "embed/outside", .rows = 31, .vocabulary = 40, .size = 33, .outside = true},
+};
+
+static const char *embed_name(int row)
+{
+    return embed_rows[row].name;
+}
+
+static void build_embed(scry__plan *plan, int index)
+{
+    const struct embed_row *row = &embed_rows[index];
+    scry_embed             *op  = &plan->op.embed;
+    scry__operand *ids   = scry__plan_add(plan, &op->ids, "ids", SCRY__INPUT, SCRY_I32, 0, 1, SCRY__SHAPE(row->rows));
+    scry__operand *table = scry__plan_add(plan, &op->table, "table", SCRY__INPUT, row->dtype, row->table, 2,
+                                          SCRY__SHAPE(row->vocabulary, row->size));
+    scry__operand *out = scry__plan_add(plan, &op->out, "out", row->accumulate ? SCRY__UPDATED : SCRY__OUTPUT, SCRY_F32,
+                                        row->out, 2, SCRY__SHAPE(row->rows, row->size));
+    scry__operand_fill_integers(plan, ids, 0, (int)row->vocabulary - 1);
+    scry__operand_fill_usual(plan, table);
+    if (row->accumulate) scry__operand_fill_usual(plan, out);
+    if (row->outside) {
+        scry__operand_set(ids, 1, (double)row->vocabulary);
+        scry__operand_set(ids, 2, -1);
+        scry__operand_set(ids, 3, INT32_MAX);
+        scry__operand_set(ids, 4, INT32_MIN);
+    }
+    op->scale      = row->scale;
+    op->accumulate = row->accumulate;
+}
+
+void scry__judge_embed(const scry__plan *plan, scry__verdict *verdict)
+{
+    const scry_embed    *op  = &plan->op.embed;
+    const scry__operand *ids = scry__plan_find(plan, &op->ids), *table = scry__plan_find(plan, &op->table);
+    const scry__operand *out  = scry__plan_find(plan, &op->out);
+    int64_t              size = op->out.shape[1];
+    for (int64_t e = 0; e < scry__operand_count(out); e++) {
+        double id = scry__operand_get(ids, e / size), old = op->accumulate ? scry__operand_get(out, e) : 0;
+        bool   exact  = (op->scale == 0 || op->scale == 1) && !op->accumulate;
+        bool   inside = id >= 0 && id < (double)op->table.shape[0];
+        double entry  = inside ? scry__operand_get(table, (int64_t)id * size + e % size) : 0;
+        double scaled = entry * (op->scale != 0 ? op->scale : 1);
+        scry__verdict_value(verdict, out, e,
+                            exact ? 0 : gamma_of(2, verdict->unit) * (fabs(old) + fabs(scaled)) + SCRY__TINY);
+    }
+}
+
+/* --- add --- */
+
+static const struct row add_rows[] = {
+    {.name = "add/plain", .rank = 1, .shape = {257}},
+    {.name = "add/one", .rank = 1, .shape = {1}},
+    {.name = "add/none", .rank = 2, .shape = {3, 0}},
+    {.name = "add/rank-4", .rank = 4, .shape = {2, 3, 5, 33}},
+    {.name = "add/padded", .rank = 3, .shape = {3, 31, 33}, .first = P, .second = P, .out = P},
+    {.name = "add/spaced", .rank = 2, .shape = {31, 33}, .first = X, .second = P, .out = X},
+    {.name = "add/transposed", .rank = 2, .shape = {31, 33}, .first = T, .second = P, .out = 0},
+    {.name = "add/row-repeated", .rank = 2, .shape = {31, 65}, .second = SCRY__REPEAT0},
+    {.name = "add/column-repeated", .rank = 2, .shape = {31, 65}, .second = SCRY__REPEAT1},
+    {.name = "add/first-repeated", .rank = 3, .shape = {3, 5, 65}, .first = SCRY__REPEAT0 | SCRY__REPEAT1},
+    {.name = "add/in-place", .rank = 2, .shape = {33, 65}, .out = IN_PLACE},
+    {.name = "add/in-place-on-b", .rank = 2, .shape = {33, 65}, .out = IN_PLACE_B},
+    {.name   = "add/in-place-bias-f16",
+     .rank   = 2,
+     .shape  = {33, 65},
+     .from   = SCRY_F16,
+     .second = SCRY__REPEAT0,
+     .out    = IN_PLACE},
+    {.name = "add/bf16", .rank = 2, .shape = {33, 65}, .from = SCRY_BF16},
+    {.name = "add/lattice", .rank = 2, .shape = {33, 1025}, .exact = true},
+};
+
+static const char *add_name(int row)
+{
+    return add_rows[row].name;
+}
+
+static void build_add(scry__plan *plan, int index)
+{
+    const struct row *row = &add_rows[index];
+    plan->exact           = row->exact;
+    scry__operand *a      = add_input(plan, &plan->op.add.a, "a", SCRY_F32, row->first, row);
+    scry__operand *b      = add_input(plan, &plan->op.add.b, "b", row->from, row->second, row);
+    add_output(plan, &plan->op.add.out, row, a, b);
+}
+
+void scry__judge_add(const scry__plan *plan, scry__verdict *verdict)
+{
+    const scry__operand *a   = scry__plan_find(plan, &plan->op.add.a);
+    const scry__operand *b   = scry__plan_find(plan, &plan->op.add.b);
+    const scry__operand *out = scry__plan_find(plan, &plan->op.add.out);
+    for (int64_t e = 0; e < scry__operand_count(out); e++) {
+        double sum = fabs(scry__operand_get(a, e) + scry__operand_get(b, e));
+        scry__verdict_value(verdict, out, e, plan->exact ? 0 : gamma_of(1, verdict->unit) * sum + SCRY__TINY);
+    }
+}
+
+/* --- scale --- */
+
+static const struct row scale_rows[] = {
+    {.name = "scale/plain", .rank = 2, .shape = {33, 65}, .factor = 1.7, .offset = -0.3},
+    {.name = "scale/none", .rank = 1, .shape = {0}, .factor = 2},
+    {.name = "scale/zero", .rank = 1, .shape = {33}, .factor = 0, .offset = 0, .exact = true},
+    {.name = "scale/in-place", .rank = 2, .shape = {33, 65}, .factor = 0.125, .out = IN_PLACE},
+    {.name = "scale/padded", .rank = 3, .shape = {3, 31, 33}, .factor = -2.5, .offset = 1, .first = P, .out = P},
+    {.name = "scale/strided", .rank = 4, .shape = {2, 3, 5, 7}, .factor = -2.5, .first = X | T, .out = X},
+    {.name = "scale/lattice", .rank = 2, .shape = {33, 1025}, .factor = 3, .offset = -5, .exact = true},
+};
+
+static const char *scale_name(int row)
+{
+    return scale_rows[row].name;
+}
+
+static void build_scale(scry__plan *plan, int index)
+{
+    const struct row *row = &scale_rows[index];
+    plan->exact           = row->exact;
+    plan->op.scale.factor = (float)row->factor;
+    plan->op.scale.offset = (float)row->offset;
+    add_output(plan, &plan->op.scale.out, row, add_input(plan, &plan->op.scale.x, "x", SCRY_F32, row->first, row),
+               NULL);
+}
+
+void scry__judge_scale(const scry__plan *plan, scry__verdict *verdict)
+{
+    const scry_scale    *op = &plan->op.scale;
+    const scry__operand *x = scry__plan_find(plan, &op->x), *out = scry__plan_find(plan, &op->out);
+    for (int64_t e = 0; e < scry__operand_count(out); e++) {
+        double size = fabs(op->factor * scry__operand_get(x, e)) + fabs(op->offset);
+        scry__verdict_value(verdict, out, e, plan->exact ? 0 : gamma_of(2, verdict->unit) * size + SCRY__TINY);
+    }
+}
+
+/* --- copy --- */
+
+static const struct row copy_rows[] = {
+    {.name = "copy/f32", .rank = 2, .shape = {33, 65}},
+    {.name = "copy/none", .rank = 2, .shape = {0, 65}},
+    {.name = "copy/one", .rank = 1, .shape = {1}},
+    {.name = "copy/i32", .rank = 2, .shape = {33, 65}, .from = SCRY_I32, .to = SCRY_I32, .exact = true},
+    {.name  = "copy/i32-strided",
+     .rank  = 3,
+     .shape = {3, 5, 7},
+     .from  = SCRY_I32,
+     .to    = SCRY_I32,
+     .exact = true,
+     .first = T,
+     .out   = P},
+    {.name = "copy/f32-to-f16", .rank = 2, .shape = {33, 65}, .to = SCRY_F16},
+    {.name = "copy/f32-to-bf16", .rank = 2, .shape = {33, 65}, .to = SCRY_BF16},
+    {.name = "copy/f16-to-f32", .rank = 2, .shape = {33, 65}, .from = SCRY_F16},
+    {.name = "copy/bf16-to-f32", .rank = 2, .shape = {33, 65}, .from = SCRY_BF16},
+    {.name = "copy/f16-to-bf16", .rank = 2, .shape = {33, 65}, .from = SCRY_F16, .to = SCRY_BF16},
+    {.name = "copy/bf16-to-f16", .rank = 2, .shape = {33, 65}, .from = SCRY_BF16, .to = SCRY_F16},
+    {.name = "copy/f16", .rank = 2, .shape = {33, 65}, .from = SCRY_F16, .to = SCRY_F16},
+    {.name = "copy/transposed", .rank = 2, .shape = {33, 65}, .first = T},
+    {.name = "copy/heads", .rank = 4, .shape = {2, 5, 3, 16}, .first = SCRY__SWAPPED, .out = P},
+    {.name = "copy/repeated", .rank = 3, .shape = {4, 5, 33}, .first = SCRY__REPEAT0},
+    {.name = "copy/spaced", .rank = 2, .shape = {31, 33}, .first = X, .out = X | P},
+    {.name = "copy/padded-bf16", .rank = 3, .shape = {3, 5, 33}, .to = SCRY_BF16, .first = P, .out = P},
+    {.name = "copy/special-f32", .rank = 1, .shape = {96}, .special = true},
+    {.name = "copy/special-f32-to-f16", .rank = 1, .shape = {96}, .to = SCRY_F16, .special = true},
+    {.name = "copy/special-f32-to-bf16", .rank = 1, .shape = {96}, .to = SCRY_BF16, .special = true},
+    {.name = "copy/special-f16-to-f32", .rank = 1, .shape = {96}, .from = SCRY_F16, .special = true},
+};
+
+static const char *copy_name(int row)
+{
+    return copy_rows[row].name;
+}
+
+static void build_copy(scry__plan *plan, int index)
+{
+    const struct row *row = &copy_rows[index];
+    plan->exact           = row->exact;
+    add_output(plan, &plan->op.copy.out, row, add_input(plan, &plan->op.copy.x, "x", row->from, row->first, row), NULL);
+}
+
+void scry__judge_copy(const scry__plan *plan, scry__verdict *verdict)
+{
+    const scry__operand *out = scry__plan_find(plan, &plan->op.copy.out);
+    for (int64_t e = 0; e < scry__operand_count(out); e++) scry__verdict_value(verdict, out, e, 0);
+}
+
+/* --- fill --- */
+
+static const struct row fill_rows[] = {
+    {.name = "fill/f32", .rank = 2, .shape = {33, 65}, .factor = 0.1},
+    {.name = "fill/zero", .rank = 4, .shape = {2, 3, 5, 7}},
+    {.name = "fill/none", .rank = 1, .shape = {0}, .factor = 1},
+    {.name = "fill/infinity", .rank = 1, .shape = {33}, .factor = -INFINITY},
+    {.name = "fill/nan", .rank = 1, .shape = {33}, .factor = (double)NAN},
+    {.name = "fill/f16", .rank = 2, .shape = {31, 33}, .to = SCRY_F16, .factor = 0.1, .out = P},
+    {.name = "fill/bf16", .rank = 2, .shape = {31, 33}, .to = SCRY_BF16, .factor = 1e-3, .out = P},
+    {.name = "fill/i32", .rank = 2, .shape = {31, 33}, .to = SCRY_I32, .factor = -2.5},
+    {.name = "fill/spaced", .rank = 2, .shape = {31, 33}, .factor = -7, .out = X | T},
+};
+
+static const char *fill_name(int row)
+{
+    return fill_rows[row].name;
+}
+
+static void build_fill(scry__plan *plan, int index)
+{
+    plan->op.fill.value = fill_rows[index].factor;
+    add_output(plan, &plan->op.fill.out, &fill_rows[index], NULL, NULL);
+}
+
+void scry__judge_fill(const scry__plan *plan, scry__verdict *verdict)
+{
+    const scry__operand *out = scry__plan_find(plan, &plan->op.fill.out);
+    for (int64_t e = 0; e < scry__operand_count(out); e++) scry__verdict_value(verdict, out, e, 0);
+}
+
+#define TABLE(kind, name)                                                                                              \
+    const scry__case_table scry__##name##_table = {kind, sizeof name##_rows / sizeof *name##_rows, name##_name,        \
+                                                   build_##name}
+TABLE(SCRY_OP_EMBED, embed);
+TABLE(SCRY_OP_ADD, add);
+TABLE(SCRY_OP_SCALE, scale);
+TABLE(SCRY_OP_COPY, copy);
+TABLE(SCRY_OP_FILL, fill);

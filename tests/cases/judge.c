@@ -1,0 +1,120 @@
+/* Comparison of elements and rankings. See judge.h. */
+#include "cases/judge.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+void scry__verdict_fail(scry__verdict *verdict, const char *format, ...)
+{
+    scry__case_result *result = verdict->result;
+    va_list            arguments;
+    result->passed = false;
+    if (*result->detail) return;
+    va_start(arguments, format);
+    vsnprintf(result->detail, sizeof result->detail, format, arguments);
+    va_end(arguments);
+}
+
+/* "[1, 0, 3]" for messages. */
+static const char *index_text(char text[64], const scry__operand *output, int64_t index)
+{
+    int64_t indices[SCRY_MAX_RANK] = {0};
+    int     length                 = 0;
+    for (int axis = output->view.rank - 1; axis >= 0; axis--) {
+        indices[axis] = index % output->view.shape[axis];
+        index /= output->view.shape[axis];
+    }
+    for (int axis = 0; axis < output->view.rank && length < 60; axis++)
+        length += snprintf(text + length, 64 - (size_t)length, axis ? ", %lld" : "[%lld", (long long)indices[axis]);
+    snprintf(text + length, 64 - (size_t)length, "]");
+    return text;
+}
+
+static void note(scry__verdict *verdict, const scry__operand *output, double ratio)
+{
+    scry__case_result *result = verdict->result;
+    result->compared++;
+    if (!(ratio > result->worst)) return;
+    result->worst = ratio;
+    snprintf(result->output, sizeof result->output, "%s", output->name);
+}
+
+void scry__verdict_value(scry__verdict *verdict, const scry__operand *output, int64_t index, double bound)
+{
+    char text[64];
+    if (!output) return;
+    double expected = scry__operand_read(output, output->expected, index);
+    double got      = scry__operand_read(output, output->got, index);
+    if (bound > 0) bound += 0x1p-24 * fabs(expected);
+    bool   same  = (isnan(expected) && isnan(got)) || expected == got;
+    double error = fabs(expected - got);
+    /* Written so that a NaN anywhere fails. */
+    double ratio = same ? 0 : isfinite(error) && error <= bound ? error / bound : INFINITY;
+    if (!same && isfinite(error) && bound > 0 && error > bound) ratio = error / bound;
+    note(verdict, output, ratio);
+    if (!(ratio <= 1))
+        scry__verdict_fail(verdict, "%s%s: expected %.9g, got %.9g; allowed difference %.3g", output->name,
+                           index_text(text, output, index), expected, got, bound);
+}
+
+void scry__verdict_integer(scry__verdict *verdict, const scry__operand *output, int64_t index, double low, double high)
+{
+    char text[64];
+    if (!output) return;
+    double got = scry__operand_read(output, output->got, index);
+    bool   ok  = got >= low && got <= high;
+    note(verdict, output, ok ? 0 : INFINITY);
+    if (!ok)
+        scry__verdict_fail(verdict, "%s%s: expected %.0f to %.0f, got %.0f", output->name,
+                           index_text(text, output, index), low, high, got);
+}
+
+/* Is `got` an admissible candidate where the reference chose `expected`? */
+static bool admissible(const scry__ranking *ranking, double expected, double got)
+{
+    if (got == expected) return true;
+    if (ranking->exact || expected < 0 || !(got >= 0) || got >= (double)ranking->count) return false;
+    int64_t a = (int64_t)expected, b = (int64_t)got;
+    if (!(ranking->scores[b] > -INFINITY)) return false;
+    return fabs(ranking->values[a] - ranking->values[b]) <= ranking->tolerances[a] + ranking->tolerances[b];
+}
+
+static void judge_id(scry__verdict *verdict, const scry__ranking *ranking, const scry__operand *ids, int64_t index,
+                     int64_t place)
+{
+    char   text[64];
+    double expected = scry__operand_read(ids, ids->expected, index + place);
+    double got      = scry__operand_read(ids, ids->got, index + place);
+    bool   ok       = admissible(ranking, expected, got);
+    for (int64_t before = 0; ok && got >= 0 && before < place; before++)
+        ok = scry__operand_read(ids, ids->got, index + before) != got;
+    note(verdict, ids, ok ? 0 : INFINITY);
+    if (!ok)
+        scry__verdict_fail(verdict, "%s%s: expected %.0f or its equal, once; got %.0f", ids->name,
+                           index_text(text, ids, index + place), expected, got);
+}
+
+void scry__verdict_ranking(scry__verdict *verdict, const scry__ranking *ranking, const scry__operand *ids,
+                           const scry__operand *values, int64_t index, int64_t places)
+{
+    /* The n-th largest of perturbed values moves by no more than the largest perturbation. */
+    double widest = 0;
+    for (int64_t i = 0; i < ranking->count; i++) {
+        if (isnan(ranking->values[i])) return;
+        if (ranking->scores[i] > -INFINITY) widest = fmax(widest, ranking->tolerances[i]);
+    }
+    for (int64_t place = 0; place < places; place++) {
+        double got = ids ? scry__operand_read(ids, ids->got, index + place) : -1;
+        if (ids) judge_id(verdict, ranking, ids, index, place);
+        if (!values) continue;
+        scry__verdict_value(verdict, values, index + place, widest);
+        if (!(got >= 0) || got >= (double)ranking->count) continue;
+        /* The value must also be that of the candidate named. */
+        double named = ranking->values[(int64_t)got], shown = scry__operand_read(values, values->got, index + place);
+        double allowed = ranking->tolerances[(int64_t)got] + 0x1p-23 * fabs(named);
+        if (!(fabs(named - shown) <= allowed))
+            scry__verdict_fail(verdict, "%s: %.9g stands beside id %.0f, whose value is %.9g; allowed difference %.3g",
+                               values->name, shown, got, named, allowed);
+    }
+}

@@ -1,0 +1,222 @@
+/* Cases of lens: norms, weights, targets, references, ties. See lens_judge.c for the bounds. */
+#include "cases/judge.h"
+
+enum { P = SCRY__PADDED };
+
+static const struct row {
+    const char    *name;
+    int64_t        size[4]; /* N layers, T rows, d, V */
+    int64_t        top;     /* 0: no top-k */
+    bool           statistics, target, reference, bias, exact;
+    int64_t        ties; /* > 0: id v has the unembedding of id v mod ties */
+    scry_norm_kind norm;
+    scry_dtype     weight;
+    float          logit_scale, softcap, weight_offset;
+    unsigned       x, unembedding;
+} rows[] = {
+    {.name = "lens/one", .size = {1, 1, 1, 1}, .top = 1, .statistics = true, .target = true, .norm = SCRY_NORM_NONE},
+    {.name = "lens/no-rows", .size = {2, 0, 8, 9}, .top = 2, .statistics = true},
+    {.name = "lens/layer", .size = {3, 9, 32, 257}, .top = 5, .statistics = true, .target = true, .reference = true},
+    {.name       = "lens/rms",
+     .size       = {3, 9, 33, 255},
+     .top        = 5,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .norm       = SCRY_NORM_RMS},
+    {.name       = "lens/none",
+     .size       = {3, 9, 31, 256},
+     .top        = 5,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .norm       = SCRY_NORM_NONE},
+    {.name          = "lens/rms-offset",
+     .size          = {1, 5, 32, 100},
+     .top           = 3,
+     .statistics    = true,
+     .norm          = SCRY_NORM_RMS,
+     .weight_offset = 1},
+    {.name = "lens/top-only", .size = {2, 17, 16, 1023}, .top = 10, .norm = SCRY_NORM_RMS},
+    {.name = "lens/top-1", .size = {1, 33, 16, 1025}, .top = 1, .norm = SCRY_NORM_RMS},
+    {.name = "lens/top-128", .size = {1, 3, 16, 1000}, .top = 128, .norm = SCRY_NORM_RMS},
+    {.name = "lens/top-whole", .size = {1, 3, 16, 33}, .top = 33, .norm = SCRY_NORM_RMS},
+    {.name = "lens/statistics-only", .size = {2, 17, 24, 513}, .statistics = true},
+    {.name = "lens/target-only", .size = {2, 17, 24, 513}, .target = true},
+    {.name = "lens/reference-only", .size = {2, 17, 24, 513}, .reference = true},
+    {.name       = "lens/bias",
+     .size       = {2, 9, 32, 257},
+     .top        = 5,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .bias       = true},
+    {.name       = "lens/softcap",
+     .size       = {2, 9, 32, 257},
+     .top        = 5,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .softcap    = 3},
+    {.name        = "lens/logit-scale",
+     .size        = {2, 9, 32, 257},
+     .top         = 5,
+     .statistics  = true,
+     .target      = true,
+     .reference   = true,
+     .logit_scale = 0.0625f,
+     .bias        = true},
+    {.name        = "lens/softcap-scale-bias",
+     .size        = {2, 9, 32, 257},
+     .top         = 5,
+     .statistics  = true,
+     .target      = true,
+     .reference   = true,
+     .logit_scale = 2,
+     .softcap     = 30,
+     .bias        = true,
+     .norm        = SCRY_NORM_RMS},
+    {.name       = "lens/f16",
+     .size       = {2, 9, 64, 300},
+     .top        = 5,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .weight     = SCRY_F16,
+     .bias       = true},
+    {.name       = "lens/bf16",
+     .size       = {2, 9, 64, 300},
+     .top        = 5,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .weight     = SCRY_BF16,
+     .norm       = SCRY_NORM_RMS},
+    {.name        = "lens/padded",
+     .size        = {2, 9, 32, 100},
+     .top         = 4,
+     .statistics  = true,
+     .reference   = true,
+     .x           = P,
+     .unembedding = P},
+    {.name        = "lens/unembedding-transposed",
+     .size        = {2, 9, 32, 100},
+     .top         = 4,
+     .statistics  = true,
+     .unembedding = SCRY__TRANSPOSED},
+    {.name       = "lens/layers-swapped",
+     .size       = {4, 5, 32, 100},
+     .top        = 4,
+     .statistics = true,
+     .reference  = true,
+     .x          = SCRY__SWAPPED},
+    {.name = "lens/many-rows", .size = {1, 131, 16, 65}, .top = 3, .statistics = true, .target = true},
+    {.name = "lens/one-row", .size = {1, 1, 48, 5003}, .top = 7, .statistics = true, .target = true, .reference = true},
+    {.name   = "lens/ties",
+     .size   = {2, 9, 16, 300},
+     .top    = 12,
+     .target = true,
+     .exact  = true,
+     .norm   = SCRY_NORM_NONE,
+     .ties   = 5},
+    {.name   = "lens/ties-all",
+     .size   = {1, 3, 16, 129},
+     .top    = 20,
+     .target = true,
+     .exact  = true,
+     .norm   = SCRY_NORM_NONE,
+     .ties   = 1},
+    {.name       = "lens/lattice",
+     .size       = {2, 9, 16, 300},
+     .top        = 12,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .exact      = true,
+     .norm       = SCRY_NORM_NONE,
+     .bias       = true},
+    {.name       = "lens/lattice-bf16",
+     .size       = {2, 9, 16, 300},
+     .top        = 12,
+     .statistics = true,
+     .target     = true,
+     .exact      = true,
+     .norm       = SCRY_NORM_NONE,
+     .weight     = SCRY_BF16},
+};
+
+static const char *name(int row)
+{
+    return rows[row].name;
+}
+
+static void add_inputs(scry__plan *plan, const struct row *row)
+{
+    scry_lens_op  *op = &plan->op.lens;
+    int64_t        N = row->size[0], T = row->size[1], d = row->size[2], V = row->size[3];
+    scry__operand *x = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->x, 3, SCRY__SHAPE(N, T, d));
+    scry__operand *w = scry__plan_add(plan, &op->unembedding, "unembedding", SCRY__INPUT, row->weight, row->unembedding,
+                                      2, SCRY__SHAPE(V, d));
+    scry__operand_fill_usual(plan, x);
+    scry__operand_fill_usual(plan, w);
+    for (int64_t e = 0; row->ties && e < V * d; e++)
+        scry__operand_set(w, e, scry__operand_get(w, e / d % row->ties * d + e % d));
+    if (row->bias)
+        scry__operand_fill_usual(
+            plan, scry__plan_add(plan, &op->bias, "bias", SCRY__INPUT, row->weight, 0, 1, SCRY__SHAPE(V)));
+    if (row->reference) {
+        /* Layer 0's first row is the reference's: its KL must be 0. */
+        scry__operand *reference =
+            scry__plan_add(plan, &op->reference, "reference", SCRY__INPUT, SCRY_F32, row->x & P, 2, SCRY__SHAPE(T, d));
+        scry__operand_fill_usual(plan, reference);
+        for (int64_t i = 0; i < d && T > 0; i++) scry__operand_set(reference, i, scry__operand_get(x, i));
+    }
+    if (row->target) {
+        scry__operand *target =
+            scry__plan_add(plan, &op->target, "target", SCRY__INPUT, SCRY_I32, 0, 1, SCRY__SHAPE(T));
+        scry__operand_fill_integers(plan, target, 0, (int)V - 1);
+        if (T > 4) scry__operand_set(target, 3, -1);
+        if (T > 4) scry__operand_set(target, 4, (double)V);
+    }
+    if (row->norm == SCRY_NORM_NONE) return;
+    scry_norm_parameters *norm = &op->norm;
+    scry__operand_fill_usual(
+        plan, scry__plan_add(plan, &norm->weight, "weight", SCRY__INPUT, row->weight, 0, 1, SCRY__SHAPE(d)));
+    if (row->norm == SCRY_NORM_LAYER)
+        scry__operand_fill_usual(
+            plan, scry__plan_add(plan, &norm->bias, "norm_bias", SCRY__INPUT, row->weight, 0, 1, SCRY__SHAPE(d)));
+}
+
+static void add_outputs(scry__plan *plan, const struct row *row)
+{
+    scry_lens_op  *op     = &plan->op.lens;
+    const int64_t *rank_2 = SCRY__SHAPE(row->size[0], row->size[1]);
+    const int64_t *rank_3 = SCRY__SHAPE(row->size[0], row->size[1], row->top);
+    if (row->top) {
+        scry__plan_add(plan, &op->top_id, "top_id", SCRY__OUTPUT, SCRY_I32, 0, 3, rank_3);
+        scry__plan_add(plan, &op->top_logit, "top_logit", SCRY__OUTPUT, SCRY_F32, 0, 3, rank_3);
+    }
+    if (row->statistics) {
+        scry__plan_add(plan, &op->lse, "lse", SCRY__OUTPUT, SCRY_F32, 0, 2, rank_2);
+        scry__plan_add(plan, &op->entropy, "entropy", SCRY__OUTPUT, SCRY_F32, 0, 2, rank_2);
+    }
+    if (row->target) {
+        scry__plan_add(plan, &op->target_logit, "target_logit", SCRY__OUTPUT, SCRY_F32, 0, 2, rank_2);
+        scry__plan_add(plan, &op->target_rank, "target_rank", SCRY__OUTPUT, SCRY_I32, 0, 2, rank_2);
+    }
+    if (row->reference) scry__plan_add(plan, &op->kl, "kl", SCRY__OUTPUT, SCRY_F32, 0, 2, rank_2);
+}
+
+static void build(scry__plan *plan, int index)
+{
+    const struct row *row = &rows[index];
+    scry_lens_op     *op  = &plan->op.lens;
+    plan->exact           = row->exact;
+    op->logit_scale       = row->logit_scale;
+    op->softcap           = row->softcap;
+    op->norm = (scry_norm_parameters){.kind = row->norm, .epsilon = 1e-5f, .weight_offset = row->weight_offset};
+    add_inputs(plan, row);
+    add_outputs(plan, row);
+}
+
+const scry__case_table scry__lens_table = {SCRY_OP_LENS, sizeof rows / sizeof *rows, name, build};

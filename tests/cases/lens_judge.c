@@ -1,0 +1,174 @@
+/* Bounds of lens. A logit is W norm(x) scale + bias: the error of the norm (norm_bounds.h) goes through |W|, and the
+ * dot product adds gamma(d + 4) sum |W||h|; soft-cap, lse and entropy then as in attention. Ids and ranks may differ
+ * from the reference's only among logits that lie within each other's bounds. KL(p || q) moves by sum p |ln(p/q) - KL|
+ * times the error of p's logits and by sum |q - p| times that of q's, and by the arithmetic of the sum and of both lse;
+ * it is exactly 0 where the two rows are equal. */
+#include "base/alloc.h"
+#include "cases/bounds.h"
+#include "cases/judge.h"
+#include "cases/norm_bounds.h"
+#include "cases/row_bounds.h"
+
+#include <string.h>
+
+/* What one row of logits needs: [V] each. */
+enum { LOGITS, LOGIT_ERRORS, PROBABILITIES, ERRORS, LOG_ERRORS, LOGIT_ARRAYS };
+/* And one row of the residual stream: [d] each. */
+enum { X, WEIGHT, NORM_BIAS, NORMALISED, NORM_ERRORS, RESIDUAL_ARRAYS };
+
+struct judging {
+    const scry__plan    *plan;
+    scry__verdict       *verdict;
+    const scry_lens_op  *op;
+    const scry__operand *x, *unembedding, *bias, *reference;
+    int64_t              N, T, d, V;
+    double              *work, *residual[RESIDUAL_ARRAYS], *weights; /* weights: the unembedding [V, d] */
+    bool                 has_weight, has_norm_bias;
+    scry__softmax_row    row, reference_row;
+};
+
+static double *read_all(const scry__operand *operand, double *into, int64_t count)
+{
+    for (int64_t i = 0; operand && i < count; i++) into[i] = scry__operand_get(operand, i);
+    return into + count;
+}
+
+static double *lay_row(scry__softmax_row *row, double *work, int64_t V)
+{
+    *row = (scry__softmax_row){.count         = V,
+                               .scores        = work + LOGITS * V,
+                               .score_errors  = work + LOGIT_ERRORS * V,
+                               .probabilities = work + PROBABILITIES * V,
+                               .errors        = work + ERRORS * V,
+                               .log_errors    = work + LOG_ERRORS * V};
+    return work + LOGIT_ARRAYS * V;
+}
+
+static bool prepare(struct judging *j, const scry__plan *plan, scry__verdict *verdict)
+{
+    const scry_lens_op  *op        = &plan->op.lens;
+    const scry__operand *weight    = scry__plan_find(plan, &op->norm.weight),
+                        *norm_bias = scry__plan_find(plan, &op->norm.bias);
+    *j                             = (struct judging){.plan = plan, .verdict = verdict, .op = op};
+    j->x                           = scry__plan_find(plan, &op->x);
+    j->unembedding                 = scry__plan_find(plan, &op->unembedding);
+    j->bias                        = scry__plan_find(plan, &op->bias);
+    j->reference                   = scry__plan_find(plan, &op->reference);
+    j->has_weight                  = weight != NULL;
+    j->has_norm_bias               = norm_bias != NULL;
+    j->N                           = op->x.shape[0];
+    j->T                           = op->x.shape[1];
+    j->d                           = op->x.shape[2];
+    j->V                           = op->unembedding.shape[0];
+    j->work = scry__alloc((size_t)(RESIDUAL_ARRAYS * j->d + 2 * LOGIT_ARRAYS * j->V + j->V * j->d), sizeof *j->work);
+    if (!j->work) return false;
+    double *next = j->work;
+    for (int i = 0; i < RESIDUAL_ARRAYS; i++, next += j->d) j->residual[i] = next;
+    next       = lay_row(&j->reference_row, lay_row(&j->row, next, j->V), j->V);
+    j->weights = next;
+    read_all(weight, j->residual[WEIGHT], j->d);
+    read_all(norm_bias, j->residual[NORM_BIAS], j->d);
+    read_all(j->unembedding, j->weights, j->V * j->d);
+    return true;
+}
+
+/* Logits of row `index` of x (or of the reference), with their bounds and what follows from them. */
+static void fill_row(struct judging *j, scry__softmax_row *row, const scry__operand *x, int64_t index)
+{
+    const scry_lens_op *op = j->op;
+    double              u = j->verdict->unit, scale = op->logit_scale != 0 ? op->logit_scale : 1;
+    double             *logits = (double *)row->scores, *errors = (double *)row->score_errors;
+    scry__norm_row      norm = {.values = j->residual[NORMALISED], .errors = j->residual[NORM_ERRORS]};
+    for (int64_t i = 0; i < j->d; i++) j->residual[X][i] = scry__operand_get(x, index * j->d + i);
+    scry__norm_row_bounds(&norm, &op->norm, j->residual[X], j->has_weight ? j->residual[WEIGHT] : NULL,
+                          j->has_norm_bias ? j->residual[NORM_BIAS] : NULL, j->d, u);
+    for (int64_t v = 0; v < j->V; v++) {
+        double dot = 0, size = 0, carried = 0, bias = j->bias ? scry__operand_get(j->bias, v) : 0;
+        for (int64_t i = 0; i < j->d; i++) {
+            double w = j->weights[v * j->d + i];
+            dot += w * norm.values[i];
+            size += fabs(w * norm.values[i]);
+            carried += fabs(w) * norm.errors[i];
+        }
+        double logit = dot * scale + bias;
+        double error = (gamma_of((double)j->d + 4, u) * (size + carried) + carried) * fabs(scale) +
+                       2 * u * (fabs(dot * scale) + fabs(bias)) + SCRY__TINY;
+        if (op->softcap > 0) {
+            error += 2 * u * fabs(logit);
+            logit = op->softcap * tanh(logit / op->softcap);
+            error += (SCRY__TANH_ERROR + 2) * u * fabs(logit);
+        }
+        logits[v] = logit;
+        errors[v] = j->plan->exact ? 0 : error;
+    }
+    scry__softmax_row_bounds(row, u);
+}
+
+static void judge_target(const struct judging *j, int64_t index, int64_t t)
+{
+    const scry__operand *target = scry__plan_find(j->plan, &j->op->target);
+    const scry__operand *logit  = scry__plan_find(j->plan, &j->op->target_logit);
+    const scry__operand *rank   = scry__plan_find(j->plan, &j->op->target_rank);
+    if (!target) return;
+    int64_t       id = (int64_t)scry__operand_get(target, t), lowest = 0, highest = 0;
+    const double *logits = j->row.scores, *errors = j->row.score_errors;
+    bool          inside = id >= 0 && id < j->V;
+    scry__verdict_value(j->verdict, logit, index, inside ? errors[id] : 0);
+    for (int64_t v = 0; inside && v < j->V; v++) {
+        double above = logits[v] - logits[id], blur = errors[v] + errors[id];
+        bool   before = above > 0 || (above == 0 && v < id); /* as the exact logits have it */
+        lowest += v != id && before && (j->plan->exact || above > blur);
+        highest += v != id && (before || (!j->plan->exact && above > -blur));
+    }
+    scry__verdict_integer(j->verdict, rank, index, inside ? (double)lowest : -1, inside ? (double)highest : -1);
+}
+
+/* KL(reference || row) and the bound of its error. */
+static double divergence_error(const struct judging *j)
+{
+    const scry__softmax_row *p = &j->reference_row, *q = &j->row;
+    double                   u = j->verdict->unit, kl = 0, size = 0, moved = 0;
+    double                   last = gamma_of((double)j->V * (1 + 1. / 32) + 8, u);
+    if (!memcmp(p->scores, q->scores, (size_t)j->V * sizeof *p->scores)) return 0;
+    for (int64_t v = 0; v < j->V; v++) kl += p->probabilities[v] * ((p->scores[v] - p->lse) - (q->scores[v] - q->lse));
+    for (int64_t v = 0; v < j->V; v++) {
+        double ratio = (p->scores[v] - p->lse) - (q->scores[v] - q->lse), between = fabs(p->scores[v] - q->scores[v]);
+        moved += p->errors[v] * fabs(ratio - kl) + p->probabilities[v] * p->log_errors[v] * fabs(ratio - kl);
+        moved += (fabs(p->probabilities[v] - q->probabilities[v]) + p->errors[v] + q->errors[v]) * q->score_errors[v];
+        moved += (p->probabilities[v] + p->errors[v]) * 2 * u * (fabs(p->scores[v]) + fabs(q->scores[v]));
+        size += p->probabilities[v] * (between + fabs(ratio));
+    }
+    /* Both lse are rounded and subtracted; their errors from the logits' are counted in `moved`. */
+    double lse_size = 2 + fabs(p->lse) + fabs(q->lse);
+    return moved + last * (size + lse_size) + log_error(p->lse, u) + log_error(q->lse, u);
+}
+
+static void judge_row(struct judging *j, int64_t n, int64_t t)
+{
+    const scry__plan    *plan   = j->plan;
+    const scry_lens_op  *op     = j->op;
+    const scry__operand *ids    = scry__plan_find(plan, &op->top_id);
+    const scry__operand *logits = scry__plan_find(plan, &op->top_logit);
+    int64_t              index = n * j->T + t, places = ids ? op->top_id.shape[2] : 0;
+    fill_row(j, &j->row, j->x, index);
+    scry__verdict_value(j->verdict, scry__plan_find(plan, &op->lse), index, j->row.lse_error);
+    scry__verdict_value(j->verdict, scry__plan_find(plan, &op->entropy), index, j->row.entropy_error);
+    scry__ranking ranking = {j->row.scores, j->row.scores, j->row.score_errors, j->V, plan->exact};
+    scry__verdict_ranking(j->verdict, &ranking, ids, logits, index * places, places);
+    judge_target(j, index, t);
+    if (j->reference) scry__verdict_value(j->verdict, scry__plan_find(plan, &op->kl), index, divergence_error(j));
+}
+
+void scry__judge_lens(const scry__plan *plan, scry__verdict *verdict)
+{
+    struct judging j;
+    if (!prepare(&j, plan, verdict)) {
+        scry__verdict_fail(verdict, "no memory to judge with");
+        return;
+    }
+    for (int64_t t = 0; t < j.T; t++) {
+        if (j.reference) fill_row(&j, &j.reference_row, j.reference, t);
+        for (int64_t n = 0; n < j.N; n++) judge_row(&j, n, t);
+    }
+    scry__free(j.work);
+}

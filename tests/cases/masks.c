@@ -1,0 +1,119 @@
+/* Masks and row statistics of a case. See masks.h. The rule of visibility is written here once more, apart from any
+ * backend: position of query i is offset + i, of key j is j. */
+#include "cases/masks.h"
+
+#include <math.h>
+
+static void add_padding(scry__plan *plan, scry_mask *mask, int pad, int64_t batches, int64_t keys)
+{
+    scry__operand *begin = NULL, *end = NULL;
+    if (pad == SCRY__PAD_LEFT || pad == SCRY__PAD_BOTH || pad == SCRY__PAD_ALL)
+        begin = scry__plan_add(plan, &mask->key_begin, "key_begin", SCRY__INPUT, SCRY_I32, 0, 1, SCRY__SHAPE(batches));
+    if (pad == SCRY__PAD_RIGHT || pad == SCRY__PAD_BOTH || pad == SCRY__PAD_ALL)
+        end = scry__plan_add(plan, &mask->key_end, "key_end", SCRY__INPUT, SCRY_I32, 0, 1, SCRY__SHAPE(batches));
+    /* Each batch its own; PAD_ALL leaves the first one nothing. */
+    for (int64_t b = 0; b < batches; b++) {
+        if (begin) scry__operand_set(begin, b, pad == SCRY__PAD_ALL && b == 0 ? (double)keys : (double)(3 * b % keys));
+        if (end) scry__operand_set(end, b, pad == SCRY__PAD_ALL && b == 0 ? 0 : (double)(keys - 2 * b % keys));
+    }
+}
+
+static double additive_value(scry__plan *plan, int kind, int64_t i, int64_t j)
+{
+    double bias = scry__random_normal(&plan->random);
+    if (plan->exact) bias = (double)(int)bias;
+    if (kind == SCRY__ADD_BIAS) return bias;
+    if (kind == SCRY__ADD_DEAD) return i % 3 == 1 ? -INFINITY : 0;
+    bool in_block = (i / 8 + j / 8) % 5 == 0;
+    return in_block || scry__random_below(&plan->random, 8) == 0 ? -INFINITY : bias;
+}
+
+static void add_additive(scry__plan *plan, scry_mask *mask, int kind, scry__score_shape shape)
+{
+    unsigned       shared  = kind == SCRY__ADD_SHARED ? SCRY__REPEAT0 | SCRY__REPEAT1 : 0;
+    scry__operand *operand = scry__plan_add(plan, &mask->additive, "additive", SCRY__INPUT, SCRY_F32, shared, 4,
+                                            SCRY__SHAPE(shape.B, shape.H, shape.Q, shape.K));
+    for (int64_t e = 0; e < scry__operand_count(operand); e++)
+        scry__operand_set(operand, e, additive_value(plan, kind, e / shape.K % shape.Q, e % shape.K));
+}
+
+void scry__mask_add(scry__plan *plan, scry_mask *mask, const scry__mask_row *row, scry__score_shape shape)
+{
+    mask->causal       = row->causal;
+    mask->window       = row->window;
+    mask->prefix       = row->prefix;
+    mask->query_offset = row->offset;
+    add_padding(plan, mask, row->pad, shape.B, shape.K);
+    if (row->additive) add_additive(plan, mask, row->additive, shape);
+}
+
+void scry__row_statistics_add(scry__plan *plan, scry_row_statistics *rows, int64_t key, scry__score_shape shape)
+{
+    struct {
+        scry_tensor *tensor;
+        const char  *name;
+    } outputs[] = {
+        {&rows->lse, "lse"},       {&rows->entropy, "entropy"},   {&rows->max, "max"},
+        {&rows->argmax, "argmax"}, {&rows->previous, "previous"}, {&rows->self, "self"},
+        {&rows->first, "first"},   {&rows->key_mass, "key_mass"},
+    };
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
+        if (outputs[i].tensor == &rows->key_mass && shape.K == 0) continue; /* there is no key to ask for */
+        scry__plan_add(plan, outputs[i].tensor, outputs[i].name, SCRY__OUTPUT,
+                       outputs[i].tensor == &rows->argmax ? SCRY_I32 : SCRY_F32, 0, 3,
+                       SCRY__SHAPE(shape.B, shape.H, shape.Q));
+    }
+    rows->key = key;
+}
+
+bool scry__mask_visible(const scry__plan *plan, const scry_mask *mask, int64_t b, int64_t i, int64_t j)
+{
+    const scry__operand *begin = scry__plan_find(plan, &mask->key_begin);
+    const scry__operand *end   = scry__plan_find(plan, &mask->key_end);
+    int64_t              ahead = mask->query_offset + i - j; /* of the key */
+    bool real = (!begin || (double)j >= scry__operand_get(begin, b)) && (!end || (double)j < scry__operand_get(end, b));
+    bool reached = (!mask->causal || ahead >= 0) && (mask->window <= 0 || ahead < mask->window);
+    return real && (reached || j < mask->prefix);
+}
+
+double scry__mask_additive(const scry__plan *plan, const scry_mask *mask, int64_t e)
+{
+    const scry__operand *additive = scry__plan_find(plan, &mask->additive);
+    return additive ? scry__operand_get(additive, e) : 0;
+}
+
+scry__ranking scry__ranking_of(const scry__softmax_row *row, bool exact)
+{
+    return (scry__ranking){.scores     = row->scores,
+                           .values     = row->probabilities,
+                           .tolerances = row->errors,
+                           .count      = row->count,
+                           .exact      = exact};
+}
+
+/* A statistic that is the probability of one key, which may lie outside. */
+static void judge_mass(const scry__plan *plan, scry__verdict *verdict, const scry_tensor *tensor,
+                       const scry__softmax_row *row, int64_t index, int64_t key)
+{
+    bool inside = key >= 0 && key < row->count;
+    scry__verdict_value(verdict, scry__plan_find(plan, tensor), index, inside ? row->errors[key] : 0);
+}
+
+void scry__row_statistics_judge(const scry__plan *plan, scry__verdict *verdict, const scry_row_statistics *rows,
+                                const scry_mask *mask, const scry__softmax_row *row, int64_t index, int64_t b,
+                                int64_t i)
+{
+    const scry__operand *begin  = scry__plan_find(plan, &mask->key_begin);
+    const scry__operand *argmax = scry__plan_find(plan, &rows->argmax);
+    int64_t              at     = mask->query_offset + i;
+    scry__verdict_value(verdict, scry__plan_find(plan, &rows->lse), index, row->lse_error);
+    scry__verdict_value(verdict, scry__plan_find(plan, &rows->entropy), index, row->entropy_error);
+    scry__verdict_value(verdict, scry__plan_find(plan, &rows->max), index, row->largest_error);
+    judge_mass(plan, verdict, &rows->previous, row, index, at - 1);
+    judge_mass(plan, verdict, &rows->self, row, index, at);
+    judge_mass(plan, verdict, &rows->first, row, index, begin ? (int64_t)scry__operand_get(begin, b) : 0);
+    judge_mass(plan, verdict, &rows->key_mass, row, index, rows->key);
+    if (!argmax) return;
+    scry__ranking ranking = scry__ranking_of(row, plan->exact);
+    scry__verdict_ranking(verdict, &ranking, argmax, NULL, index, 1);
+}

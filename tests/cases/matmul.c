@@ -1,0 +1,151 @@
+/* Cases of matmul. Bound: c = alpha A B + beta C + bias is a sum of k + 2 products, each rounded at most twice more, so
+ * gamma(k + 4) times the sum of magnitudes; for weights of half precision too, as these widen exactly. */
+#include "cases/bounds.h"
+#include "cases/judge.h"
+
+enum { T = SCRY__TRANSPOSED, P = SCRY__PADDED, S = SCRY__SWAPPED, R0 = SCRY__REPEAT0, R1 = SCRY__REPEAT1 };
+
+static const struct row {
+    const char *name;
+    int         rank;       /* 0: 2 */
+    int64_t     batch[2];   /* leading sizes of rank 3 and 4 */
+    int64_t     size[3];    /* m, n, k */
+    scry_dtype  weight;     /* of b and bias */
+    float       factors[2]; /* alpha and beta; {0, 0} stands for {1, 0} */
+    bool        bias, exact;
+    unsigned    layout[3]; /* of a, b, c */
+} rows[] = {
+    {.name = "matmul/1x1x1", .size = {1, 1, 1}},
+    {.name = "matmul/31x33x32", .size = {31, 33, 32}},
+    {.name = "matmul/33x31x257", .size = {33, 31, 257}},
+    {.name = "matmul/65x129x7", .size = {65, 129, 7}},
+    {.name = "matmul/257x64x63", .size = {257, 64, 63}},
+    {.name = "matmul/row-by-matrix", .size = {1, 1023, 65}},
+    {.name = "matmul/matrix-by-column", .size = {1025, 1, 33}},
+    {.name = "matmul/outer-product", .size = {129, 127, 1}},
+    {.name = "matmul/long-k-1024", .size = {3, 5, 1024}},
+    {.name = "matmul/long-k-4097", .size = {2, 3, 4097}},
+    {.name = "matmul/no-terms", .size = {5, 7, 0}},
+    {.name = "matmul/no-terms-beta-bias", .size = {5, 7, 0}, .factors = {1, 0.5f}, .bias = true, .exact = true},
+    {.name = "matmul/no-rows", .size = {0, 7, 3}},
+    {.name = "matmul/no-columns", .size = {5, 0, 3}, .bias = true},
+    {.name = "matmul/no-batches", .rank = 3, .batch = {0}, .size = {5, 4, 3}},
+    {.name = "matmul/a-transposed", .size = {33, 47, 65}, .layout = {T, 0, 0}},
+    {.name = "matmul/b-transposed", .size = {33, 47, 65}, .layout = {0, T, 0}},
+    {.name = "matmul/both-transposed", .size = {33, 47, 65}, .layout = {T, T, 0}},
+    {.name = "matmul/padded", .size = {33, 47, 65}, .layout = {P, P, P}},
+    {.name = "matmul/padded-transposed", .size = {17, 19, 23}, .layout = {P | T, P | T, P}},
+    {.name = "matmul/alpha-beta-bias", .size = {33, 34, 35}, .factors = {-0.75f, 1.5f}, .bias = true},
+    {.name = "matmul/beta-padded", .size = {33, 34, 35}, .factors = {1, 1}, .layout = {0, 0, P}},
+    {.name = "matmul/bias", .size = {9, 65, 31}, .bias = true},
+    {.name = "matmul/alpha-0", .size = {9, 10, 11}, .factors = {0, 1}, .bias = true},
+    {.name = "matmul/batch", .rank = 3, .batch = {5}, .size = {17, 18, 19}},
+    {.name = "matmul/batch-padded", .rank = 3, .batch = {3}, .size = {17, 18, 19}, .bias = true, .layout = {P, P, P}},
+    {.name = "matmul/batch-b-repeated", .rank = 3, .batch = {4}, .size = {17, 18, 19}, .layout = {0, R0, 0}},
+    {.name    = "matmul/batch-a-repeated",
+     .rank    = 3,
+     .batch   = {4},
+     .size    = {17, 18, 19},
+     .factors = {2, 1},
+     .bias    = true,
+     .layout  = {R0, 0, 0}},
+    {.name = "matmul/heads", .rank = 4, .batch = {2, 3}, .size = {17, 18, 19}, .layout = {S, T, S}},
+    {.name = "matmul/heads-shared", .rank = 4, .batch = {2, 4}, .size = {9, 33, 16}, .layout = {0, R1 | T, 0}},
+    {.name = "matmul/f16-weights", .size = {33, 65, 31}, .weight = SCRY_F16, .bias = true, .layout = {0, T, 0}},
+    {.name = "matmul/bf16-weights", .size = {33, 65, 31}, .weight = SCRY_BF16, .bias = true, .layout = {0, T, 0}},
+    {.name = "matmul/f16-plain", .size = {7, 130, 129}, .weight = SCRY_F16},
+    {.name = "matmul/bf16-plain", .size = {7, 130, 129}, .weight = SCRY_BF16, .factors = {1, 1}},
+    {.name = "matmul/bf16-one-row", .size = {1, 257, 64}, .weight = SCRY_BF16, .bias = true, .layout = {0, T, 0}},
+    {.name   = "matmul/f16-one-row-padded",
+     .size   = {1, 257, 64},
+     .weight = SCRY_F16,
+     .bias   = true,
+     .layout = {0, T | P, 0}},
+    {.name   = "matmul/bf16-batch",
+     .rank   = 3,
+     .batch  = {3},
+     .size   = {5, 33, 17},
+     .weight = SCRY_BF16,
+     .layout = {0, R0 | T, 0}},
+    {.name = "matmul/lattice", .size = {65, 67, 129}, .exact = true},
+    {.name    = "matmul/lattice-k-1025",
+     .size    = {9, 11, 1025},
+     .factors = {2, -1},
+     .bias    = true,
+     .exact   = true,
+     .layout  = {0, T, 0}},
+    {.name   = "matmul/lattice-f16",
+     .size   = {33, 34, 67},
+     .weight = SCRY_F16,
+     .bias   = true,
+     .exact  = true,
+     .layout = {0, T, 0}},
+    {.name    = "matmul/lattice-bf16",
+     .size    = {33, 34, 67},
+     .weight  = SCRY_BF16,
+     .factors = {1, 1},
+     .bias    = true,
+     .exact   = true,
+     .layout  = {0, 0, P}},
+    {.name = "matmul/lattice-one-row", .size = {1, 515, 257}, .exact = true, .layout = {0, T, 0}},
+    {.name   = "matmul/lattice-heads",
+     .rank   = 4,
+     .batch  = {2, 3},
+     .size   = {21, 22, 23},
+     .exact  = true,
+     .layout = {S, T, S}},
+};
+
+static const char *name(int row)
+{
+    return rows[row].name;
+}
+
+static void add(scry__plan *plan, const struct row *row, scry_tensor *tensor, const char *label, scry__role role,
+                scry_dtype dtype, unsigned layout, int64_t i, int64_t j)
+{
+    int64_t sizes[SCRY_MAX_RANK] = {row->batch[0], row->batch[1]};
+    int     rank                 = row->rank ? row->rank : 2;
+    sizes[rank - 2]              = i;
+    sizes[rank - 1]              = j;
+    scry__operand *operand       = scry__plan_add(plan, tensor, label, role, dtype, layout, rank, sizes);
+    if (role != SCRY__OUTPUT) scry__operand_fill_usual(plan, operand);
+}
+
+static void build(scry__plan *plan, int index)
+{
+    const struct row *row = &rows[index];
+    scry_matmul      *op  = &plan->op.matmul;
+    int64_t           m = row->size[0], n = row->size[1], k = row->size[2];
+    op->alpha   = row->factors[0] == 0 && row->factors[1] == 0 ? 1 : row->factors[0];
+    op->beta    = row->factors[1];
+    plan->exact = row->exact;
+    add(plan, row, &op->a, "a", SCRY__INPUT, SCRY_F32, row->layout[0], m, k);
+    add(plan, row, &op->b, "b", SCRY__INPUT, row->weight, row->layout[1], k, n);
+    add(plan, row, &op->c, "c", op->beta != 0 ? SCRY__UPDATED : SCRY__OUTPUT, SCRY_F32, row->layout[2], m, n);
+    if (!row->bias) return;
+    scry__operand_fill_usual(
+        plan, scry__plan_add(plan, &op->bias, "bias", SCRY__INPUT, row->weight, SCRY__PLAIN, 1, SCRY__SHAPE(n)));
+}
+
+const scry__case_table scry__matmul_table = {SCRY_OP_MATMUL, sizeof rows / sizeof *rows, name, build};
+
+void scry__judge_matmul(const scry__plan *plan, scry__verdict *verdict)
+{
+    const scry_matmul   *op = &plan->op.matmul;
+    const scry__operand *a = scry__plan_find(plan, &op->a), *b = scry__plan_find(plan, &op->b);
+    const scry__operand *c = scry__plan_find(plan, &op->c), *bias = scry__plan_find(plan, &op->bias);
+    int                  last = op->c.rank - 1;
+    int64_t              m = op->c.shape[last - 1], n = op->c.shape[last], k = op->a.shape[last];
+    double               gamma = gamma_of((double)k + 4, verdict->unit);
+    for (int64_t e = 0; e < scry__operand_count(c); e++) {
+        int64_t batch = e / (m * n), i = e / n % m, j = e % n;
+        double  size = 0;
+        for (int64_t p = 0; p < k; p++)
+            size += fabs(scry__operand_get(a, (batch * m + i) * k + p) * scry__operand_get(b, (batch * k + p) * n + j));
+        size *= fabs(op->alpha);
+        if (op->beta != 0) size += fabs(op->beta * scry__operand_get(c, e));
+        if (bias) size += fabs(scry__operand_get(bias, j));
+        scry__verdict_value(verdict, c, e, plan->exact ? 0 : gamma * size + (double)(k + 4) * SCRY__TINY);
+    }
+}

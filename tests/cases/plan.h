@@ -1,0 +1,93 @@
+/* A case in the making: an op whose tensors lie in host images, with the layout that the case asks for.
+ *
+ * An image is the whole content of one buffer: guard, elements with the gaps that the strides leave, guard. Builders
+ * add operands and fill them; run.c copies the images to a device and back; judges read elements. */
+#ifndef SCRY_CASES_PLAN_H
+#define SCRY_CASES_PLAN_H
+
+#include "base/number.h"
+#include "scry/device.h"
+
+enum { SCRY__GUARD_BYTES = 64, SCRY__MAX_OPERANDS = 24 };
+
+/* UPDATED outputs are read before they are written. */
+typedef enum scry__role { SCRY__INPUT, SCRY__OUTPUT, SCRY__UPDATED } scry__role;
+
+/* How an operand lies in memory; flags combine. */
+enum {
+    SCRY__PLAIN      = 0,
+    SCRY__PADDED     = 1,  /* an odd offset, and every row, plane, ... longer than needed */
+    SCRY__TRANSPOSED = 2,  /* the last two axes exchanged in memory */
+    SCRY__SWAPPED    = 4,  /* axes 1 and 2 exchanged in memory */
+    SCRY__SPACED     = 8,  /* a gap behind every element */
+    SCRY__REPEAT0    = 16, /* stride 0 along axis 0, 1, 2, 3 */
+    SCRY__REPEAT1    = 32,
+    SCRY__REPEAT2    = 64,
+    SCRY__REPEAT3    = 128,
+};
+
+typedef struct scry__operand {
+    const char *name;
+    scry__role  role;
+    size_t      place;    /* of its tensor inside scry_op */
+    scry_tensor view;     /* inside the image; buffer NULL */
+    int         storage;  /* the operand whose image it uses: its own index, or in place another's */
+    size_t      bytes;    /* of the image */
+    uint8_t    *image;    /* before the op */
+    uint8_t    *expected; /* after it, on the reference */
+    uint8_t    *got;      /* after it, on the device under test */
+    uint8_t    *again;    /* after it once more */
+} scry__operand;
+
+typedef struct scry__plan {
+    scry_op       op;
+    scry__random  random;
+    bool          exact; /* products and sums of the inputs are exact in f32: no rounding may show */
+    int           count;
+    scry__operand operands[SCRY__MAX_OPERANDS];
+    scry_status   status; /* the first failure; later additions do nothing */
+} scry__plan;
+
+/* Adds an operand for `tensor`, a field of plan->op, which gets its view. Images start as all-ones bytes: NaN in every
+ * float type, -1 in i32. Never NULL. */
+scry__operand *scry__plan_add(scry__plan *plan, scry_tensor *tensor, const char *name, scry__role role,
+                              scry_dtype dtype, unsigned layout, int rank, const int64_t *shape);
+/* An output that lies on an operand already added, element for element. */
+scry__operand *scry__plan_add_in_place(scry__plan *plan, scry_tensor *tensor, const char *name,
+                                       const scry__operand *on);
+/* The operand of a field of plan->op; NULL where the case has none. */
+const scry__operand *scry__plan_find(const scry__plan *plan, const scry_tensor *tensor);
+void                 scry__plan_finish(scry__plan *plan);
+
+/* Elements are numbered in row-major order of the shape. */
+int64_t scry__operand_count(const scry__operand *operand);
+size_t  scry__operand_place(const scry__operand *operand, int64_t index); /* byte of the image */
+double  scry__operand_read(const scry__operand *operand, const uint8_t *image, int64_t index);
+double  scry__operand_get(const scry__operand *operand, int64_t index); /* before the op */
+void    scry__operand_set(scry__operand *operand, int64_t index, double value);
+void    scry__operand_fill(scry__operand *operand, double value);
+void    scry__operand_fill_normal(scry__plan *plan, scry__operand *operand, double mean, double deviation);
+void    scry__operand_fill_integers(scry__plan *plan, scry__operand *operand, int low, int high);
+/* Integers of [-4, 4] where the plan is exact, else standard normal numbers: what most inputs are. */
+void scry__operand_fill_usual(scry__plan *plan, scry__operand *operand);
+
+/* Runs the op on a device, with outputs that are not read first filled with `canary` bytes, and brings the images back
+ * into that member of each operand. */
+typedef enum scry__image { SCRY__IMAGE_EXPECTED, SCRY__IMAGE_GOT, SCRY__IMAGE_AGAIN } scry__image;
+scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, scry__image into);
+
+/* A family of rows for one op. */
+typedef struct scry__case_table {
+    scry_op_kind kind;
+    int          count;
+    const char *(*name)(int row);
+    void (*build)(scry__plan *plan, int row);
+} scry__case_table;
+
+extern const scry__case_table scry__matmul_table, scry__softmax_table, scry__attention_table, scry__rope_table,
+    scry__norm_table, scry__lens_table, scry__embed_table, scry__add_table, scry__scale_table, scry__activation_table,
+    scry__copy_table, scry__fill_table;
+
+#define SCRY__SHAPE(...) ((const int64_t[SCRY_MAX_RANK]){__VA_ARGS__})
+
+#endif

@@ -1,0 +1,112 @@
+/* Cases of rope. Bound: x1 c - x2 s is two products and a sum, gamma(3) of their magnitudes; what is not turned is
+ * equal. */
+#include "cases/bounds.h"
+#include "cases/judge.h"
+
+enum { P = SCRY__PADDED, S = SCRY__SWAPPED };
+
+static const struct row {
+    const char *name;
+    int64_t     shape[4]; /* B, T, H, D */
+    int64_t     turned;   /* R; 0: D */
+    int64_t     first;    /* position_offset */
+    bool        interleaved, inverse, in_place, positions, outside;
+    unsigned    x, out;
+} rows[] = {
+    {.name = "rope/half-split", .shape = {2, 33, 3, 16}},
+    {.name = "rope/interleaved", .shape = {2, 33, 3, 16}, .interleaved = true},
+    {.name = "rope/one", .shape = {1, 1, 1, 2}},
+    {.name = "rope/no-rows", .shape = {1, 0, 3, 16}},
+    {.name = "rope/partial", .shape = {1, 31, 2, 24}, .turned = 6},
+    {.name = "rope/partial-interleaved", .shape = {1, 31, 2, 24}, .turned = 6, .interleaved = true},
+    {.name = "rope/partial-odd-head", .shape = {1, 31, 2, 25}, .turned = 10},
+    {.name = "rope/inverse", .shape = {2, 17, 2, 32}, .inverse = true},
+    {.name = "rope/inverse-interleaved", .shape = {2, 17, 2, 32}, .inverse = true, .interleaved = true},
+    {.name = "rope/in-place", .shape = {2, 17, 2, 64}, .in_place = true},
+    {.name        = "rope/in-place-interleaved-partial",
+     .shape       = {2, 17, 2, 64},
+     .turned      = 32,
+     .interleaved = true,
+     .in_place    = true},
+    {.name = "rope/offset", .shape = {2, 9, 2, 16}, .first = 37},
+    {.name = "rope/positions", .shape = {3, 19, 2, 16}, .positions = true},
+    {.name = "rope/positions-far", .shape = {1, 5, 2, 16}, .first = 131067},
+    {.name = "rope/outside", .shape = {2, 19, 2, 16}, .turned = 8, .positions = true, .outside = true},
+    {.name = "rope/padded", .shape = {2, 9, 3, 16}, .x = P, .out = P},
+    {.name = "rope/padded-in-place", .shape = {2, 9, 3, 16}, .in_place = true, .x = P},
+    {.name = "rope/heads-first", .shape = {2, 9, 3, 16}, .x = S, .out = S | P},
+    {.name = "rope/many-heads", .shape = {1, 3, 37, 8}},
+};
+
+static const char *name(int row)
+{
+    return rows[row].name;
+}
+
+/* Tables hold the positions from table_first on; op rows are shifted to match, since a full table for far positions
+ * would be large. */
+static void fill_tables(scry__operand *cosine, scry__operand *sine, int64_t table_first)
+{
+    int64_t pairs = cosine->view.shape[1];
+    for (int64_t i = 0; i < scry__operand_count(cosine); i++) {
+        double angle = (double)(table_first + i / pairs) * pow(10000, -(double)(i % pairs) / (double)pairs);
+        scry__operand_set(cosine, i, cos(angle));
+        scry__operand_set(sine, i, sin(angle));
+    }
+}
+
+static void build(scry__plan *plan, int index)
+{
+    const struct row *row = &rows[index];
+    scry_rope        *op  = &plan->op.rope;
+    int64_t           B = row->shape[0], T = row->shape[1], pairs = (row->turned ? row->turned : row->shape[3]) / 2;
+    bool              far         = row->first > 100;
+    int64_t           table_first = far ? row->first - 3 : 0, table_rows = (far ? 3 : row->first) + T + 8;
+    op->interleaved     = row->interleaved;
+    op->inverse         = row->inverse;
+    op->position_offset = row->first - table_first;
+    scry__operand *x    = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->x, 4, row->shape);
+    scry__operand_fill_usual(plan, x);
+    scry__operand *cosine =
+        scry__plan_add(plan, &op->cosine, "cosine", SCRY__INPUT, SCRY_F32, 0, 2, SCRY__SHAPE(table_rows, pairs));
+    scry__operand *sine =
+        scry__plan_add(plan, &op->sine, "sine", SCRY__INPUT, SCRY_F32, 0, 2, SCRY__SHAPE(table_rows, pairs));
+    fill_tables(cosine, sine, table_first);
+    if (row->positions) {
+        scry__operand *positions =
+            scry__plan_add(plan, &op->positions, "positions", SCRY__INPUT, SCRY_I32, 0, 2, SCRY__SHAPE(B, T));
+        scry__operand_fill_integers(plan, positions, 0, (int)table_rows - 1);
+        if (row->outside) {
+            scry__operand_set(positions, 1, (double)table_rows);
+            scry__operand_set(positions, 3, -1);
+        }
+    }
+    if (row->in_place)
+        scry__plan_add_in_place(plan, &op->out, "out", x);
+    else
+        scry__plan_add(plan, &op->out, "out", SCRY__OUTPUT, SCRY_F32, row->out, 4, row->shape);
+}
+
+const scry__case_table scry__rope_table = {SCRY_OP_ROPE, sizeof rows / sizeof *rows, name, build};
+
+/* The entry that turns together with entry d. */
+static int64_t partner_of(const scry_rope *op, int64_t d)
+{
+    int64_t pairs = op->cosine.shape[1];
+    if (op->interleaved) return d ^ 1;
+    return d < pairs ? d + pairs : d - pairs;
+}
+
+void scry__judge_rope(const scry__plan *plan, scry__verdict *verdict)
+{
+    const scry_rope     *op = &plan->op.rope;
+    const scry__operand *x = scry__plan_find(plan, &op->x), *out = scry__plan_find(plan, &op->out);
+    int64_t              D = op->x.shape[3], turned = 2 * op->cosine.shape[1];
+    for (int64_t e = 0; e < scry__operand_count(out); e++) {
+        int64_t d = e % D;
+        /* |x1 c| + |x2 s| is at most |x1| + |x2|. */
+        double size =
+            d < turned ? fabs(scry__operand_get(x, e)) + fabs(scry__operand_get(x, e - d + partner_of(op, d))) : 0;
+        scry__verdict_value(verdict, out, e, d < turned ? gamma_of(3, verdict->unit) * size + 2 * SCRY__TINY : 0);
+    }
+}
