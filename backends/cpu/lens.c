@@ -83,11 +83,17 @@ struct scry__cpu_lens_space scry__cpu_lens_space(const struct scry__cpu_lens *pl
     return space;
 }
 
+/* Positions of a group: the last may have fewer. */
+static int64_t group_positions(const struct scry__cpu_lens *plan, int64_t group)
+{
+    return least(plan->positions, plan->rows - group * plan->positions);
+}
+
 bool scry__cpu_lens_row(const struct scry__cpu_lens *plan, int64_t vector, int lane, struct scry__cpu_lens_row *row)
 {
     int64_t group = plan->first_group + vector / plan->group_vectors, in_group = vector % plan->group_vectors;
     if (group >= plan->last_group) return false;
-    int64_t first = group * plan->positions, positions = least(plan->positions, plan->rows - first);
+    int64_t first = group * plan->positions, positions = group_positions(plan, group);
     int64_t index         = (in_group - plan->compares) * plan->lanes + lane;
     row->reference_vector = vector - in_group;
     row->reference_lane   = index < 0 ? lane : index % positions;
@@ -204,7 +210,8 @@ static void diverge(const struct scry__cpu_lens *plan, struct scry__cpu_lens_spa
     struct scry__cpu_lens_lanes       *state    = &space->states[vector];
     const struct scry__cpu_lens_lanes *compared = &space->states[reference];
     const float                       *theirs   = space->logits + reference * lanes;
-    if (plan->positions == lanes) {
+    /* Where a group's positions fill the lanes, every vector has them in the reference's order. */
+    if (group_positions(plan, plan->first_group + vector / plan->group_vectors) == lanes) {
         plan->cpu->kernels->lens_divergence(state, logits, ldt, rows, compared->rescale, theirs, ldt,
                                             space->exponentials);
         return;
@@ -225,6 +232,7 @@ static void take(const struct scry__cpu_lens *plan, struct scry__cpu_lens_space 
     int64_t                         stride  = plan->block_vectors * plan->lanes;
     bool                            changes = bias || op->softcap > 0 || (op->logit_scale != 0 && op->logit_scale != 1);
     for (int64_t vector = 0; vector < plan->block_vectors; vector++) {
+        if (plan->first_group + vector / plan->group_vectors >= plan->last_group) break; /* padding */
         struct scry__cpu_lens_lanes *state        = &space->states[vector];
         float                       *logits       = space->logits + vector * plan->lanes;
         bool                         is_reference = plan->compares && vector % plan->group_vectors == 0;
