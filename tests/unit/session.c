@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const devices[] = {"reference"};
+static const char *const devices[] = {"reference", "cpu"};
 static const double      promise   = 5e-5;
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
