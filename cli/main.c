@@ -1,10 +1,44 @@
 /* scry: the program. Finds the command and runs it. */
-#include "scry/scry.h"
+#include "cli/command.h"
 
 #include <stdio.h>
+#include <string.h>
 
-int main(void)
+static const struct {
+    const char *name, *about;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"lens", "predictions by layer and position", cli_lens},
+    {"attn", "attention of chosen layers and heads: terminal, PNG, SVG, .npz", cli_attn},
+    {"trace", "any activations of a forward pass, to .npz", cli_trace},
+    {"run", "generate, with the candidates of each step", cli_run},
+    {"devices", "backends and devices, and why one is not usable", cli_devices},
+};
+enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
+
+static void help(FILE *out)
 {
-    printf("scry %s\n", scry_version());
-    return 0;
+    fprintf(out, "scry %s: looks inside transformer language models on any GPU\n\nUsage: scry COMMAND [options]\n\n",
+            scry_version());
+    for (int i = 0; i < COMMAND_COUNT; i++) fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].about);
+    fprintf(out, "\nEach command has --help. Exit codes: 0 done, 1 a check failed, 2 bad arguments, 3 bad input file,\n"
+                 "4 no usable device, 5 out of memory, 6 input/output error, 7 device lost.\n");
+}
+
+int main(int argc, char **argv)
+{
+    const char *name = argc > 1 ? argv[1] : "--help";
+    for (int i = 0; i < COMMAND_COUNT; i++)
+        if (!strcmp(name, commands[i].name)) return commands[i].run(argc - 1, argv + 1);
+    if (!strcmp(name, "--version")) {
+        printf("scry %s\n", scry_version());
+        return 0;
+    }
+    if (!strcmp(name, "--help") || !strcmp(name, "-h") || !strcmp(name, "help")) {
+        help(stdout);
+        return 0;
+    }
+    fprintf(stderr, "scry: there is no command \"%s\"\n\n", name);
+    help(stderr);
+    return scry_status_exit_code(SCRY_BAD_ARGUMENT);
 }

@@ -1,0 +1,163 @@
+/* What every command shares. See command.h. */
+#include "cli/command.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+/* The most verbose level that is printed, or -1. */
+static int log_threshold;
+
+static void print_log(void *user, scry_log_level level, const char *line)
+{
+    (void)user;
+    if ((int)level <= log_threshold) fprintf(stderr, "scry: %s\n", line);
+}
+
+/* Routes the library's log to stderr as --quiet and --verbose ask. */
+static void start_log(const struct cli_common *common)
+{
+    log_threshold = common->quiet ? -1 : common->verbose ? SCRY_LOG_DEBUG : SCRY_LOG_WARNING;
+    scry_set_log_sink(print_log, NULL);
+}
+
+/* Prints the error (if any) on stderr and gives the exit code. */
+static int end(scry_status status)
+{
+    if (status) {
+        const char *detail = scry_last_error();
+        fflush(stdout);
+        fprintf(stderr, "scry: error: %s\n", *detail ? detail : scry_status_text(status));
+    }
+    return scry_status_exit_code(status);
+}
+
+int cli_main(const struct cli_syntax *syntax, struct cli_common *common, int argc, char **argv,
+             scry_status (*run)(void *state, const char *text), void *state)
+{
+    const char *text = NULL;
+    int         count;
+    switch (cli_parse(syntax, argc, argv, &text, &count)) {
+    case CLI_HELP_SHOWN:
+        return 0;
+    case CLI_WRONG:
+        return scry_status_exit_code(SCRY_BAD_ARGUMENT);
+    case CLI_GO_ON:
+        break;
+    }
+    start_log(common);
+    scry_status status    = run(state, text);
+    int         exit_code = end(status); /* before closing: the detail is still the failure's */
+    cli_close(common);
+    return exit_code;
+}
+
+scry_status cli_bad(const char *format, ...)
+{
+    char    line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    return scry__fail(SCRY_BAD_ARGUMENT, "%s", line);
+}
+
+scry_status cli_parse_ids(const char *text, int32_t **ids, int *count)
+{
+    size_t most = 1;
+    *ids        = NULL;
+    *count      = 0;
+    for (const char *at = text; *at; at++) most += *at == ',';
+    int32_t *numbers = scry__alloc(most, sizeof *numbers);
+    if (!numbers) return SCRY_OUT_OF_MEMORY;
+    for (const char *at = text;;) {
+        char *end;
+        errno      = 0;
+        long value = strtol(at, &end, 10);
+        if (end == at || (*end && *end != ',') || errno || value < INT32_MIN || value > INT32_MAX) {
+            scry__free(numbers);
+            return cli_bad("--ids \"%.60s\": expected numbers and commas such as 5,17,3; wrong at \"%.20s\"", text, at);
+        }
+        numbers[(*count)++] = (int32_t)value;
+        if (!*end) break;
+        at = end + 1;
+    }
+    *ids = numbers;
+    return SCRY_OK;
+}
+
+/* The demo model: where the program lies in its build or install tree, else below the working directory. */
+static char *find_demo(void)
+{
+    static const char *const beside[] = {"../../models/demo", "../share/scry/models/demo", NULL};
+    char                     program[PATH_MAX];
+    ssize_t                  size = readlink("/proc/self/exe", program, sizeof program - 1);
+    char                    *path = NULL;
+    if (size > 0) {
+        program[size]          = 0;
+        *strrchr(program, '/') = 0;
+        for (int i = 0; beside[i] && !path; i++) {
+            char *config = NULL;
+            path         = scry__path_join(program, beside[i]);
+            if (path) config = scry__path_join(path, "config.json");
+            if (!config || !scry__file_exists(config)) {
+                scry__free(path);
+                path = NULL;
+            }
+            scry__free(config);
+        }
+    }
+    return path ? path : scry__strdup("models/demo");
+}
+
+scry_status cli_open_device(struct cli_common *common)
+{
+    return scry_device_open(&common->opened_device, &(scry_device_options){.name = common->device});
+}
+
+scry_status cli_open(struct cli_common *common, const char *text)
+{
+    char       *demo   = NULL;
+    scry_status status = SCRY_OK;
+    if (!text == !common->ids_text)
+        return cli_bad(text ? "TEXT and --ids were both given: expected one of them"
+                            : "nothing to read: give a TEXT or --ids");
+    if (common->ids_text) status = cli_parse_ids(common->ids_text, &common->ids, &common->id_count);
+    if (!status) status = cli_open_device(common);
+    if (!status && !common->model_path && !(demo = find_demo())) status = SCRY_OUT_OF_MEMORY;
+    if (!status)
+        status = scry_model_open(&common->model, common->opened_device, common->model_path ? common->model_path : demo,
+                                 NULL);
+    scry__free(demo);
+    return status;
+}
+
+void cli_close(struct cli_common *common)
+{
+    scry_free(common->ids);
+    common->ids = NULL;
+    scry_model_destroy(&common->model);
+    scry_device_destroy(&common->opened_device);
+}
+
+int cli_terminal_width(void)
+{
+    struct winsize size;
+    if (!isatty(STDOUT_FILENO)) return 0;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+}
+
+bool cli_wants_colour(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && !(term && !strcmp(term, "dumb"));
+}

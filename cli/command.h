@@ -1,0 +1,65 @@
+/* What every command shares: the common options, opening the device and the model, the prompt, and ending with the
+ * documented exit code. */
+#ifndef SCRY_CLI_COMMAND_H
+#define SCRY_CLI_COMMAND_H
+
+#include "cli/options.h"
+#include "scry/scry.h"
+
+struct cli_common {
+    const char *device, *model_path, *ids_text;
+    bool        json, quiet, verbose;
+    /* Filled by cli_open: */
+    scry_device *opened_device;
+    scry_model  *model;
+    int32_t     *ids; /* of --ids */
+    int          id_count;
+};
+
+/* Rows for a command's option table; `common` is a struct cli_common in scope. */
+#define CLI_COMMON_OPTIONS(common)                                                                                     \
+    {'d', "device", CLI_STRING, &(common).device, "NAME", "cpu, vulkan:1, ... (default: $SCRY_DEVICE, else the best)", \
+     0,   0},                                                                                                          \
+        {0, "json", CLI_FLAG, &(common).json, NULL, "one JSON object on stdout", 0, 0},                                \
+        {'q', "quiet", CLI_FLAG, &(common).quiet, NULL, "no progress, no notes", 0, 0},                                \
+    {                                                                                                                  \
+        'v', "verbose", CLI_FLAG, &(common).verbose, NULL, "say what is being done", 0, 0                              \
+    }
+
+#define CLI_MODEL_OPTIONS(common)                                                                                      \
+    {'m', "model", CLI_STRING, &(common).model_path, "DIR", "checkpoint directory (default: the demo model)", 0, 0},   \
+    {                                                                                                                  \
+        0, "ids", CLI_STRING, &(common).ids_text, "5,17,3", "token ids instead of TEXT", 0, 0                          \
+    }
+
+/* Opens device and model, and reads --ids. `text` is the positional TEXT or NULL: exactly one of text and --ids must be
+ * there. */
+scry_status cli_open(struct cli_common *common, const char *text);
+scry_status cli_open_device(struct cli_common *common);
+void        cli_close(struct cli_common *common);
+
+/* Sets the error detail of a bad argument, printf-like. */
+scry_status cli_bad(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* "--ids 5,17,3" to numbers; release with scry_free. */
+scry_status cli_parse_ids(const char *text, int32_t **ids, int *count);
+
+/* Width of the terminal on stdout, or 0 where stdout is none; colours are wanted where it is one and NO_COLOR is unset.
+ */
+int  cli_terminal_width(void);
+bool cli_wants_colour(void);
+
+/* A command's main: parses by `syntax`, starts the log, calls run(state, TEXT or NULL), closes what `common` opened,
+ * and gives the exit code. `common` lies inside `state`. */
+int cli_main(const struct cli_syntax *syntax, struct cli_common *common, int argc, char **argv,
+             scry_status (*run)(void *state, const char *text), void *state);
+
+/* Each command's entry: argv[0] is its name. Gives the exit code. */
+int cli_devices(int argc, char **argv);
+int cli_run(int argc, char **argv);
+int cli_trace(int argc, char **argv);
+int cli_attn(int argc, char **argv);
+int cli_lens(int argc, char **argv);
+int cli_report(int argc, char **argv);
+
+#endif

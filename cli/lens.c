@@ -1,0 +1,241 @@
+/* scry lens: predictions by layer and position. */
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include "base/alloc.h"
+#include "report/colour.h"
+
+#include <math.h>
+#include <stdio.h>
+
+struct lens {
+    struct cli_common common;
+    scry_lens_options options;
+    const char       *output;
+    int               position; /* of the table of one position; -1: the last */
+    scry_lens        *result;
+};
+
+/* Formatted cells of a table, kept until it is printed. */
+enum { CELL_SIZE = 96 };
+
+static void layer_name(char *out, size_t size, int layer, int layer_count)
+{
+    if (layer == 0)
+        snprintf(out, size, "embed");
+    else
+        snprintf(out, size, "%d%s", layer - 1, layer == layer_count - 1 ? " (final)" : "");
+}
+
+static void cell_text(char *out, const char *text)
+{
+    scry__text label = {0};
+    scry__label_add(&label, text ? text : "");
+    snprintf(out, CELL_SIZE, "%s", label.status ? "" : label.data);
+    scry__text_finish(&label);
+}
+
+/* Layers down, positions across: the likeliest token, shaded by its probability. */
+static scry_status add_overview(scry__text *out, const scry_lens *lens)
+{
+    int    columns = lens->token_count + 1, rows = lens->layer_count;
+    size_t cells                 = (size_t)columns * (size_t)rows;
+    char(*texts)[CELL_SIZE]      = scry__alloc(cells + (size_t)columns, sizeof *texts);
+    const char        **pointers = scry__alloc(cells, sizeof *pointers);
+    scry__rgb          *shades   = scry__alloc(cells, sizeof *shades);
+    scry__table_column *headings = scry__alloc((size_t)columns, sizeof *headings);
+    scry__terminal      terminal = cli_terminal();
+    scry_status         status   = texts && pointers && shades && headings ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+    for (int column = 0; !status && column < columns; column++) {
+        char *heading = texts[cells + (size_t)column];
+        if (column) cell_text(heading, lens->tokens->texts[column - 1]);
+        headings[column] = (scry__table_column){.heading = column ? heading : "layer"};
+        for (int layer = 0; layer < rows; layer++) {
+            size_t at    = (size_t)layer * (size_t)columns + (size_t)column;
+            pointers[at] = texts[at];
+            if (column) {
+                const scry_candidate *top = scry_lens_at(lens, layer, column - 1)->top;
+                cell_text(texts[at], top->text);
+                shades[at] = scry__colour_at(SCRY__COLOURS_SEQUENTIAL, (double)top->probability);
+            } else {
+                layer_name(texts[at], CELL_SIZE, layer, rows);
+                shades[at] = scry__colour_at(SCRY__COLOURS_SEQUENTIAL, 0);
+            }
+        }
+    }
+    const scry__table table = {columns, rows, headings, pointers, shades};
+    if (!status) status = scry__terminal_table(out, &terminal, &table);
+    scry__free(headings);
+    scry__free(shades);
+    scry__free(pointers);
+    scry__free(texts);
+    return status;
+}
+
+enum {
+    COLUMN_LAYER,
+    COLUMN_TOP,
+    COLUMN_PROBABILITY,
+    COLUMN_ENTROPY,
+    COLUMN_KL,
+    COLUMN_RANK,
+    COLUMN_TARGET,
+    COLUMN_COUNT
+};
+
+static void position_row(char (*row)[CELL_SIZE], const scry_lens *lens, int layer, int position)
+{
+    const scry_lens_cell *cell = scry_lens_at(lens, layer, position);
+    layer_name(row[COLUMN_LAYER], CELL_SIZE, layer, lens->layer_count);
+    cell_text(row[COLUMN_TOP], cell->top->text);
+    snprintf(row[COLUMN_PROBABILITY], CELL_SIZE, "%.4f", (double)cell->top->probability);
+    snprintf(row[COLUMN_ENTROPY], CELL_SIZE, "%.3f", (double)cell->entropy);
+    snprintf(row[COLUMN_KL], CELL_SIZE, "%.4f", (double)cell->kl);
+    if (cell->target_id < 0) return;
+    snprintf(row[COLUMN_RANK], CELL_SIZE, "%d", cell->target_rank);
+    snprintf(row[COLUMN_TARGET], CELL_SIZE, "%.4f", exp((double)cell->target_log_probability));
+}
+
+/* One position in numbers, layer by layer. */
+static scry_status add_position(scry__text *out, const scry_lens *lens, int position)
+{
+    static const scry__table_column headings[COLUMN_COUNT] = {
+        {"layer", SCRY__ALIGN_LEFT},        {"top-1", SCRY__ALIGN_LEFT}, {"probability", SCRY__ALIGN_RIGHT},
+        {"entropy", SCRY__ALIGN_RIGHT},     {"KL", SCRY__ALIGN_RIGHT},   {"target rank", SCRY__ALIGN_RIGHT},
+        {"target prob.", SCRY__ALIGN_RIGHT}};
+    bool           has_target = scry_lens_at(lens, 0, position)->target_id >= 0;
+    int            columns    = has_target ? COLUMN_COUNT : COLUMN_RANK;
+    scry__terminal terminal   = cli_terminal();
+    size_t         cells      = (size_t)lens->layer_count * COLUMN_COUNT;
+    char(*texts)[CELL_SIZE]   = scry__alloc(cells, sizeof *texts);
+    const char **pointers     = scry__alloc(cells, sizeof *pointers);
+    scry_status  status       = texts && pointers ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+    for (int layer = 0; !status && layer < lens->layer_count; layer++) {
+        char(*row)[CELL_SIZE] = texts + (size_t)layer * COLUMN_COUNT;
+        position_row(row, lens, layer, position);
+        for (int column = 0; column < columns; column++) pointers[layer * columns + column] = row[column];
+    }
+    const scry__table table = {columns, lens->layer_count, headings, pointers, NULL};
+    scry__text_addf(out, "\nAt position %d, \"%s\" (entropy and KL to the final layer in nats%s):\n", position,
+                    lens->tokens->texts[position], has_target ? "; rank 0 is best" : "");
+    if (!status) status = scry__terminal_table(out, &terminal, &table);
+    scry__free(pointers);
+    scry__free(texts);
+    return status;
+}
+
+/* One number of every cell as an array [layers, positions]. */
+static scry_status add_array(scry__npz *npz, const char *name, const scry_lens *lens, size_t offset)
+{
+    const int64_t shape[] = {lens->layer_count, lens->token_count};
+    scry_status   status  = scry__npz_begin(npz, name, SCRY__NPY_F32, 2, shape);
+    for (int i = 0; !status && i < lens->layer_count * lens->token_count; i++)
+        status = scry__npz_append(npz, (const char *)&lens->cells[i] + offset, sizeof(float));
+    return status ? status : scry__npz_end(npz);
+}
+
+static scry_status add_top(scry__npz *npz, const char *name, scry__npy_dtype dtype, const scry_lens *lens,
+                           size_t offset)
+{
+    const int64_t shape[] = {lens->layer_count, lens->token_count, lens->top_count};
+    scry_status   status  = scry__npz_begin(npz, name, dtype, 3, shape);
+    for (int i = 0; !status && i < lens->layer_count * lens->token_count * lens->top_count; i++)
+        status = scry__npz_append(npz, (const char *)&lens->candidates[i] + offset, sizeof(float));
+    return status ? status : scry__npz_end(npz);
+}
+
+static scry_status write_arrays(const scry_lens *lens, const char *path)
+{
+    scry__npz  *npz    = NULL;
+    scry_status status = scry__npz_open(&npz, path);
+    if (!status) status = add_top(npz, "top_id", SCRY__NPY_I32, lens, offsetof(scry_candidate, id));
+    if (!status) status = add_top(npz, "top_logit", SCRY__NPY_F32, lens, offsetof(scry_candidate, logit));
+    if (!status) status = add_top(npz, "top_probability", SCRY__NPY_F32, lens, offsetof(scry_candidate, probability));
+    if (!status) status = add_array(npz, "entropy", lens, offsetof(scry_lens_cell, entropy));
+    if (!status) status = add_array(npz, "lse", lens, offsetof(scry_lens_cell, lse));
+    if (!status) status = add_array(npz, "kl", lens, offsetof(scry_lens_cell, kl));
+    if (!status)
+        status = add_array(npz, "target_log_probability", lens, offsetof(scry_lens_cell, target_log_probability));
+    if (!status) status = cli_add_tokens(npz, lens->tokens);
+    if (!status) return scry__npz_commit(&npz);
+    scry__npz_abort(&npz);
+    return status;
+}
+
+static scry_status print_tables(const struct lens *lens)
+{
+    const scry_lens *result   = lens->result;
+    int              position = lens->position < 0 ? result->token_count - 1 : lens->position;
+    scry__text       text     = {0};
+    scry_status      status   = add_overview(&text, result);
+    if (!status) status = add_position(&text, result, position);
+    if (!status) return cli_print(&text);
+    scry__text_finish(&text);
+    return status;
+}
+
+static scry_status print_result(struct lens *lens)
+{
+    scry_status status = SCRY_OK;
+    if (lens->position >= lens->result->token_count)
+        return cli_bad("--position %d: the prompt has positions 0 to %d", lens->position,
+                       lens->result->token_count - 1);
+    if (lens->output) {
+        status = write_arrays(lens->result, lens->output);
+        if (!status && !lens->common.quiet)
+            fprintf(stderr, "scry: %d layers x %d positions in %s\n", lens->result->layer_count,
+                    lens->result->token_count, lens->output);
+    }
+    if (!status && lens->common.json) {
+        json_t           *object = NULL;
+        scry__json_source source = cli_source(&lens->common);
+        status                   = scry__json_lens(&object, lens->result, &source);
+        if (!status) status = cli_print_json(object);
+    }
+    if (!status && !lens->common.json && !lens->output) status = print_tables(lens);
+    return status;
+}
+
+static scry_status show(void *state, const char *text)
+{
+    struct lens *lens   = state;
+    scry_status  status = cli_open(&lens->common, text);
+    if (status) return status;
+    int vocabulary              = scry_model_get_info(lens->common.model)->vocabulary;
+    lens->options.ids           = lens->common.ids;
+    lens->options.id_count      = lens->common.id_count;
+    lens->options.top           = lens->options.top < vocabulary ? lens->options.top : vocabulary;
+    lens->options.has_target_id = lens->options.target_id >= 0;
+    status                      = scry_lens_run(&lens->result, lens->common.model, text, &lens->options);
+    if (!status) status = print_result(lens);
+    if (!status) cli_note_fallbacks(&lens->common);
+    scry_lens_destroy(&lens->result);
+    return status;
+}
+
+int cli_lens(int argc, char **argv)
+{
+    struct lens             lens      = {.options = {.top = 5, .target_id = -1}, .position = -1};
+    const struct cli_option options[] = {
+        {'k', "top", CLI_INT, &lens.options.top, "K", "candidates kept per cell (5)", 1, SCRY_MAX_TOP},
+        {'t', "target", CLI_STRING, &lens.options.target, "TOKEN",
+         "rank and probability of this token, e.g. \" Paris\"", 0, 0},
+        {0, "target-id", CLI_INT, &lens.options.target_id, "ID", "the same, by id", 0, 1e9},
+        {0, "next", CLI_FLAG, &lens.options.target_next, NULL, "the target is the prompt's own next token", 0, 0},
+        {'p', "position", CLI_INT, &lens.position, "N", "position shown in numbers (the last)", 0, 1e9},
+        {'o', "output", CLI_STRING, &lens.output, "F.npz", "arrays instead of the terminal", 0, 0},
+        CLI_MODEL_OPTIONS(lens.common),
+        CLI_COMMON_OPTIONS(lens.common),
+    };
+    const struct cli_syntax syntax = {
+        .usage   = "scry lens [options] TEXT",
+        .about   = "Reads every layer's residual stream with the model's own final norm and unembedding (the logit "
+                   "lens). \"embed\" is\n"
+                   "the embedding, layer i the residual stream after block i, the last row the model's own prediction: "
+                   "its KL is 0.",
+        .options = options,
+        .option_count = sizeof options / sizeof *options,
+        .most         = 1,
+    };
+    return cli_main(&syntax, &lens.common, argc, argv, show, &lens);
+}

@@ -1,0 +1,91 @@
+/* What commands print and write. See output.h. */
+#include "cli/output.h"
+
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+scry_status cli_print(scry__text *text)
+{
+    scry_status status = text->status;
+    if (!status && (fwrite(text->data, 1, text->size, stdout) != text->size || fflush(stdout)))
+        status = scry__fail(SCRY_IO, "standard output: %s", strerror(errno));
+    scry__text_finish(text);
+    return status;
+}
+
+scry_status cli_print_json(json_t *object)
+{
+    scry__text text = {0};
+    scry__json_dump(&text, object, isatty(STDOUT_FILENO));
+    json_decref(object);
+    return cli_print(&text);
+}
+
+scry__terminal cli_terminal(void)
+{
+    const char    *depth    = getenv("COLORTERM");
+    int            width    = cli_terminal_width();
+    scry__terminal terminal = {.width = width ? width : 160, .colour = SCRY__TERMINAL_PLAIN};
+    if (cli_wants_colour())
+        terminal.colour = depth && (!strcmp(depth, "truecolor") || !strcmp(depth, "24bit")) ? SCRY__TERMINAL_TRUE_COLOUR
+                                                                                            : SCRY__TERMINAL_256;
+    return terminal;
+}
+
+scry__json_source cli_source(const struct cli_common *common)
+{
+    return (scry__json_source){.model         = scry_model_get_info(common->model),
+                               .device        = scry_device_get_info(common->opened_device),
+                               .fallbacks     = scry_device_fallbacks(common->opened_device),
+                               .last_fallback = scry_device_last_fallback(common->opened_device)};
+}
+
+scry_status cli_add_tokens(scry__npz *npz, const scry_tokens *tokens)
+{
+    const int64_t count  = tokens->count;
+    scry_status   status = scry__npz_add(npz, "tokens", SCRY__NPY_I32, 1, &count, tokens->ids);
+    if (!status) status = scry__npz_add_texts(npz, "token_texts", (const char *const *)tokens->texts, tokens->count);
+    return status;
+}
+
+void cli_note_fallbacks(const struct cli_common *common)
+{
+    uint64_t count = scry_device_fallbacks(common->opened_device);
+    if (count && !common->quiet)
+        fprintf(stderr, "scry: %llu ops ran on the cpu instead; the last: %s\n", (unsigned long long)count,
+                scry_device_last_fallback(common->opened_device));
+}
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+void cli_progress_start(struct cli_progress *progress, const struct cli_common *common, const char *label)
+{
+    *progress = (struct cli_progress){.label = label, .started = now(), .on = !common->quiet && isatty(STDERR_FILENO)};
+}
+
+void cli_progress_step(struct cli_progress *progress, int64_t done, int64_t total)
+{
+    double         time     = now();
+    scry__terminal terminal = {.width = 78};
+    scry__text     line     = {0};
+    if (!progress->on || time - progress->started < 1 || time - progress->shown < 0.1) return;
+    progress->shown = time;
+    scry__terminal_progress(&line, &terminal, progress->label, done, total, time - progress->started);
+    if (!line.status) fprintf(stderr, "\r%s", line.data);
+    scry__text_finish(&line);
+}
+
+void cli_progress_end(struct cli_progress *progress)
+{
+    if (progress->shown > 0) fprintf(stderr, "\r%78s\r", "");
+}

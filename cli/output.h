@@ -1,0 +1,38 @@
+/* What commands print and write: text, JSON, tables of numbers, progress. */
+#ifndef SCRY_CLI_OUTPUT_H
+#define SCRY_CLI_OUTPUT_H
+
+#include "cli/command.h"
+
+#include "base/text.h"
+#include "report/json_out.h"
+#include "report/npz.h"
+#include "report/terminal.h"
+
+/* Prints on stdout and releases; SCRY_IO where stdout does not take it. */
+scry_status cli_print(scry__text *text);
+scry_status cli_print_json(json_t *object);
+
+/* The terminal on stdout: its width (a wide page where stdout is none) and colours. */
+scry__terminal cli_terminal(void);
+
+/* Where JSON results say they come from. */
+scry__json_source cli_source(const struct cli_common *common);
+
+/* Beside captures, a file says which tokens they belong to: `tokens` (ids) and `token_texts`. */
+scry_status cli_add_tokens(scry__npz *npz, const scry_tokens *tokens);
+
+/* Notes each fallback on stderr once the work is done. */
+void cli_note_fallbacks(const struct cli_common *common);
+
+/* A progress line on stderr for work of more than a second; only on a terminal and without --quiet. Zero-initialise. */
+struct cli_progress {
+    const char *label;
+    double      started, shown;
+    bool        on;
+};
+void cli_progress_start(struct cli_progress *progress, const struct cli_common *common, const char *label);
+void cli_progress_step(struct cli_progress *progress, int64_t done, int64_t total);
+void cli_progress_end(struct cli_progress *progress);
+
+#endif

@@ -1,0 +1,286 @@
+/* The logit lens: every layer's residual stream read by the model's own final norm and unembedding. See scry/lens.h. */
+#include "scry/lens.h"
+#include "base/alloc.h"
+#include "base/error.h"
+#include "model/forward.h"
+
+#include <math.h>
+#include <string.h>
+
+/* The op's outputs, all in one buffer; the same layout on the host. */
+struct outputs {
+    scry_buffer *buffer;
+    char        *host;
+    size_t       bytes;
+    scry_tensor  top_id, top_logit, lse, entropy, kl, target_logit, target_rank;
+};
+
+/* Collects the residual streams of a pass. */
+struct collector {
+    scry_device *device;
+    scry_tensor  residuals; /* [L + 1, T, d] */
+    int          layer_count;
+};
+
+static bool wants(void *user, scry__hook hook, int layer)
+{
+    (void)user;
+    return hook == SCRY__HOOK_RESID_POST || (hook == SCRY__HOOK_RESID_PRE && layer == 0);
+}
+
+static scry_status collect(void *user, scry__hook hook, int layer, const scry_tensor *value)
+{
+    struct collector *collector = user;
+    int               slot      = hook == SCRY__HOOK_RESID_PRE ? 0 : layer + 1;
+    scry_op           op        = {.kind = SCRY_OP_COPY};
+    op.copy                     = (scry_copy){*value, scry_tensor_slice(collector->residuals, 0, slot, 1)};
+    return scry_device_run(collector->device, &op);
+}
+
+/* The next tensor of the outputs' layout. */
+static scry_tensor place(struct outputs *outputs, scry_dtype dtype, int rank, const int64_t *shape)
+{
+    scry_tensor tensor = scry_tensor_of(outputs->buffer, outputs->bytes, dtype, rank, shape);
+    size_t      bytes  = scry_dtype_size(dtype);
+    for (int axis = 0; axis < rank; axis++) bytes *= (size_t)shape[axis];
+    outputs->bytes += bytes;
+    return tensor;
+}
+
+static void lay_out(struct outputs *outputs, int layers, int tokens, int top)
+{
+    const int64_t cells[] = {layers, tokens, top};
+    outputs->bytes        = 0;
+    outputs->top_id       = place(outputs, SCRY_I32, 3, cells);
+    outputs->top_logit    = place(outputs, SCRY_F32, 3, cells);
+    outputs->lse          = place(outputs, SCRY_F32, 2, cells);
+    outputs->entropy      = place(outputs, SCRY_F32, 2, cells);
+    outputs->kl           = place(outputs, SCRY_F32, 2, cells);
+    outputs->target_logit = place(outputs, SCRY_F32, 2, cells);
+    outputs->target_rank  = place(outputs, SCRY_I32, 2, cells);
+}
+
+static scry_status outputs_create(struct outputs *outputs, scry_device *device, int layers, int tokens, int top)
+{
+    lay_out(outputs, layers, tokens, top); /* the first time only for the size */
+    scry_status status = scry_buffer_create(&outputs->buffer, device, outputs->bytes);
+    if (status) return status;
+    lay_out(outputs, layers, tokens, top);
+    outputs->host = scry__alloc(outputs->bytes, 1);
+    return outputs->host ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+}
+
+static const float *floats(const struct outputs *outputs, const scry_tensor *tensor)
+{
+    return (const float *)(const void *)(outputs->host + tensor->offset);
+}
+
+static const int32_t *ints(const struct outputs *outputs, const scry_tensor *tensor)
+{
+    return (const int32_t *)(const void *)(outputs->host + tensor->offset);
+}
+
+/* One token for the whole of --target's text, tried as it stands. */
+static scry_status target_of_text(scry_model *model, const char *text, int32_t *id)
+{
+    const scry_tokenizer *tokenizer = scry_model_tokenizer(model);
+    int32_t              *ids       = NULL;
+    int                   count     = 0;
+    if (!tokenizer) return SCRY_BAD_INPUT;
+    scry_status status = scry_tokenizer_encode(tokenizer, text, strlen(text), false, &ids, &count);
+    if (status) return status;
+    if (count == 1)
+        *id = ids[0];
+    else
+        status = scry__fail(SCRY_BAD_ARGUMENT, "target \"%s\": expected one token, found %d%s", text, count,
+                            text[0] == ' ' ? "" : " (within a sentence, words begin with a space: try \" ...\")");
+    scry_free(ids);
+    return status;
+}
+
+/* Each position's target id, -1 for none; *any tells whether there is one. */
+static scry_status choose_targets(int32_t *targets, bool *any, scry_model *model, const scry_tokens *tokens,
+                                  const scry_lens_options *options)
+{
+    int32_t     id         = options->has_target_id ? options->target_id : -1;
+    int         vocabulary = scry_model_get_info(model)->vocabulary;
+    scry_status status     = options->target ? target_of_text(model, options->target, &id) : SCRY_OK;
+    if (status) return status;
+    if (id >= vocabulary || id < -1)
+        return scry__fail(SCRY_BAD_ARGUMENT, "target id %d: expected 0 to %d", id, vocabulary - 1);
+    for (int t = 0; t < tokens->count; t++) {
+        bool has_next = options->target_next && t + 1 < tokens->count;
+        targets[t]    = options->target_next ? (has_next ? tokens->ids[t + 1] : -1) : id;
+    }
+    *any = id >= 0 || (options->target_next && tokens->count > 1);
+    return SCRY_OK;
+}
+
+/* The op wants a valid id everywhere: 0 stands in where there is no target, and the result is dropped. */
+static scry_status upload_targets(scry_buffer **buffer, scry_device *device, const int32_t *targets, int count)
+{
+    size_t      bytes  = (size_t)count * sizeof *targets;
+    int32_t    *filled = scry__alloc((size_t)count, sizeof *filled);
+    scry_status status = filled ? scry_buffer_create(buffer, device, bytes) : SCRY_OUT_OF_MEMORY;
+    if (!status) {
+        for (int t = 0; t < count; t++) filled[t] = targets[t] < 0 ? 0 : targets[t];
+        status = scry_buffer_write(*buffer, 0, filled, bytes);
+    }
+    scry__free(filled);
+    return status;
+}
+
+static scry_status shared_text(scry_lens *lens, scry_model *model, int32_t id, char **text)
+{
+    *text = NULL;
+    if (id < 0 || id >= lens->vocabulary) return SCRY_OK;
+    scry_status status = lens->texts[id] ? SCRY_OK : scry_token_text(model, id, &lens->texts[id]);
+    *text              = lens->texts[id];
+    return status;
+}
+
+static scry_status fill_cells(scry_lens *lens, scry_model *model, const struct outputs *outputs, const int32_t *targets)
+{
+    const int32_t *top_id = ints(outputs, &outputs->top_id), *rank = ints(outputs, &outputs->target_rank);
+    const float   *top_logit = floats(outputs, &outputs->top_logit), *lse = floats(outputs, &outputs->lse);
+    const float   *entropy = floats(outputs, &outputs->entropy), *kl = floats(outputs, &outputs->kl);
+    const float   *target_logit = floats(outputs, &outputs->target_logit);
+    for (int i = 0; i < lens->layer_count * lens->token_count; i++) {
+        scry_candidate *top    = lens->candidates + (size_t)i * (size_t)lens->top_count;
+        int32_t         target = targets[i % lens->token_count];
+        for (int k = 0; k < lens->top_count; k++) {
+            size_t at          = (size_t)i * (size_t)lens->top_count + (size_t)k;
+            top[k].id          = top_id[at];
+            top[k].logit       = top_logit[at];
+            top[k].probability = expf(top_logit[at] - lse[i]);
+            scry_status status = shared_text(lens, model, top_id[at], &top[k].text);
+            if (status) return status;
+        }
+        lens->cells[i] = (scry_lens_cell){.top                    = top,
+                                          .entropy                = entropy[i],
+                                          .lse                    = lse[i],
+                                          .kl                     = kl[i],
+                                          .target_id              = target,
+                                          .target_rank            = target < 0 ? -1 : rank[i],
+                                          .target_logit           = target < 0 ? NAN : target_logit[i],
+                                          .target_log_probability = target < 0 ? NAN : target_logit[i] - lse[i]};
+    }
+    return SCRY_OK;
+}
+
+static scry_status run_op(struct outputs *outputs, const scry_model *model, const scry_tensor *residuals,
+                          scry_buffer *targets)
+{
+    scry_op     op        = {.kind = SCRY_OP_LENS, .lens = scry__model_lens_op(model)};
+    int64_t     tokens    = residuals->shape[1];
+    scry_tensor reference = scry_tensor_slice(*residuals, 0, residuals->shape[0] - 1, 1);
+    op.lens.x             = *residuals;
+    op.lens.reference     = scry_tensor_of(reference.buffer, reference.offset, SCRY_F32, 2, residuals->shape + 1);
+    op.lens.top_id        = outputs->top_id;
+    op.lens.top_logit     = outputs->top_logit;
+    op.lens.lse           = outputs->lse;
+    op.lens.entropy       = outputs->entropy;
+    op.lens.kl            = outputs->kl;
+    if (targets) {
+        op.lens.target       = scry_tensor_of(targets, 0, SCRY_I32, 1, &tokens);
+        op.lens.target_logit = outputs->target_logit;
+        op.lens.target_rank  = outputs->target_rank;
+    }
+    scry_status status = scry_device_run(scry_model_device(model), &op);
+    return status ? status : scry_buffer_read(outputs->buffer, 0, outputs->host, outputs->bytes);
+}
+
+/* The residual streams of one pass over the tokens, [L + 1, T, d], in a buffer of the caller's. */
+static scry_status run_model(struct collector *collector, scry_model *model, const scry_tokens *tokens)
+{
+    const scry_model_info *info    = scry_model_get_info(model);
+    scry__session         *session = NULL;
+    scry_buffer           *buffer  = NULL;
+    const int64_t          shape[] = {info->layer_count + 1, tokens->count, info->hidden_size};
+    collector->device              = scry_model_device(model);
+    collector->layer_count         = info->layer_count;
+    size_t bytes                   = (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2] * sizeof(float);
+
+    scry_status status = scry_buffer_create(&buffer, collector->device, bytes);
+    if (status) return status;
+    collector->residuals = scry_tensor_of(buffer, 0, SCRY_F32, 3, shape);
+    status               = scry__session_create(&session, model, &(scry__session_options){.capacity = tokens->count});
+    scry__hooks hooks    = {.user = collector, .wants = wants, .at = collect};
+    if (!status) status = scry__session_forward(session, tokens->ids, tokens->count, &hooks);
+    scry__session_destroy(&session);
+    return status;
+}
+
+static scry_status lens_allocate(scry_lens *lens, const scry_model_info *info, int top)
+{
+    size_t cells;
+    lens->layer_count = info->layer_count + 1;
+    lens->token_count = lens->tokens->count;
+    lens->vocabulary  = info->vocabulary;
+    lens->top_count   = top < info->vocabulary ? top : info->vocabulary;
+    cells             = (size_t)lens->layer_count * (size_t)lens->token_count;
+    lens->cells       = scry__alloc(cells, sizeof *lens->cells);
+    lens->candidates  = scry__alloc(cells, (size_t)lens->top_count * sizeof *lens->candidates);
+    lens->texts       = scry__alloc((size_t)info->vocabulary, sizeof *lens->texts);
+    return lens->cells && lens->candidates && lens->texts ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+}
+
+scry_status scry_lens_run(scry_lens **out, scry_model *model, const char *text, const scry_lens_options *options)
+{
+    static const scry_lens_options defaults;
+    struct collector               collector     = {0};
+    struct outputs                 outputs       = {0};
+    scry_buffer                   *target_buffer = NULL;
+    int32_t                       *targets       = NULL;
+    bool                           any_target    = false;
+    scry_lens                     *lens;
+    scry_status                    status;
+    *out = NULL;
+    if (!options) options = &defaults;
+    int top = options->top ? options->top : 5;
+    if (top < 1 || top > SCRY_MAX_TOP)
+        return scry__fail(SCRY_BAD_ARGUMENT, "top %d: expected 1 to %d", top, SCRY_MAX_TOP);
+
+    lens = scry__alloc(1, sizeof *lens);
+    if (!lens) return SCRY_OUT_OF_MEMORY;
+    status = scry_tokens_create(&lens->tokens, model, text, options->ids, options->id_count);
+    if (!status) status = lens_allocate(lens, scry_model_get_info(model), top);
+    if (status) goto done;
+    targets = scry__alloc((size_t)lens->token_count, sizeof *targets);
+    status  = targets ? choose_targets(targets, &any_target, model, lens->tokens, options) : SCRY_OUT_OF_MEMORY;
+    if (!status) status = run_model(&collector, model, lens->tokens);
+    if (!status)
+        status = outputs_create(&outputs, collector.device, lens->layer_count, lens->token_count, lens->top_count);
+    if (!status && any_target) status = upload_targets(&target_buffer, collector.device, targets, lens->token_count);
+    if (!status) status = run_op(&outputs, model, &collector.residuals, target_buffer);
+    if (!status) status = fill_cells(lens, model, &outputs, targets);
+done:
+    scry__free(targets);
+    scry__free(outputs.host);
+    scry_buffer_destroy(&target_buffer);
+    scry_buffer_destroy(&outputs.buffer);
+    scry_buffer_destroy(&collector.residuals.buffer);
+    if (status)
+        scry_lens_destroy(&lens);
+    else
+        *out = lens;
+    return status;
+}
+
+void scry_lens_destroy(scry_lens **lens)
+{
+    if (!*lens) return;
+    for (int id = 0; (*lens)->texts && id < (*lens)->vocabulary; id++) scry__free((*lens)->texts[id]);
+    scry__free((*lens)->texts);
+    scry__free((*lens)->candidates);
+    scry__free((*lens)->cells);
+    scry_tokens_destroy(&(*lens)->tokens);
+    scry__free(*lens);
+    *lens = NULL;
+}
+
+const scry_lens_cell *scry_lens_at(const scry_lens *lens, int layer, int position)
+{
+    if (layer < 0 || layer >= lens->layer_count || position < 0 || position >= lens->token_count) return NULL;
+    return &lens->cells[(size_t)layer * (size_t)lens->token_count + (size_t)position];
+}

@@ -1,0 +1,165 @@
+/* The program's main job on the bundled model, command by command. */
+#include "program.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char capital[] = "The capital of France is";
+
+TestSuite(commands, .init = make_folder, .fini = remove_folder);
+
+/* The last layer's cell of a lens result, at the last position. */
+static json_t *last_cell(json_t *lens)
+{
+    json_t *layers = json_object_get(lens, "layers");
+    cr_assert_gt(json_array_size(layers), 0);
+    json_t *cells = json_object_get(json_array_get(layers, json_array_size(layers) - 1), "positions");
+    cr_assert_gt(json_array_size(cells), 0);
+    return json_array_get(cells, json_array_size(cells) - 1);
+}
+
+static const char *top_text(json_t *cell)
+{
+    return json_string_value(json_object_get(json_array_get(json_object_get(cell, "top"), 0), "text"));
+}
+
+Test(commands, lens__knows_the_capital_of_france_and_ends_with_kl_zero)
+{
+    static const char *const devices[] = {"cpu", "reference"};
+    for (int i = 0; i < 2; i++) {
+        struct outcome outcome =
+            SCRY("lens", "--model", "models/demo", capital, "--target", " Paris", "--json", "--device", devices[i]);
+        json_t *lens = outcome_json(&outcome);
+        json_t *cell = last_cell(lens);
+        cr_expect_str_eq(json_string_value(json_object_get(lens, "schema")), "scry.lens/1");
+        cr_expect_str_eq(top_text(cell), " Paris", "on %s", devices[i]);
+        cr_expect_eq(json_number_value(json_object_get(cell, "kl")), 0.0, "on %s", devices[i]);
+        cr_expect_eq(json_integer_value(json_object_get(json_object_get(cell, "target"), "rank")), 0);
+        json_decref(lens);
+        outcome_free(&outcome);
+    }
+}
+
+Test(commands, lens__takes_ids_instead_of_text)
+{
+    struct outcome by_text  = SCRY("lens", capital, "--json"), by_ids;
+    json_t        *first    = outcome_json(&by_text), *second, *token;
+    char           ids[256] = "";
+    size_t         index;
+    json_array_foreach(json_object_get(first, "tokens"), index, token)
+    {
+        char number[16];
+        snprintf(number, sizeof number, "%s%d", index ? "," : "",
+                 (int)json_integer_value(json_object_get(token, "id")));
+        strcat(ids, number);
+    }
+    by_ids = SCRY("lens", "--ids", ids, "--json");
+    second = outcome_json(&by_ids);
+    cr_expect(json_equal(json_object_get(first, "layers"), json_object_get(second, "layers")));
+    json_decref(first);
+    json_decref(second);
+    outcome_free(&by_text);
+    outcome_free(&by_ids);
+}
+
+Test(commands, lens__prints_a_table_for_people)
+{
+    struct outcome outcome = SCRY("lens", capital, "--target", " Paris");
+    cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
+    cr_expect(strstr(outcome.out, "Paris") && strstr(outcome.out, "embed") && strstr(outcome.out, "entropy"), "%s",
+              outcome.out);
+    outcome_free(&outcome);
+}
+
+Test(commands, run__goes_on_from_the_prompt_and_repeats_with_its_seed)
+{
+    struct outcome first  = SCRY("run", capital, "-n", "4", "--json", "--temperature", "1", "--seed", "7");
+    struct outcome second = SCRY("run", capital, "-n", "4", "--json", "--temperature", "1", "--seed", "7");
+    struct outcome greedy = SCRY("run", capital, "-n", "1");
+    cr_expect_eq(first.exit_code, 0, "%s", first.err);
+    cr_expect_str_eq(first.out, second.out);
+    cr_expect(strstr(greedy.out, "Paris"), "%s", greedy.out);
+    outcome_free(&first);
+    outcome_free(&second);
+    outcome_free(&greedy);
+}
+
+Test(commands, trace__writes_the_arrays_that_it_lists)
+{
+    const char    *path    = in_folder("t.npz");
+    struct outcome outcome = SCRY("trace", capital, "--hooks", "blocks.*.hook_resid_post,logits", "-o", path, "--json");
+    json_t        *trace   = outcome_json(&outcome);
+    size_t         size;
+    char          *bytes = read_file(path, &size);
+    cr_expect_eq(json_array_size(json_object_get(trace, "captures")), 7);
+    cr_expect(size > 4 && !memcmp(bytes, "PK\3\4", 4));
+    free(bytes);
+    json_decref(trace);
+    outcome_free(&outcome);
+}
+
+Test(commands, trace__an_unknown_hook_lists_what_there_is)
+{
+    struct outcome outcome = SCRY("trace", capital, "--hooks", "blocks.*.hook_pattern", "-o", in_folder("t.npz"));
+    cr_expect_eq(outcome.exit_code, 2);
+    cr_expect(strstr(outcome.err, "attn.hook_pattern"), "%s", outcome.err);
+    outcome_free(&outcome);
+}
+
+Test(commands, attn__draws_pictures_and_a_terminal_map)
+{
+    const char    *svg = in_folder("a.svg"), *png = in_folder("a.png");
+    struct outcome first  = SCRY("attn", capital, "--layers", "0,2", "--heads", "1-3", "-o", svg);
+    struct outcome second = SCRY("attn", capital, "-o", png);
+    struct outcome screen = SCRY("attn", capital, "--heads", "0");
+    size_t         size;
+    cr_expect_eq(first.exit_code, 0, "%s", first.err);
+    cr_expect_eq(second.exit_code, 0, "%s", second.err);
+    char *picture = read_file(png, &size);
+    cr_expect(size > 1000 && !memcmp(picture, "\x89PNG\r\n\x1a\n", 8));
+    cr_expect(strstr(screen.out, "head 0") && strstr(screen.out, "France"), "%s", screen.out);
+    free(picture);
+    picture = read_file(svg, &size);
+    cr_expect(strstr(picture, "<svg"));
+    free(picture);
+    outcome_free(&first);
+    outcome_free(&second);
+    outcome_free(&screen);
+}
+
+Test(commands, report__is_one_file_that_refers_to_nothing_outside)
+{
+    const char    *path    = in_folder("r.html");
+    struct outcome outcome = SCRY("report", "The Eiffel Tower is located in", "--model", "models/demo", "-o", path);
+    cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
+    cr_expect(strstr(outcome.out, "Paris"), "%s", outcome.out);
+    char *page = read_file(path, NULL);
+    cr_expect(strstr(page, "Content-Security-Policy") && strstr(page, "default-src 'none'"));
+    cr_expect(strstr(page, "Eiffel"));
+    cr_expect(!strstr(page, "src=\"http") && !strstr(page, "href=\"http") && !strstr(page, "url(http"));
+    free(page);
+    outcome_free(&outcome);
+}
+
+Test(commands, devices__lists_the_built_in_backends)
+{
+    struct outcome outcome = SCRY("devices", "--json");
+    json_t        *devices = outcome_json(&outcome);
+    char          *text    = json_dumps(devices, 0);
+    cr_expect(strstr(text, "\"cpu:0\"") && strstr(text, "\"reference:0\"") && strstr(text, "vulkan"), "%s", text);
+    free(text);
+    json_decref(devices);
+    outcome_free(&outcome);
+}
+
+Test(commands, help__is_there_for_every_command)
+{
+    static const char *const names[] = {"report", "lens", "attn", "trace", "run", "devices"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct outcome outcome = SCRY(names[i], "--help");
+        cr_expect_eq(outcome.exit_code, 0);
+        cr_expect(strstr(outcome.out, "Usage: scry ") && strstr(outcome.out, "--json"), "%s", names[i]);
+        outcome_free(&outcome);
+    }
+}

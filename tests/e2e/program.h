@@ -1,0 +1,34 @@
+/* Running the program as a user does, for end-to-end tests. */
+#ifndef SCRY_TESTS_E2E_PROGRAM_H
+#define SCRY_TESTS_E2E_PROGRAM_H
+
+#include <jansson.h>
+#include <stddef.h>
+
+/* What a run left: exit code (128 + signal where it was killed), and what it printed, NUL-terminated. */
+struct outcome {
+    int    exit_code;
+    char  *out, *err;
+    size_t out_size;
+};
+
+/* Runs scry with the arguments (NULL-terminated list), in the source folder, without SCRY_* variables in the
+ * environment. Fails the test where it cannot be started or takes over two minutes. */
+struct outcome run_scry(const char *const *arguments);
+#define SCRY(...) run_scry((const char *const[]){__VA_ARGS__, NULL})
+
+void outcome_free(struct outcome *outcome);
+
+/* stdout as one JSON object; fails the test where it is none, or where the exit code is not 0. */
+json_t *outcome_json(const struct outcome *outcome);
+
+/* A fresh folder for a test's files, removed with everything in it. */
+void make_folder(void);
+void remove_folder(void);
+/* "folder/name", valid until the next eight calls. */
+const char *in_folder(const char *name);
+
+/* The file's bytes with a NUL behind; fails the test where it cannot be read. */
+char *read_file(const char *path, size_t *size);
+
+#endif
