@@ -42,7 +42,7 @@ const char *scry__backend_refuse(const struct scry_backend *backend, const char 
     *reason = 0;
     /* The two first fields stand in every version of the struct; nothing behind them is read before they fit. */
     if (!backend)
-        snprintf(reason, size, "its entry returned no table");
+        snprintf(reason, size, "its entry returned no table%s%s", *scry_last_error() ? ": " : "", scry_last_error());
     else if (backend->abi_version != SCRY_BACKEND_ABI)
         snprintf(reason, size, "built for backend ABI %u: expected %u", backend->abi_version, SCRY_BACKEND_ABI);
     else if (backend->struct_size != sizeof *backend)

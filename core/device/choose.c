@@ -168,17 +168,18 @@ static scry_status open_best(scry_device **out, const scry_device_options *optio
     char        first[256] = "no backend but the reference is installed";
     scry_status status     = collect(&candidates, &count);
     if (status) return status;
-    status = SCRY_NO_DEVICE;
+    scry_status failure = SCRY_NO_DEVICE;
+    status              = SCRY_NO_DEVICE;
     for (int i = 0; status && i < count && candidates[i].rank == RANK_CANDIDATE; i++) {
         const char *name = candidates[i].entry.info.name;
         status           = open_tested(out, &candidates[i], options);
         if (!status) break;
         scry__log(SCRY_LOG_WARNING, "%s passed over: %s", name, scry_last_error());
         if (i == 0) snprintf(first, sizeof first, "%s: %s", name, scry_last_error());
+        if (status == SCRY_OUT_OF_MEMORY) failure = status;
     }
     scry__free(candidates);
-    if (!status || status == SCRY_OUT_OF_MEMORY) return status;
-    return scry__fail(SCRY_NO_DEVICE, "no usable device: %s", first);
+    return status ? scry__fail(failure, "no usable device: %s", first) : SCRY_OK;
 }
 
 scry_status scry_device_open(scry_device **out, const scry_device_options *options)

@@ -6,6 +6,7 @@
 #include "device/front.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static scry_status refuse_open(scry_status status, const scry_device_info *info)
 {
@@ -31,6 +32,11 @@ scry_status scry__device_open_at(scry_device **out, const struct scry_backend *b
         status = refuse_open(status, info);
         goto fail;
     }
+    /* A backend may know more once the device is open; what the front door set stays. */
+    device->backend = backend;
+    device->front   = front;
+    memcpy(device->info.name, info->name, sizeof info->name);
+    memcpy(device->info.backend, info->backend, sizeof info->backend);
     *out = device;
     return SCRY_OK;
 

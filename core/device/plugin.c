@@ -4,6 +4,7 @@
  * program, and the one that `cmake --install` fills. */
 #include "device/registry.h"
 
+#include "base/error.h"
 #include "base/file.h"
 
 #include <dirent.h>
@@ -142,7 +143,8 @@ const struct scry_backend *scry__plugin_load(const char *path, const char *name,
         snprintf(reason, size, "%s: exports no %s", path, SCRY_BACKEND_ENTRY);
         goto fail;
     }
-    char                       detail[192];
+    char detail[192];
+    scry__fail(SCRY_OK, "%s", "");
     const struct scry_backend *backend = entry(&scry__host);
     if (scry__backend_refuse(backend, name, detail, sizeof detail)) {
         snprintf(reason, size, "%s: %s", path, detail);
