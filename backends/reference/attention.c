@@ -116,8 +116,8 @@ static void run_head(const scry_attention *op, struct workspace *work, int64_t b
 {
     const scry_attention_capture *capture = &op->capture;
     int64_t                       keys    = op->k.shape[1];
-    memset(work->received, 0, (size_t)keys * sizeof *work->received);
-    memset(work->distance, 0, (size_t)distance_count(op) * sizeof *work->distance);
+    for (int64_t j = 0; j < keys; j++) work->received[j] = (struct sum){0};
+    for (int64_t n = 0; n < distance_count(op); n++) work->distance[n] = (struct sum){0};
     for (int64_t i = 0; i < op->q.shape[1]; i++) {
         struct softmax_row row = {.scores = work->scores, .probabilities = work->probabilities, .count = keys};
         fill_scores(op, b, h, i, work->scores);
