@@ -186,6 +186,10 @@ scry_status scry_device_open(scry_device **out, const scry_device_options *optio
 {
     scry_device_options given = options ? *options : (scry_device_options){0};
     if (!out) return scry__fail(SCRY_BAD_ARGUMENT, "device: expected a place for the result");
+    if ((unsigned)given.fallback > SCRY_FALLBACK_ALLOW_CPU)
+        return scry__fail(SCRY_BAD_ARGUMENT, "device: fallback %d: expected 0 or 1", (int)given.fallback);
+    if (given.threads < 0)
+        return scry__fail(SCRY_BAD_ARGUMENT, "device: %d threads: expected 0 or more", given.threads);
     if (!given.name) given.name = getenv("SCRY_DEVICE");
     return given.name && *given.name ? open_named(out, given.name, &given) : open_best(out, &given);
 }

@@ -228,9 +228,13 @@ Test(device_invalid, call__without_what_it_needs)
 {
     scry_op      op     = device_op(SCRY_OP_ADD, arena);
     scry_buffer *buffer = NULL;
+    scry_device *opened = NULL;
     scry_op_info info;
     char         byte = 0;
     cr_expect_eq(scry_device_open(NULL, NULL), SCRY_BAD_ARGUMENT);
+    cr_expect_eq(scry_device_open(&opened, &(scry_device_options){.threads = -1}), SCRY_BAD_ARGUMENT);
+    cr_expect_eq(scry_device_open(&opened, &(scry_device_options){.fallback = (scry_fallback)2}), SCRY_BAD_ARGUMENT);
+    cr_expect_null(opened);
     cr_expect_eq(scry_devices_find(NULL), SCRY_BAD_ARGUMENT);
     cr_expect_eq(scry_device_run(NULL, &op), SCRY_BAD_ARGUMENT);
     cr_expect_eq(scry_device_run(device, NULL), SCRY_BAD_ARGUMENT);
