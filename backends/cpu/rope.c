@@ -1,7 +1,7 @@
 /* rope: turns pairs of entries of each head by the angles of its position. */
 #include "operand.h"
 
-#include <string.h>
+#include <math.h>
 
 struct rope_job {
     const struct scry__cpu *cpu;
@@ -32,6 +32,12 @@ static void turn_halves(const float *x, float *out, const float *c, const float 
     }
 }
 
+/* What the entries of a position outside the tables turn into. */
+static void fill_nan(const scry_rope *op, float *out, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++) out[i * op->out.stride[3]] = NAN;
+}
+
 static void rope_row(const struct rope_job *job, int64_t batch, int64_t t)
 {
     const scry_rope *op       = job->op;
@@ -39,13 +45,16 @@ static void rope_row(const struct rope_job *job, int64_t batch, int64_t t)
     if (present(&op->positions))
         position =
             *(const int32_t *)element(&op->positions, batch * op->positions.stride[0] + t * op->positions.stride[1]);
-    const float *c          = element(&op->cosine, position * op->cosine.stride[0]);
-    const float *s          = element(&op->sine, position * op->sine.stride[0]);
+    bool         inside     = position >= 0 && position < op->cosine.shape[0];
+    const float *c          = inside ? element(&op->cosine, position * op->cosine.stride[0]) : NULL;
+    const float *s          = inside ? element(&op->sine, position * op->sine.stride[0]) : NULL;
     bool         contiguous = !op->interleaved && (size == 1 || (op->x.stride[3] == 1 && op->out.stride[3] == 1));
     for (int64_t head = 0; head < op->x.shape[2]; head++) {
         const float *x = element(&op->x, batch * op->x.stride[0] + t * op->x.stride[1] + head * op->x.stride[2]);
         float *out = element(&op->out, batch * op->out.stride[0] + t * op->out.stride[1] + head * op->out.stride[2]);
-        if (contiguous)
+        if (!inside)
+            fill_nan(op, out, 2 * half);
+        else if (contiguous)
             turn_halves(x, out, c, s, half, op->inverse ? -1 : 1);
         else
             turn(op, x, out, c, s, half, op->inverse ? -1 : 1);

@@ -159,6 +159,8 @@ static scry_status check_rope(const scry_op *op, const scry__sizes *sizes)
     if (SCRY__SIZE(sizes, 'r') > SCRY__SIZE(sizes, 'D') / 2)
         return REFUSE(op, &rope->cosine, "expected at most half of the head size %lld along the last axis",
                       (long long)SCRY__SIZE(sizes, 'D'));
+    if (!last_stride_is_1(&rope->cosine)) return REFUSE(op, &rope->cosine, "expected a last stride of 1");
+    if (!last_stride_is_1(&rope->sine)) return REFUSE(op, &rope->sine, "expected a last stride of 1");
     if (rope->positions.buffer || !tokens) return SCRY_OK;
     if (rope->position_offset >= 0 && rope->position_offset <= rows - tokens) return SCRY_OK;
     return REFUSE(op, &rope->cosine, "position_offset %lld: expected rows for %lld positions from there",

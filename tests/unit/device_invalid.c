@@ -134,6 +134,7 @@ TestSuite(device_invalid, .init = open_devices, .fini = close_devices);
     X(rope_wide, ROPE, op->rope.cosine.shape[1] = op->rope.sine.shape[1] = 5,                                          \
       "rope: cosine [16, 5]: expected at most half of the head size 8 along the last axis")                            \
     X(rope_positions, ROPE, op->rope.positions.shape[1] = 2, "rope: positions [2, 2]: expected [2, 3]")                \
+    X(rope_stride, ROPE, op->rope.sine.stride[1] = 2, "rope: sine [16, 3]: expected a last stride of 1")               \
     X(rope_past, ROPE, (op->rope.positions.buffer = NULL, op->rope.position_offset = 14),                              \
       "rope: cosine [16, 3]: position_offset 14: expected rows for 3 positions from there")                            \
     X(rope_before, ROPE, (op->rope.positions.buffer = NULL, op->rope.position_offset = -1),                            \

@@ -42,7 +42,8 @@ typedef enum scry_precision { SCRY_STRICT_F32, SCRY_ALLOW_TF32, SCRY_ALLOW_F16, 
 /* C = alpha * A B + beta * C + bias.
  * a [.., m, k], b (w) [.., k, n], c [.., m, n], bias (w) [n] optional. Rank 2 to 4, the same for a, b and c; leading
  * sizes are batches, and a batch stride of 0 repeats an input. Transposition is a matter of strides: in the last two
- * axes of a and b, at least one stride is 1; c's last stride is 1. beta 0 never reads c. */
+ * axes of a and b, one stride is 1, and the other is at least that axis' size unless its own axis has size 1; c's last
+ * stride is 1. beta 0 never reads c. */
 typedef struct scry_matmul {
     scry_tensor a, b, bias, c;
     float       alpha, beta;
@@ -115,10 +116,11 @@ typedef struct scry_attention {
 } scry_attention;
 
 /* Rotary embedding of x [B, T, H, D] into out (in place allowed).
- * cosine and sine are f32 [P, R/2], made on the host in f64. Row t of batch b uses table row positions[b, t] (i32
- * [B, T]), or position_offset + t where positions is absent; a position outside the tables gives NaN. Of each head the
- * first R entries turn, the rest is copied. Half-split: pairs (i, i + R/2); interleaved: pairs (2i, 2i + 1). (x1, x2)
- * -> (x1 c - x2 s, x2 c + x1 s); inverse turns back (s -> -s). */
+ * cosine and sine are f32 [P, R/2], last strides 1, made on the host in f64. Row t of batch b uses table row
+ * position_offset + t, which the tables must have, or positions[b, t] (i32 [B, T]) where that is given; there a
+ * position outside the tables gives NaN. Of each head the first R entries turn, the rest is copied. Half-split: pairs
+ * (i, i + R/2); interleaved: pairs (2i, 2i + 1). (x1, x2) -> (x1 c - x2 s, x2 c + x1 s); inverse turns back (s -> -s).
+ */
 typedef struct scry_rope {
     scry_tensor x, out, cosine, sine, positions;
     int64_t     position_offset;
