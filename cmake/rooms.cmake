@@ -26,3 +26,18 @@ foreach(variant baseline avx2 avx512)
   set_source_files_properties(${PROJECT_SOURCE_DIR}/backends/cpu/variant_${variant}.c PROPERTIES
     COMPILE_OPTIONS "${kernel_flags};${flags}")
 endforeach()
+
+# The HTML report's template, style and script are part of the library.
+set(report_assets ${PROJECT_SOURCE_DIR}/core/report/assets)
+set(report_page ${report_assets}/report.html)
+set(report_style ${report_assets}/report.css)
+set(report_script ${report_assets}/common.js ${report_assets}/attention.js ${report_assets}/lens.js
+  ${report_assets}/report.js)
+foreach(asset page style script)
+  set(embedded ${PROJECT_BINARY_DIR}/assets/report_${asset}.c)
+  add_custom_command(OUTPUT ${embedded}
+    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${embedded} -DSYMBOL=scry__asset_${asset} "-DFILES=${report_${asset}}"
+      -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${report_${asset}} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
+  target_sources(scry_objects PRIVATE ${embedded})
+endforeach()

@@ -2,7 +2,6 @@
 #include "report/json_build.h"
 
 #include "base/error.h"
-#include "report/json_out.h"
 
 #include <math.h>
 #include <string.h>

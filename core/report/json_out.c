@@ -9,98 +9,6 @@
 /* Beyond this an attention pattern belongs into an .npz: as JSON it would take gigabytes. */
 enum { value_limit = 1 << 24 };
 
-static const char *device_type_text(scry_device_type type)
-{
-    static const char *const texts[] = {"reference", "cpu", "software-gpu", "integrated-gpu", "discrete-gpu"};
-    return texts[type];
-}
-
-static void add_device_info(scry__json_builder *builder, json_t *object, const scry_device_info *info)
-{
-    scry__json_set_text(builder, object, "name", info->name);
-    scry__json_set_text(builder, object, "backend", info->backend);
-    scry__json_set_text(builder, object, "description", info->description);
-    scry__json_set_text(builder, object, "driver", info->driver);
-    scry__json_set_text(builder, object, "type", device_type_text(info->type));
-    scry__json_set_int(builder, object, "memory_bytes", (int64_t)info->memory_bytes);
-    scry__json_set_int(builder, object, "max_buffer_bytes", (int64_t)info->max_buffer_bytes);
-    scry__json_set_int(builder, object, "shared_bytes", info->shared_bytes);
-    scry__json_set_int(builder, object, "subgroup_size", info->subgroup_size);
-    scry__json_set_int(builder, object, "compute_units", info->compute_units);
-}
-
-static json_t *device_object(scry__json_builder *builder, const scry__json_source *source)
-{
-    if (!source || !source->device) return json_null();
-    json_t *object = scry__json_new_object(builder);
-    add_device_info(builder, object, source->device);
-    scry__json_set_int(builder, object, "fallbacks", (int64_t)source->fallbacks);
-    scry__json_set_text(builder, object, "last_fallback", source->fallbacks ? source->last_fallback : NULL);
-    return object;
-}
-
-static json_t *model_object(scry__json_builder *builder, const scry__json_source *source)
-{
-    if (!source || !source->model) return json_null();
-    const scry_model_info *model  = source->model;
-    json_t                *object = scry__json_new_object(builder);
-    scry__json_set_text(builder, object, "family", model->family);
-    scry__json_set_text(builder, object, "path", model->path);
-    scry__json_set_int(builder, object, "layer_count", model->layer_count);
-    scry__json_set_int(builder, object, "head_count", model->head_count);
-    scry__json_set_int(builder, object, "kv_head_count", model->kv_head_count);
-    scry__json_set_int(builder, object, "head_size", model->head_size);
-    scry__json_set_int(builder, object, "hidden_size", model->hidden_size);
-    scry__json_set_int(builder, object, "mlp_size", model->mlp_size);
-    scry__json_set_int(builder, object, "vocabulary", model->vocabulary);
-    scry__json_set_int(builder, object, "context", model->context);
-    scry__json_set_text(builder, object, "weight_dtype", scry_dtype_text(model->weight_dtype));
-    scry__json_set_int(builder, object, "parameter_count", model->parameter_count);
-    scry__json_set_int(builder, object, "weight_bytes", (int64_t)model->weight_bytes);
-    return object;
-}
-
-static json_t *tokens_array(scry__json_builder *builder, const scry_tokens *tokens)
-{
-    json_t *array = scry__json_new_array(builder);
-    for (int i = 0; tokens && i < tokens->count; i++) {
-        json_t *token = scry__json_new_object(builder);
-        scry__json_set_int(builder, token, "id", tokens->ids[i]);
-        scry__json_set_text(builder, token, "text", tokens->texts ? tokens->texts[i] : NULL);
-        scry__json_append(builder, array, token);
-    }
-    return array;
-}
-
-/* What every result begins with. */
-static json_t *result_object(scry__json_builder *builder, const char *schema, const scry__json_source *source)
-{
-    json_t *object = scry__json_new_object(builder);
-    scry__json_set_text(builder, object, "schema", schema);
-    scry__json_set_text(builder, object, "version", scry_version());
-    if (!source) return object;
-    scry__json_set(builder, object, "model", model_object(builder, source));
-    scry__json_set(builder, object, "device", device_object(builder, source));
-    return object;
-}
-
-static json_t *candidate_object(scry__json_builder *builder, const scry_candidate *candidate)
-{
-    json_t *object = scry__json_new_object(builder);
-    scry__json_set_int(builder, object, "id", candidate->id);
-    scry__json_set_text(builder, object, "text", candidate->text);
-    scry__json_set_number(builder, object, "logit", candidate->logit);
-    scry__json_set_number(builder, object, "probability", candidate->probability);
-    return object;
-}
-
-static json_t *candidates_array(scry__json_builder *builder, const scry_candidate *candidates, int count)
-{
-    json_t *array = scry__json_new_array(builder);
-    for (int i = 0; i < count; i++) scry__json_append(builder, array, candidate_object(builder, &candidates[i]));
-    return array;
-}
-
 static json_t *target_object(scry__json_builder *builder, const scry_lens *lens, const scry_lens_cell *cell)
 {
     if (cell->target_id < 0) return json_null();
@@ -119,7 +27,7 @@ static json_t *lens_cell_object(scry__json_builder *builder, const scry_lens *le
     const scry_lens_cell *cell   = &lens->cells[(size_t)layer * (size_t)lens->token_count + (size_t)position];
     json_t               *object = scry__json_new_object(builder);
     scry__json_set_int(builder, object, "position", position);
-    scry__json_set(builder, object, "top", candidates_array(builder, cell->top, lens->top_count));
+    scry__json_set(builder, object, "top", scry__json_candidates(builder, cell->top, lens->top_count));
     scry__json_set_number(builder, object, "entropy", cell->entropy);
     scry__json_set_number(builder, object, "lse", cell->lse);
     scry__json_set_number(builder, object, "kl", cell->kl);
@@ -130,7 +38,7 @@ static json_t *lens_cell_object(scry__json_builder *builder, const scry_lens *le
 scry_status scry__json_lens(json_t **out, const scry_lens *lens, const scry__json_source *source)
 {
     scry__json_builder builder = {0};
-    json_t            *object  = result_object(&builder, "scry.lens/1", source);
+    json_t            *object  = scry__json_result(&builder, "scry.lens/1", source);
     json_t            *layers  = scry__json_new_array(&builder);
     for (int layer = 0; layer < lens->layer_count && !builder.status; layer++) {
         json_t *line      = scry__json_new_object(&builder);
@@ -141,7 +49,7 @@ scry_status scry__json_lens(json_t **out, const scry_lens *lens, const scry__jso
         scry__json_set(&builder, line, "positions", positions);
         scry__json_append(&builder, layers, line);
     }
-    scry__json_set(&builder, object, "tokens", tokens_array(&builder, lens->tokens));
+    scry__json_set(&builder, object, "tokens", scry__json_tokens(&builder, lens->tokens));
     scry__json_set_int(&builder, object, "layer_count", lens->layer_count);
     scry__json_set_int(&builder, object, "token_count", lens->token_count);
     scry__json_set_int(&builder, object, "top_count", lens->top_count);
@@ -152,19 +60,19 @@ scry_status scry__json_lens(json_t **out, const scry_lens *lens, const scry__jso
 scry_status scry__json_generation(json_t **out, const scry_generation *generation, const scry__json_source *source)
 {
     scry__json_builder builder = {0};
-    json_t            *object  = result_object(&builder, "scry.generation/1", source);
+    json_t            *object  = scry__json_result(&builder, "scry.generation/1", source);
     json_t            *steps   = scry__json_new_array(&builder);
     for (int i = 0; i < generation->step_count && !builder.status; i++) {
         const scry_step *step = &generation->steps[i];
         json_t          *line = scry__json_new_object(&builder);
         scry__json_set_int(&builder, line, "step", i);
-        scry__json_set(&builder, line, "chosen", candidate_object(&builder, &step->chosen));
-        scry__json_set(&builder, line, "top", candidates_array(&builder, step->top, generation->top_count));
+        scry__json_set(&builder, line, "chosen", scry__json_candidate(&builder, &step->chosen));
+        scry__json_set(&builder, line, "top", scry__json_candidates(&builder, step->top, generation->top_count));
         scry__json_set_number(&builder, line, "entropy", step->entropy);
         scry__json_set_number(&builder, line, "lse", step->lse);
         scry__json_append(&builder, steps, line);
     }
-    scry__json_set(&builder, object, "tokens", tokens_array(&builder, generation->prompt));
+    scry__json_set(&builder, object, "tokens", scry__json_tokens(&builder, generation->prompt));
     scry__json_set(&builder, object, "steps", steps);
     scry__json_set_text(&builder, object, "text", generation->text);
     scry__json_set_text(&builder, object, "stop_reason", generation->stop_reason);
@@ -195,7 +103,7 @@ static void add_statistics(scry__json_builder *builder, json_t *object, const sc
 scry_status scry__json_trace(json_t **out, const scry_trace *trace, const char *output, const scry__json_source *source)
 {
     scry__json_builder builder  = {0};
-    json_t            *object   = result_object(&builder, "scry.trace/1", source);
+    json_t            *object   = scry__json_result(&builder, "scry.trace/1", source);
     json_t            *captures = scry__json_new_array(&builder);
     for (int i = 0; i < trace->count && !builder.status; i++) {
         const scry_capture *capture = &trace->captures[i];
@@ -209,7 +117,7 @@ scry_status scry__json_trace(json_t **out, const scry_trace *trace, const char *
         add_statistics(&builder, line, capture);
         scry__json_append(&builder, captures, line);
     }
-    scry__json_set(&builder, object, "tokens", tokens_array(&builder, trace->tokens));
+    scry__json_set(&builder, object, "tokens", scry__json_tokens(&builder, trace->tokens));
     scry__json_set_text(&builder, object, "output", output);
     scry__json_set(&builder, object, "captures", captures);
     return scry__json_finish(&builder, object, out);
@@ -237,7 +145,7 @@ scry_status scry__json_of_attention(json_t **out, const scry__json_attention *at
                           "%d heads of %d x %d weights are too many for JSON: expected at most %d in all; choose fewer "
                           "heads or a range of queries and keys, or write an .npz",
                           attention->head_count, attention->query_count, attention->key_count, value_limit);
-    json_t *object = result_object(&builder, "scry.attention/1", source);
+    json_t *object = scry__json_result(&builder, "scry.attention/1", source);
     json_t *heads  = scry__json_new_array(&builder);
     for (int i = 0; i < attention->head_count && !builder.status; i++) {
         const scry__json_head *head = &attention->heads[i];
@@ -247,7 +155,7 @@ scry_status scry__json_of_attention(json_t **out, const scry__json_attention *at
         scry__json_set(&builder, line, "pattern", pattern_array(&builder, attention, head->values));
         scry__json_append(&builder, heads, line);
     }
-    scry__json_set(&builder, object, "tokens", tokens_array(&builder, attention->tokens));
+    scry__json_set(&builder, object, "tokens", scry__json_tokens(&builder, attention->tokens));
     scry__json_set_int(&builder, object, "query_begin", attention->query_begin);
     scry__json_set_int(&builder, object, "query_count", attention->query_count);
     scry__json_set_int(&builder, object, "key_begin", attention->key_begin);
@@ -259,11 +167,11 @@ scry_status scry__json_of_attention(json_t **out, const scry__json_attention *at
 scry_status scry__json_devices(json_t **out, const scry_device_list *devices)
 {
     scry__json_builder builder = {0};
-    json_t            *object  = result_object(&builder, "scry.devices/1", NULL);
+    json_t            *object  = scry__json_result(&builder, "scry.devices/1", NULL);
     json_t            *array   = scry__json_new_array(&builder);
     for (int i = 0; i < devices->count; i++) {
         json_t *line = scry__json_new_object(&builder);
-        add_device_info(&builder, line, &devices->entries[i].info);
+        scry__json_add_device(&builder, line, &devices->entries[i].info);
         scry__json_set_int(&builder, line, "score", devices->entries[i].info.score);
         scry__json_set_bool(&builder, line, "usable", devices->entries[i].usable);
         scry__json_set_text(&builder, line, "reason", devices->entries[i].reason);
@@ -276,7 +184,7 @@ scry_status scry__json_devices(json_t **out, const scry_device_list *devices)
 scry_status scry__json_error(json_t **out, scry_status status)
 {
     scry__json_builder builder = {0};
-    json_t            *object  = result_object(&builder, "scry.error/1", NULL);
+    json_t            *object  = scry__json_result(&builder, "scry.error/1", NULL);
     scry__json_set_text(&builder, object, "status", scry_status_text(status));
     scry__json_set_int(&builder, object, "exit_code", scry_status_exit_code(status));
     scry__json_set_text(&builder, object, "detail", scry_last_error());

@@ -1,0 +1,124 @@
+/* Reduces attention patterns to what a page can hold, and scores each head on the way. See html.h. */
+#include "report/html_attention.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/number.h"
+
+#include <math.h>
+
+enum {
+    code_limit = 6 << 20, /* of all heads together: about 8 MB in the file */
+    fine_limit = 1 << 19, /* up to here codes have 16 bits */
+    grid_limit = 256,     /* more would not be seen */
+};
+
+static size_t triangle(size_t side)
+{
+    return side * (side + 1) / 2;
+}
+
+static void choose_grid(scry__report_attention *attention)
+{
+    size_t heads = (size_t)attention->layer_count * (size_t)attention->head_count;
+    for (int block = 1;; block++) {
+        size_t grid = ((size_t)attention->token_count + (size_t)block - 1) / (size_t)block;
+        if ((grid > grid_limit || heads * triangle(grid) > code_limit) && grid > 1) continue;
+        attention->block       = block;
+        attention->grid        = (int)grid;
+        attention->levels      = heads * triangle(grid) <= fine_limit ? 65535 : 255;
+        attention->head_codes  = triangle(grid);
+        attention->layer_bytes = (size_t)attention->head_count * triangle(grid) * (attention->levels > 255 ? 2 : 1);
+        return;
+    }
+}
+
+scry_status scry__report_attention_create(scry__report_attention **out, int layer_count, int head_count,
+                                          int token_count)
+{
+    *out = NULL;
+    if (layer_count < 1 || head_count < 1 || token_count < 1 || head_count > SCRY_MAX_HEADS)
+        return scry__fail(SCRY_BAD_ARGUMENT, "attention of %d layers, %d heads and %d tokens cannot be shown",
+                          layer_count, head_count, token_count);
+    scry__report_attention *attention = scry__alloc(1, sizeof *attention);
+    if (!attention) return SCRY_OUT_OF_MEMORY;
+    attention->layer_count = layer_count;
+    attention->head_count  = head_count;
+    attention->token_count = token_count;
+    choose_grid(attention);
+    attention->codes   = scry__alloc((size_t)layer_count, attention->layer_bytes);
+    attention->present = scry__alloc((size_t)layer_count, sizeof *attention->present);
+    attention->scores  = scry__alloc((size_t)layer_count * (size_t)head_count, sizeof *attention->scores);
+    *out               = attention;
+    if (attention->codes && attention->present && attention->scores) return SCRY_OK;
+    scry__report_attention_destroy(out);
+    return SCRY_OUT_OF_MEMORY;
+}
+
+void scry__report_attention_destroy(scry__report_attention **attention)
+{
+    if (!*attention) return;
+    scry__free((*attention)->codes);
+    scry__free((*attention)->present);
+    scry__free((*attention)->scores);
+    scry__free(*attention);
+    *attention = NULL;
+}
+
+struct scry__head_scores scry__head_scores_null(int token_count)
+{
+    double harmonic = 0;
+    for (int i = 1; i < token_count; i++) harmonic += 1.0 / (i + 1);
+    double later = harmonic / (token_count - 1); /* 0/0, so NaN, for a single token */
+    return (struct scry__head_scores){later, (1 + harmonic) / token_count, later, token_count > 1 ? 1 : NAN};
+}
+
+static struct scry__head_scores score(const float *pattern, int count)
+{
+    struct scry__head_scores sums = {0};
+    for (int i = 0; i < count; i++) {
+        const float *row     = pattern + (size_t)i * (size_t)count;
+        double       entropy = 0;
+        for (int j = 0; j <= i; j++)
+            if (row[j] > 0 || isnan(row[j])) entropy -= (double)row[j] * log((double)row[j]);
+        sums.self += (double)row[i];
+        if (i == 0) continue;
+        sums.previous += (double)row[i - 1];
+        sums.first += (double)row[0];
+        sums.entropy += entropy / log(i + 1.0);
+    }
+    int later = count - 1;
+    return (struct scry__head_scores){sums.previous / later, sums.self / count, sums.first / later,
+                                      sums.entropy / later};
+}
+
+/* The largest weight of one block, as a code; NaN counts as 0. */
+static int block_code(const scry__report_attention *attention, const float *pattern, int row, int column)
+{
+    int   block = attention->block, count = attention->token_count;
+    float largest = 0;
+    for (int i = row * block; i < (row + 1) * block && i < count; i++)
+        for (int j = column * block; j < (column + 1) * block && j <= i; j++)
+            largest = fmaxf(largest, pattern[(size_t)i * (size_t)count + (size_t)j]);
+    return (int)(sqrt(fmin(largest, 1)) * attention->levels + 0.5);
+}
+
+scry_status scry__report_attention_add(scry__report_attention *attention, int layer, const float *pattern)
+{
+    if (layer < 0 || layer >= attention->layer_count || attention->present[layer])
+        return scry__fail(SCRY_BAD_ARGUMENT, "attention of layer %d: expected each of 0 to %d once", layer,
+                          attention->layer_count - 1);
+    uint8_t *code = attention->codes + (size_t)layer * attention->layer_bytes;
+    for (int head = 0; head < attention->head_count; head++) {
+        const float *values = pattern + (size_t)head * (size_t)attention->token_count * (size_t)attention->token_count;
+        attention->scores[layer * attention->head_count + head] = score(values, attention->token_count);
+        for (int row = 0; row < attention->grid; row++)
+            for (int column = 0; column <= row; column++) {
+                int value = block_code(attention, values, row, column);
+                *code++   = (uint8_t)value;
+                if (attention->levels > 255) *code++ = (uint8_t)(value >> 8);
+            }
+    }
+    attention->present[layer] = true;
+    return SCRY_OK;
+}

@@ -1,0 +1,270 @@
+/* The parts of an HTML report that need no script. See html_static.h. */
+#include "report/html_static.h"
+
+#include "report/html_attention.h"
+#include "report/label.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+void scry__html_escape(scry__text *out, const char *text)
+{
+    size_t size = strlen(text);
+    for (size_t i = 0; i < size;) {
+        uint32_t code   = 0;
+        int      length = scry__utf8_decode(text + i, size - i, &code);
+        bool     bad    = !length || (code < ' ' && code != '\n' && code != '\t') || code == 0x7f;
+        switch (bad ? 0 : code) {
+        case 0:
+            scry__text_adds(out, "\xef\xbf\xbd");
+            break;
+        case '<':
+            scry__text_adds(out, "&lt;");
+            break;
+        case '>':
+            scry__text_adds(out, "&gt;");
+            break;
+        case '&':
+            scry__text_adds(out, "&amp;");
+            break;
+        case '"':
+            scry__text_adds(out, "&quot;");
+            break;
+        case '\'':
+            scry__text_adds(out, "&#39;");
+            break;
+        default:
+            scry__text_add(out, text + i, (size_t)length);
+        }
+        i += length ? (size_t)length : 1;
+    }
+}
+
+static void add_token(scry__text *out, const char *text)
+{
+    scry__text label = {0};
+    scry__label_add(&label, text ? text : "");
+    scry__text_adds(out, "<bdi class=\"token\">");
+    scry__html_escape(out, label.data ? label.data : "");
+    scry__text_adds(out, "</bdi>");
+    scry__text_finish(&label);
+}
+
+/* "97.3 %", with two digits where it is small. */
+static void add_percent(scry__text *out, double share)
+{
+    double value = 100 * share;
+    if (!isfinite(value))
+        scry__text_adds(out, "\xe2\x80\x93");
+    else if (value >= 9.95)
+        scry__text_addf(out, "%.1f %%", value);
+    else if (value >= 0.0095)
+        scry__text_addf(out, "%.2g %%", value);
+    else
+        scry__text_adds(out, value > 0 ? "&lt; 0.01 %" : "0 %");
+}
+
+static void add_number(scry__text *out, double value)
+{
+    if (isfinite(value))
+        scry__text_addf(out, "%.3f", value);
+    else
+        scry__text_adds(out, "\xe2\x80\x93");
+}
+
+void scry__html_title(scry__text *out, const struct scry__report *report)
+{
+    const char *given = report->title ? report->title : report->prompt;
+    if (given) {
+        scry__html_escape(out, given);
+        return;
+    }
+    for (int i = 0; i < report->tokens->count; i++)
+        scry__html_escape(out, report->tokens->texts ? report->tokens->texts[i] : "?");
+}
+
+static void add_fact(scry__text *out, const char *name, const char *value)
+{
+    scry__text_addf(out, "<div><dt>%s</dt><dd>", name);
+    scry__html_escape(out, value);
+    scry__text_adds(out, "</dd></div>");
+}
+
+static void add_parameter_count(char out[48], int64_t count)
+{
+    if (count >= 1000000000)
+        snprintf(out, 48, "%.3g billion parameters", (double)count / 1e9);
+    else if (count >= 1000000)
+        snprintf(out, 48, "%.3g million parameters", (double)count / 1e6);
+    else
+        snprintf(out, 48, "%lld parameters", (long long)count);
+}
+
+void scry__html_facts(scry__text *out, const struct scry__report *report)
+{
+    const scry_model_info *model = report->model;
+    char                   text[512], parameters[48];
+    scry__text_adds(out, "<dl class=\"facts\">");
+    if (report->model_name) add_fact(out, "model", report->model_name);
+    if (model) {
+        add_parameter_count(parameters, model->parameter_count);
+        snprintf(text, sizeof text, "%s, %d layers of %d heads, %s in %s", model->family, model->layer_count,
+                 model->head_count, parameters, scry_dtype_text(model->weight_dtype));
+        add_fact(out, report->model_name ? "which is" : "model", text);
+    }
+    snprintf(text, sizeof text, "%d tokens", report->tokens->count);
+    add_fact(out, "prompt", text);
+    if (report->device) {
+        snprintf(text, sizeof text, "%s (%s)", report->device->name, report->device->description);
+        add_fact(out, "device", text);
+    }
+    if (report->fallbacks) {
+        snprintf(text, sizeof text, "%llu ops ran on the cpu instead", (unsigned long long)report->fallbacks);
+        add_fact(out, "fallbacks", text);
+    }
+    if (report->date) add_fact(out, "date", report->date);
+    scry__text_adds(out, "</dl>");
+}
+
+/* The next token's candidates: those given, else the lens' last cell. */
+static const scry_candidate *candidates_of(const struct scry__report *report, int *count)
+{
+    const scry_lens *lens = report->lens;
+    *count                = report->candidate_count;
+    if (report->candidate_count > 0) return report->candidates;
+    *count = lens ? lens->top_count : 0;
+    return lens ? lens->cells[(size_t)lens->layer_count * (size_t)lens->token_count - 1].top : NULL;
+}
+
+static int32_t top_id_at_end(const scry_lens *lens, int layer)
+{
+    return lens->cells[(size_t)(layer + 1) * (size_t)lens->token_count - 1].top[0].id;
+}
+
+static void add_lens_sentence(scry__text *out, const scry_lens *lens)
+{
+    int last = lens->layer_count - 1, first = last;
+    while (first > 0 && top_id_at_end(lens, first - 1) == top_id_at_end(lens, last)) first--;
+    scry__text_adds(out, "<p>Read by the logit lens, ");
+    if (first == last)
+        scry__text_addf(out, "only the last of the %d layers puts it first", last);
+    else if (first == 0)
+        scry__text_adds(out, "it is first from the embedding on");
+    else
+        scry__text_addf(out, "it is first from layer %d of %d on", first, last);
+    scry__text_adds(out, ".</p>");
+}
+
+/* The head with the largest score at the given place in struct scry__head_scores. */
+static void add_head_sentence(scry__text *out, const scry__report_attention *attention, const char *what, size_t offset)
+{
+    struct scry__head_scores none = scry__head_scores_null(attention->token_count);
+    double                   most = -1, even;
+    int                      best = -1;
+    memcpy(&even, (const char *)&none + offset, sizeof even);
+    for (int i = 0; i < attention->layer_count * attention->head_count; i++) {
+        double value;
+        memcpy(&value, (const char *)&attention->scores[i] + offset, sizeof value);
+        if (!attention->present[i / attention->head_count] || !(value > most)) continue;
+        most = value;
+        best = i;
+    }
+    if (best < 0) return;
+    scry__text_addf(out,
+                    "Most attention to the %s token: layer %d, head %d, with %.2f on average, where an even spread "
+                    "gives %.2f. ",
+                    what, best / attention->head_count, best % attention->head_count, most, even);
+}
+
+void scry__html_summary(scry__text *out, const struct scry__report *report)
+{
+    int                   count;
+    const scry_candidate *top = candidates_of(report, &count);
+    if (count > 0) {
+        scry__text_adds(out, "<p>After this prompt the model\xe2\x80\x99s likeliest next token is ");
+        add_token(out, top[0].text);
+        scry__text_adds(out, ", with ");
+        add_percent(out, top[0].probability);
+        if (count > 1) {
+            scry__text_adds(out, "; then ");
+            add_token(out, top[1].text);
+            scry__text_adds(out, ", with ");
+            add_percent(out, top[1].probability);
+        }
+        scry__text_adds(out, ".</p>");
+    }
+    if (report->continuation) {
+        scry__text_adds(out, "<p>It goes on: <bdi class=\"token\">");
+        scry__html_escape(out, report->continuation);
+        scry__text_adds(out, "</bdi></p>");
+    }
+    if (report->lens) add_lens_sentence(out, report->lens);
+    if (report->attention && report->attention->token_count > 1) {
+        scry__text_adds(out, "<p>");
+        add_head_sentence(out, report->attention, "previous", offsetof(struct scry__head_scores, previous));
+        add_head_sentence(out, report->attention, "first", offsetof(struct scry__head_scores, first));
+        scry__text_adds(out, "</p>");
+    }
+}
+
+void scry__html_candidates(scry__text *out, const struct scry__report *report)
+{
+    int                   count;
+    const scry_candidate *top = candidates_of(report, &count);
+    if (count < 1) return;
+    scry__text_adds(out, "<table class=\"numbers candidates\"><caption>Next token</caption><thead><tr>"
+                         "<th class=\"text\">token</th><th>probability</th><th>logit</th><th class=\"wide\"></th>"
+                         "</tr></thead><tbody>");
+    for (int i = 0; i < count; i++) {
+        double share = isfinite(top[i].probability) ? (double)top[i].probability : 0;
+        scry__text_adds(out, "<tr><td class=\"text\">");
+        add_token(out, top[i].text);
+        scry__text_adds(out, "</td><td>");
+        add_percent(out, top[i].probability);
+        scry__text_adds(out, "</td><td>");
+        add_number(out, top[i].logit);
+        scry__text_addf(out,
+                        "</td><td class=\"wide\"><svg viewBox=\"0 0 100 10\" preserveAspectRatio=\"none\" "
+                        "aria-hidden=\"true\"><rect width=\"%.2f\" height=\"10\"/></svg></td></tr>",
+                        100 * share);
+    }
+    scry__text_adds(out, "</tbody></table>");
+}
+
+void scry__html_layers(scry__text *out, const struct scry__report *report)
+{
+    const scry_lens *lens = report->lens;
+    if (!lens) return;
+    bool target = lens->cells[(size_t)lens->layer_count * (size_t)lens->token_count - 1].target_id >= 0;
+    scry__text_adds(out, "<section id=\"layers\"><h2>The last position in numbers</h2><div class=\"scroll\">"
+                         "<table class=\"numbers\"><thead><tr><th>layer</th><th class=\"text\">likeliest token</th>"
+                         "<th>probability</th><th>entropy (nats)</th><th>KL from final (nats)</th>");
+    if (target) scry__text_adds(out, "<th>rank of target</th>");
+    scry__text_adds(out, "</tr></thead><tbody>");
+    for (int layer = 0; layer < lens->layer_count; layer++) {
+        const scry_lens_cell *cell = &lens->cells[(size_t)(layer + 1) * (size_t)lens->token_count - 1];
+        scry__text_addf(out, layer ? "<tr><th>%d</th>" : "<tr><th>embedding</th>", layer);
+        scry__text_adds(out, "<td class=\"text\">");
+        add_token(out, cell->top[0].text);
+        scry__text_adds(out, "</td><td>");
+        add_percent(out, cell->top[0].probability);
+        scry__text_adds(out, "</td><td>");
+        add_number(out, cell->entropy);
+        scry__text_adds(out, "</td><td>");
+        add_number(out, cell->kl);
+        scry__text_adds(out, "</td>");
+        if (target) scry__text_addf(out, "<td>%d</td>", cell->target_rank);
+        scry__text_adds(out, "</tr>");
+    }
+    scry__text_adds(out, "</tbody></table></div></section>");
+}
+
+void scry__html_footer(scry__text *out, const struct scry__report *report)
+{
+    scry__text_addf(out, "<p>Made by scry %s; all data is in this file, which loads nothing.</p>", scry_version());
+    if (!report->command) return;
+    scry__text_adds(out, "<p>Made with <code>");
+    scry__html_escape(out, report->command);
+    scry__text_adds(out, "</code></p>");
+}

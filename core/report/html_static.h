@@ -1,0 +1,19 @@
+/* The parts of an HTML report that need no script: facts, summary, tables. Each appends HTML. */
+#ifndef SCRY_REPORT_HTML_STATIC_H
+#define SCRY_REPORT_HTML_STATIC_H
+
+#include "base/text.h"
+#include "report/html.h"
+
+/* Text as HTML text or attribute value: special characters as references, controls and bytes that are no UTF-8 as
+ * U+FFFD. */
+void scry__html_escape(scry__text *out, const char *text);
+
+void scry__html_title(scry__text *out, const struct scry__report *report);
+void scry__html_facts(scry__text *out, const struct scry__report *report);
+void scry__html_summary(scry__text *out, const struct scry__report *report);
+void scry__html_candidates(scry__text *out, const struct scry__report *report);
+void scry__html_layers(scry__text *out, const struct scry__report *report);
+void scry__html_footer(scry__text *out, const struct scry__report *report);
+
+#endif

@@ -1,0 +1,94 @@
+/* The parts that JSON results share: model, device, tokens, candidates. See json_build.h. */
+#include "report/json_build.h"
+
+static const char *device_type_text(scry_device_type type)
+{
+    static const char *const texts[] = {"reference", "cpu", "software-gpu", "integrated-gpu", "discrete-gpu"};
+    return texts[type];
+}
+
+void scry__json_add_device(scry__json_builder *builder, json_t *object, const scry_device_info *info)
+{
+    scry__json_set_text(builder, object, "name", info->name);
+    scry__json_set_text(builder, object, "backend", info->backend);
+    scry__json_set_text(builder, object, "description", info->description);
+    scry__json_set_text(builder, object, "driver", info->driver);
+    scry__json_set_text(builder, object, "type", device_type_text(info->type));
+    scry__json_set_int(builder, object, "memory_bytes", (int64_t)info->memory_bytes);
+    scry__json_set_int(builder, object, "max_buffer_bytes", (int64_t)info->max_buffer_bytes);
+    scry__json_set_int(builder, object, "shared_bytes", info->shared_bytes);
+    scry__json_set_int(builder, object, "subgroup_size", info->subgroup_size);
+    scry__json_set_int(builder, object, "compute_units", info->compute_units);
+}
+
+json_t *scry__json_device(scry__json_builder *builder, const scry__json_source *source)
+{
+    if (!source || !source->device) return json_null();
+    json_t *object = scry__json_new_object(builder);
+    scry__json_add_device(builder, object, source->device);
+    scry__json_set_int(builder, object, "fallbacks", (int64_t)source->fallbacks);
+    scry__json_set_text(builder, object, "last_fallback", source->fallbacks ? source->last_fallback : NULL);
+    return object;
+}
+
+json_t *scry__json_model(scry__json_builder *builder, const scry__json_source *source)
+{
+    if (!source || !source->model) return json_null();
+    const scry_model_info *model  = source->model;
+    json_t                *object = scry__json_new_object(builder);
+    scry__json_set_text(builder, object, "family", model->family);
+    scry__json_set_text(builder, object, "path", model->path);
+    scry__json_set_int(builder, object, "layer_count", model->layer_count);
+    scry__json_set_int(builder, object, "head_count", model->head_count);
+    scry__json_set_int(builder, object, "kv_head_count", model->kv_head_count);
+    scry__json_set_int(builder, object, "head_size", model->head_size);
+    scry__json_set_int(builder, object, "hidden_size", model->hidden_size);
+    scry__json_set_int(builder, object, "mlp_size", model->mlp_size);
+    scry__json_set_int(builder, object, "vocabulary", model->vocabulary);
+    scry__json_set_int(builder, object, "context", model->context);
+    scry__json_set_text(builder, object, "weight_dtype", scry_dtype_text(model->weight_dtype));
+    scry__json_set_int(builder, object, "parameter_count", model->parameter_count);
+    scry__json_set_int(builder, object, "weight_bytes", (int64_t)model->weight_bytes);
+    return object;
+}
+
+json_t *scry__json_tokens(scry__json_builder *builder, const scry_tokens *tokens)
+{
+    json_t *array = scry__json_new_array(builder);
+    for (int i = 0; tokens && i < tokens->count; i++) {
+        json_t *token = scry__json_new_object(builder);
+        scry__json_set_int(builder, token, "id", tokens->ids[i]);
+        scry__json_set_text(builder, token, "text", tokens->texts ? tokens->texts[i] : NULL);
+        scry__json_append(builder, array, token);
+    }
+    return array;
+}
+
+/* What every result begins with. */
+json_t *scry__json_result(scry__json_builder *builder, const char *schema, const scry__json_source *source)
+{
+    json_t *object = scry__json_new_object(builder);
+    scry__json_set_text(builder, object, "schema", schema);
+    scry__json_set_text(builder, object, "version", scry_version());
+    if (!source) return object;
+    scry__json_set(builder, object, "model", scry__json_model(builder, source));
+    scry__json_set(builder, object, "device", scry__json_device(builder, source));
+    return object;
+}
+
+json_t *scry__json_candidate(scry__json_builder *builder, const scry_candidate *candidate)
+{
+    json_t *object = scry__json_new_object(builder);
+    scry__json_set_int(builder, object, "id", candidate->id);
+    scry__json_set_text(builder, object, "text", candidate->text);
+    scry__json_set_number(builder, object, "logit", candidate->logit);
+    scry__json_set_number(builder, object, "probability", candidate->probability);
+    return object;
+}
+
+json_t *scry__json_candidates(scry__json_builder *builder, const scry_candidate *candidates, int count)
+{
+    json_t *array = scry__json_new_array(builder);
+    for (int i = 0; i < count; i++) scry__json_append(builder, array, scry__json_candidate(builder, &candidates[i]));
+    return array;
+}

@@ -1,0 +1,305 @@
+/* Tests of core/report/html: policy, inert texts, determinism, the data that the page carries. */
+#include "base/alloc.h"
+#include "base/file.h"
+#include "report/base64.h"
+#include "report/html.h"
+#include "report/html_attention.h"
+
+#include <criterion/criterion.h>
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { count = 5, layers = 2, heads = 3, top = 2 };
+
+static const char        hostile[] = "</script><img src=x onerror=alert(1)>";
+static char             *texts[] = {(char *)"<|begin|>", (char *)" cat", (char *)hostile, (char *)"\"'&", (char *)"\n"};
+static int32_t           ids[]   = {0, 1, 2, 3, 4};
+static const scry_tokens tokens  = {count, ids, texts};
+
+static scry_candidate candidates[(layers + 1) * count * top];
+static scry_lens_cell cells[(layers + 1) * count];
+static scry_lens      lens = {(scry_tokens *)&tokens, layers + 1, count, top, cells, candidates, NULL, 0};
+
+static const scry_lens *fake_lens(void)
+{
+    for (int i = 0; i < (layers + 1) * count; i++) {
+        for (int k = 0; k < top; k++)
+            candidates[i * top + k] =
+                (scry_candidate){(i + k) % count, 2.0f - (float)k, k ? 0.25f : 0.5f, texts[(i + k) % count]};
+        cells[i] = (scry_lens_cell){&candidates[i * top], 1, 3, i < layers * count ? 0.5f : 0, 1, i, 2, -1.5f};
+    }
+    return &lens;
+}
+
+/* Head 0 looks at itself, head 1 at the previous token, head 2 evenly. */
+static scry__report_attention *fake_attention(void)
+{
+    scry__report_attention *attention                    = NULL;
+    float                   pattern[heads][count][count] = {0};
+    for (int i = 0; i < count; i++) {
+        pattern[0][i][i]             = 1;
+        pattern[1][i][i ? i - 1 : 0] = 1;
+        for (int j = 0; j <= i; j++) pattern[2][i][j] = 1.0f / (float)(i + 1);
+    }
+    cr_assert_eq(scry__report_attention_create(&attention, layers, heads, count), SCRY_OK);
+    for (int layer = 0; layer < layers; layer++)
+        cr_assert_eq(scry__report_attention_add(attention, layer, &pattern[0][0][0]), SCRY_OK);
+    return attention;
+}
+
+static char *written(const struct scry__report *report, size_t *size)
+{
+    char path[64], *page = NULL;
+    snprintf(path, sizeof path, "/tmp/scry-html-%ld.html", (long)getpid());
+    cr_assert_eq(scry__html_write(path, report), SCRY_OK, "%s", scry_last_error());
+    cr_assert_eq(scry__file_read(&page, size, path, 1 << 26), SCRY_OK);
+    unlink(path);
+    return page;
+}
+
+static char *full_page(size_t *size)
+{
+    scry__report_attention *attention = fake_attention();
+    struct scry__report     report    = {.prompt       = hostile,
+                                         .tokens       = &tokens,
+                                         .model_name   = "<b>model</b>",
+                                         .command      = "scry report \"<i>\"",
+                                         .attention    = attention,
+                                         .lens         = fake_lens(),
+                                         .continuation = hostile};
+    char                   *page      = written(&report, size);
+    scry__report_attention_destroy(&attention);
+    return page;
+}
+
+static json_t *data_of(const char *page)
+{
+    static const char mark[] = "<script type=\"application/json\" id=\"data\">";
+    const char       *begin  = strstr(page, mark);
+    cr_assert_not_null(begin);
+    begin += sizeof mark - 1;
+    const char *end = strstr(begin, "</script>");
+    cr_assert_not_null(end);
+    json_error_t error;
+    json_t      *data = json_loadb(begin, (size_t)(end - begin), 0, &error);
+    cr_assert_not_null(data, "%s", error.text);
+    return data;
+}
+
+static int occurrences(const char *text, const char *part)
+{
+    int found = 0;
+    while ((text = strstr(text, part))) {
+        found++;
+        text++;
+    }
+    return found;
+}
+
+Test(html, page__refers_to_nothing_outside)
+{
+    size_t size;
+    char  *page = full_page(&size);
+    cr_expect_eq(strlen(page), size, "no NUL inside");
+    static const char *const outside[] = {"http:",  "https:",    "src=\"",    "@import",  "url(",
+                                          "fetch(", "innerHTML", " style=\"", " onclick", "eval("};
+    for (size_t i = 0; i < sizeof outside / sizeof *outside; i++)
+        cr_expect_null(strstr(page, outside[i]), "the page contains %s", outside[i]);
+    cr_expect_eq(occurrences(page, "href=\""), 1, "the only reference is the empty icon");
+    cr_expect(strstr(page, "href=\"data:,\""));
+    scry__free(page);
+}
+
+Test(html, policy__allows_exactly_the_embedded_style_and_script)
+{
+    size_t      size;
+    char       *page   = full_page(&size);
+    const char *policy = strstr(page, "http-equiv=\"Content-Security-Policy\" content=\"");
+    cr_assert_not_null(policy);
+    cr_expect(strstr(policy,
+                     "default-src &#39;none&#39;; base-uri &#39;none&#39;; form-action &#39;none&#39;; img-src data:; "
+                     "style-src &#39;sha256-"));
+    cr_expect(strstr(policy, "script-src &#39;sha256-"));
+    cr_expect_null(strstr(page, "unsafe-"));
+    cr_expect_lt(policy, strstr(page, "<style>"), "the policy stands before what it governs");
+    cr_expect_null(strstr(page, "{{"), "every place of the template is filled");
+    scry__free(page);
+}
+
+Test(html, texts__stay_inert)
+{
+    size_t size;
+    char  *page = full_page(&size);
+    cr_expect_null(strstr(page, "<img"));
+    cr_expect_null(strstr(page, "<b>model"));
+    cr_expect_eq(occurrences(page, "</script"), 2, "only the page's own two scripts end");
+    cr_expect(strstr(page, "&lt;/script&gt;&lt;img src=x onerror=alert(1)&gt;"));
+    json_t *data  = data_of(page);
+    json_t *token = json_array_get(json_object_get(data, "tokens"), 2);
+    cr_expect_str_eq(json_string_value(json_object_get(token, "text")), hostile);
+    cr_expect_str_eq(json_string_value(json_object_get(data, "prompt")), hostile);
+    json_decref(data);
+    scry__free(page);
+}
+
+Test(html, page__is_the_same_every_time)
+{
+    size_t size, again_size;
+    char  *page = full_page(&size), *again = full_page(&again_size);
+    cr_expect(size == again_size && !memcmp(page, again, size));
+    scry__free(page);
+    scry__free(again);
+}
+
+Test(html, data__holds_lens_and_attention)
+{
+    size_t      size;
+    const char *key;
+    json_t     *value;
+    char       *page = full_page(&size), keys[256] = "";
+    json_t     *data = data_of(page), *view = json_object_get(data, "lens");
+    json_object_foreach(data, key, value)
+    {
+        strcat(keys, key);
+        strcat(keys, " ");
+    }
+    cr_expect_str_eq(keys, "schema version model device prompt tokens colours attention lens ");
+    cr_expect_str_eq(json_string_value(json_object_get(data, "schema")), "scry.report/1");
+    cr_expect_eq(strlen(json_string_value(json_object_get(data, "colours"))), 256 * 6);
+    cr_expect_eq(json_array_size(json_object_get(view, "top")), (layers + 1) * count * top);
+    cr_expect_eq(json_array_size(json_object_get(view, "texts")), count);
+    json_t *place = json_array_get(json_object_get(view, "top"), 7 * top);
+    json_t *text  = json_array_get(json_object_get(view, "texts"), (size_t)json_integer_value(place));
+    cr_expect_eq(json_integer_value(json_object_get(text, "id")), 7 % count);
+    cr_expect_eq(json_number_value(json_array_get(json_object_get(view, "target_probability"), 0)), 0.22313);
+    cr_expect_eq(json_integer_value(json_array_get(json_object_get(view, "rank"), 4)), 4);
+
+    view = json_object_get(data, "attention");
+    cr_expect_eq(json_integer_value(json_object_get(view, "block")), 1);
+    cr_expect_eq(json_integer_value(json_object_get(view, "levels")), 65535);
+    /* Each head's lower triangle has 15 codes of 2 bytes. */
+    const char *codes = json_string_value(json_array_get(json_object_get(view, "codes"), 1));
+    cr_expect_eq(strlen(codes), (heads * 15 * 2 + 2) / 3 * 4);
+    cr_expect(!strncmp(codes, "//8AAP//AAAAAP//", 16), "head 0 begins 65535, 0 65535, 0 0 65535: %.16s", codes);
+    json_decref(data);
+    scry__free(page);
+}
+
+Test(html, report__needs_only_tokens)
+{
+    size_t              size;
+    struct scry__report report = {.tokens = &tokens};
+    char               *page   = written(&report, &size);
+    json_t             *data   = data_of(page);
+    cr_expect(json_is_null(json_object_get(data, "attention")) && json_is_null(json_object_get(data, "lens")));
+    json_decref(data);
+    scry__free(page);
+
+    scry_tokens none = {0};
+    report.tokens    = &none;
+    cr_expect_eq(scry__html_write("/tmp/x.html", &report), SCRY_BAD_ARGUMENT);
+    scry__report_attention *attention = fake_attention();
+    none                              = tokens;
+    none.count                        = count - 1;
+    report.attention                  = attention;
+    cr_expect_eq(scry__html_write("/tmp/x.html", &report), SCRY_BAD_ARGUMENT);
+    report = (struct scry__report){.tokens = &tokens};
+    cr_expect_eq(scry__html_write("/nonexistent/x.html", &report), SCRY_IO);
+    scry__report_attention_destroy(&attention);
+}
+
+Test(html, scores__are_means_with_their_null)
+{
+    scry__report_attention  *attention = fake_attention();
+    struct scry__head_scores none = scry__head_scores_null(count), single = scry__head_scores_null(1);
+    const double             harmonic = 1.0 / 2 + 1.0 / 3 + 1.0 / 4 + 1.0 / 5;
+    const struct {
+        double found, expected;
+    } cases[] = {
+        {attention->scores[0].self, 1},
+        {attention->scores[0].previous, 0},
+        {attention->scores[0].first, 0},
+        {attention->scores[0].entropy, 0},
+        {attention->scores[1].previous, 1},
+        {attention->scores[1].self, 1.0 / count}, /* the first row has only itself */
+        {attention->scores[1].first, 1.0 / 4},
+        {attention->scores[2].previous, harmonic / 4},
+        {none.previous, harmonic / 4},
+        {none.first, harmonic / 4},
+        {none.self, (1 + harmonic) / 5},
+        {none.entropy, 1},
+        {single.self, 1},
+    };
+    /* Weights come rounded to f32: a relative half unit each, and no mean enlarges it. */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_expect_leq(fabs(cases[i].found - cases[i].expected), 0x1p-24, "case %zu: %.17g", i, cases[i].found);
+    /* An entropy row's error is at most the sum of |1 + ln p| times p's error, over ln(i + 1): below 2^-23 here. */
+    cr_expect_leq(fabs(attention->scores[2].entropy - 1), 0x1p-23);
+    cr_expect(isnan(single.previous) && isnan(single.first) && isnan(single.entropy));
+    scry__report_attention_destroy(&attention);
+}
+
+Test(html, long_prompts__are_reduced_to_block_maxima)
+{
+    enum { length = 600 };
+    scry__report_attention *attention   = NULL;
+    float                  *pattern     = scry__alloc(2 * length * length, sizeof *pattern);
+    pattern[(size_t)599 * length + 450] = 0.36f;
+    cr_assert_eq(scry__report_attention_create(&attention, 1, 2, length), SCRY_OK);
+    cr_expect(attention->block == 3 && attention->grid == 200 && attention->levels == 65535);
+    cr_assert_eq(scry__report_attention_add(attention, 0, pattern), SCRY_OK);
+    cr_expect_eq(scry__report_attention_add(attention, 0, pattern), SCRY_BAD_ARGUMENT, "each layer once");
+    cr_expect_eq(scry__report_attention_add(attention, 1, pattern), SCRY_BAD_ARGUMENT);
+    size_t at   = 2 * (199 * 200 / 2 + 150);
+    int    code = attention->codes[at] | attention->codes[at + 1] << 8;
+    cr_expect_eq(code, 39321, "0.6 of 65,535");
+    scry__report_attention_destroy(&attention);
+    scry__free(pattern);
+
+    /* Many heads: fewer bits, then coarser. */
+    cr_assert_eq(scry__report_attention_create(&attention, 48, 25, 1024), SCRY_OK);
+    cr_expect_eq(attention->levels, 255);
+    cr_expect_leq(attention->layer_bytes * 48, 6 << 20);
+    scry__report_attention_destroy(&attention);
+}
+
+Test(html, memory__refused_anywhere_is_an_error_and_leaves_no_file)
+{
+    scry_status status = SCRY_OUT_OF_MEMORY;
+    fake_lens();
+    for (long n = 1; status; n++) {
+        scry__report_attention *attention                      = NULL;
+        float                   pattern[heads * count * count] = {0};
+        scry__alloc_fail_at(n);
+        status = scry__report_attention_create(&attention, 1, heads, count);
+        if (!status) status = scry__report_attention_add(attention, 0, pattern);
+        struct scry__report report = {.tokens = &tokens, .attention = attention, .lens = &lens};
+        if (!status) status = scry__html_write("/tmp/scry-html-memory.html", &report);
+        scry__report_attention_destroy(&attention);
+        cr_assert(status == SCRY_OK || status == SCRY_OUT_OF_MEMORY, "allocation %ld: %s", n, scry_last_error());
+        cr_assert_eq(scry__file_exists("/tmp/scry-html-memory.html"), status == SCRY_OK);
+        cr_assert_lt(n, 1000);
+    }
+    scry__alloc_fail_at(0);
+    unlink("/tmp/scry-html-memory.html");
+}
+
+Test(base64, text__is_that_of_rfc_4648)
+{
+    static const char *const cases[][2] = {{"", ""},
+                                           {"f", "Zg=="},
+                                           {"fo", "Zm8="},
+                                           {"foo", "Zm9v"},
+                                           {"foob", "Zm9vYg=="},
+                                           {"fooba", "Zm9vYmE="},
+                                           {"foobar", "Zm9vYmFy"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scry__text text = {0};
+        scry__base64_add(&text, cases[i][0], strlen(cases[i][0]));
+        cr_expect_str_eq(text.data ? text.data : "", cases[i][1]);
+        scry__text_finish(&text);
+    }
+}
