@@ -57,18 +57,18 @@ static void build(scry__plan *plan, int index)
 {
     const struct row *row   = &rows[index];
     scry_activation  *op    = &plan->op.activation;
-    scry__operand    *on[3] = {0};
+    scry__array      *on[3] = {0};
     op->function            = row->function;
     on[1] = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->layout, row->rank, row->shape);
-    scry__operand_fill_normal(plan, on[1], 0, row->deviation > 0 ? row->deviation : 2);
+    scry__array_fill_normal(plan, on[1], 0, row->deviation > 0 ? row->deviation : 2);
     if (row->gated) {
         on[2] = scry__plan_add(plan, &op->gated, "gated", SCRY__INPUT, SCRY_F32, row->layout, row->rank, row->shape);
-        scry__operand_fill_normal(plan, on[2], 0, 1);
+        scry__array_fill_normal(plan, on[2], 0, 1);
     }
     /* Places where formulas change their behaviour. */
     static const double landmarks[] = {0., -0., 1e-30, -1e-30, 1e-4, -1e-4, 20., -20., -5.5, 87.2, -87.2, 100., -100.};
-    for (int64_t i = 0; i < scry__operand_count(on[1]) && i < (int64_t)(sizeof landmarks / sizeof *landmarks); i++)
-        if (row->deviation > 0) scry__operand_set(on[1], i, landmarks[i]);
+    for (int64_t i = 0; i < scry__array_count(on[1]) && i < (int64_t)(sizeof landmarks / sizeof *landmarks); i++)
+        if (row->deviation > 0) scry__array_set(on[1], i, landmarks[i]);
     if (row->in_place)
         scry__plan_add_in_place(plan, &op->out, "out", on[row->in_place]);
     else
@@ -122,11 +122,11 @@ static double function_value(scry_activation_kind function, double x)
 void scry__judge_activation(const scry__plan *plan, scry__verdict *verdict)
 {
     const scry_activation *op = &plan->op.activation;
-    const scry__operand   *x = scry__plan_find(plan, &op->x), *gated = scry__plan_find(plan, &op->gated);
-    const scry__operand   *out = scry__plan_find(plan, &op->out);
+    const scry__array     *x = scry__plan_find(plan, &op->x), *gated = scry__plan_find(plan, &op->gated);
+    const scry__array     *out = scry__plan_find(plan, &op->out);
     double                 u   = verdict->unit;
-    for (int64_t e = 0; e < scry__operand_count(out); e++) {
-        double value = scry__operand_get(x, e), factor = gated ? scry__operand_get(gated, e) : 1;
+    for (int64_t e = 0; e < scry__array_count(out); e++) {
+        double value = scry__array_get(x, e), factor = gated ? scry__array_get(gated, e) : 1;
         double error = function_error(op->function, value, u) * fabs(factor);
         double last  = gamma_of(1, u) * fabs(function_value(op->function, value) * factor);
         bool   exact = op->function == SCRY_RELU && !gated;

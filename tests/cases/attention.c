@@ -256,20 +256,20 @@ static const char *name(int row)
     return rows[row].name;
 }
 
-static void fill_data(scry__plan *plan, scry__operand *operand, int data, bool query, bool value)
+static void fill_data(scry__plan *plan, scry__array *operand, int data, bool query, bool value)
 {
     int64_t width = operand->view.shape[3];
     if (data == LATTICE)
-        scry__operand_fill_integers(plan, operand, -2, 2);
+        scry__array_fill_integers(plan, operand, -2, 2);
     else if (data == UNIFORM && query)
-        scry__operand_fill(operand, 0);
+        scry__array_fill(operand, 0);
     else
-        scry__operand_fill_normal(plan, operand, 0, data == SHARP && query ? 10 : 1);
+        scry__array_fill_normal(plan, operand, 0, data == SHARP && query ? 10 : 1);
     if (data != LOW || value) return;
     /* q = (256, .., 256, 1), k = (-20, .., -20, small): q k = -76,800 + small, exactly. */
-    for (int64_t e = 0; e < scry__operand_count(operand); e++) {
+    for (int64_t e = 0; e < scry__array_count(operand); e++) {
         bool last = e % width == width - 1;
-        scry__operand_set(operand, e, query ? (last ? 1 : 256) : last ? (double)(e * 7 / width % 5) : -20);
+        scry__array_set(operand, e, query ? (last ? 1 : 256) : last ? (double)(e * 7 / width % 5) : -20);
     }
 }
 
@@ -278,17 +278,14 @@ static void add_inputs(scry__plan *plan, const struct row *row)
     scry_attention *op = &plan->op.attention;
     int64_t         B = row->size[0], Q = row->size[1], K = row->size[2], H = row->size[3], G = row->size[4];
     int64_t         D = row->size[5], Dv = row->size[6] ? row->size[6] : D;
-    scry__operand  *q =
-        scry__plan_add(plan, &op->q, "q", SCRY__INPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, Q, H, D));
-    scry__operand *k =
-        scry__plan_add(plan, &op->k, "k", SCRY__INPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, K, G, D));
-    scry__operand *v =
-        scry__plan_add(plan, &op->v, "v", SCRY__INPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, K, G, Dv));
+    scry__array *q = scry__plan_add(plan, &op->q, "q", SCRY__INPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, Q, H, D));
+    scry__array *k = scry__plan_add(plan, &op->k, "k", SCRY__INPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, K, G, D));
+    scry__array *v = scry__plan_add(plan, &op->v, "v", SCRY__INPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, K, G, Dv));
     scry__plan_add(plan, &op->out, "out", SCRY__OUTPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, Q, H, Dv));
     fill_data(plan, q, row->data, true, false);
     fill_data(plan, k, row->data, false, false);
     fill_data(plan, v, row->data, false, true);
-    if (row->data == NANS) scry__operand_set(k, (K / 3 * G) * D, (double)NAN);
+    if (row->data == NANS) scry__array_set(k, (K / 3 * G) * D, (double)NAN);
 }
 
 static int64_t selected_heads(const struct row *row)

@@ -13,7 +13,7 @@ struct judging {
     const scry__plan     *plan;
     scry__verdict        *verdict;
     const scry_attention *op;
-    const scry__operand  *q, *k, *v, *out;
+    const scry__array    *q, *k, *v, *out;
     double               *scores, *score_errors;
     double               *received, *received_errors, *distance, *distance_errors;
     scry__softmax_row     row;
@@ -57,8 +57,8 @@ static double score_of(const struct judging *j, int64_t b, int64_t h, int64_t i,
     int64_t               K = op->k.shape[1], G = op->k.shape[2];
     double                u = j->verdict->unit, dot = 0, size = 0;
     for (int64_t d = 0; d < D; d++) {
-        double product = scry__operand_get(j->q, ((b * Q + i) * H + h) * D + d) *
-                         scry__operand_get(j->k, ((b * K + key) * G + h / (H / G)) * D + d);
+        double product = scry__array_get(j->q, ((b * Q + i) * H + h) * D + d) *
+                         scry__array_get(j->k, ((b * K + key) * G + h / (H / G)) * D + d);
         dot += product;
         size += fabs(product);
     }
@@ -97,7 +97,7 @@ static void judge_output(const struct judging *j, int64_t b, int64_t h, int64_t 
         double bound = 0;
         for (int64_t key = 0; key < K; key++) {
             if (j->scores[key] == -INFINITY) continue;
-            double value = fabs(scry__operand_get(j->v, ((b * K + key) * G + h / (H / G)) * Dv + d));
+            double value = fabs(scry__array_get(j->v, ((b * K + key) * G + h / (H / G)) * Dv + d));
             bound += (j->row.errors[key] + last * j->row.probabilities[key]) * value;
         }
         scry__verdict_value(j->verdict, j->out, ((b * Q + i) * H + h) * Dv + d, bound);
@@ -120,7 +120,7 @@ static void judge_tile(const struct judging *j, const scry_tensor *tensor, const
                        int64_t i)
 {
     const scry_attention_capture *capture = &j->op->capture;
-    const scry__operand          *tile    = scry__plan_find(j->plan, tensor);
+    const scry__array            *tile    = scry__plan_find(j->plan, tensor);
     int64_t                       slot = slot_of(capture, h), row = i - capture->query_begin;
     if (!tile || slot < 0 || row < 0 || row >= tensor->shape[2]) return;
     int64_t first = ((b * tensor->shape[1] + slot) * tensor->shape[2] + row) * tensor->shape[3];
@@ -135,8 +135,8 @@ static void judge_tile(const struct judging *j, const scry_tensor *tensor, const
 static void judge_top(const struct judging *j, int64_t index)
 {
     const scry_attention_capture *capture = &j->op->capture;
-    const scry__operand          *keys    = scry__plan_find(j->plan, &capture->top_key);
-    const scry__operand          *values  = scry__plan_find(j->plan, &capture->top_probability);
+    const scry__array            *keys    = scry__plan_find(j->plan, &capture->top_key);
+    const scry__array            *values  = scry__plan_find(j->plan, &capture->top_probability);
     int64_t       places  = keys ? capture->top_key.shape[3] : values ? capture->top_probability.shape[3] : 0;
     scry__ranking ranking = scry__ranking_of(&j->row, j->plan->exact);
     scry__verdict_ranking(j->verdict, &ranking, keys, values, index * places, places);
@@ -157,8 +157,8 @@ static void add_to_sums(struct judging *j, int64_t i)
 static void judge_sums(const struct judging *j, const scry_tensor *tensor, const double *sums, const double *errors,
                        int64_t head)
 {
-    const scry__operand *output = scry__plan_find(j->plan, tensor);
-    double               gamma  = gamma_of((double)j->op->q.shape[1], j->verdict->unit);
+    const scry__array *output = scry__plan_find(j->plan, tensor);
+    double             gamma  = gamma_of((double)j->op->q.shape[1], j->verdict->unit);
     if (!output) return;
     for (int64_t n = 0; n < tensor->shape[2]; n++)
         scry__verdict_value(j->verdict, output, head * tensor->shape[2] + n, errors[n] + gamma * sums[n]);

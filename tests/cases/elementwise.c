@@ -18,24 +18,24 @@ struct row {
 
 /* --- Shared by the ops of one shape --- */
 
-static scry__operand *add_input(scry__plan *plan, scry_tensor *tensor, const char *label, scry_dtype dtype,
-                                unsigned layout, const struct row *row)
+static scry__array *add_input(scry__plan *plan, scry_tensor *tensor, const char *label, scry_dtype dtype,
+                              unsigned layout, const struct row *row)
 {
-    scry__operand *input = scry__plan_add(plan, tensor, label, SCRY__INPUT, dtype, layout, row->rank, row->shape);
-    scry__operand_fill_usual(plan, input);
+    scry__array *input = scry__plan_add(plan, tensor, label, SCRY__INPUT, dtype, layout, row->rank, row->shape);
+    scry__array_fill_usual(plan, input);
     /* Zeros of both signs, infinities, NaN, subnormals, and the largest values of f16 and f32. */
     static const double specials[] = {0.,           -0.,     INFINITY, -INFINITY, (double)NAN, 0x1p-149,
                                       -0x1p-140,    0x1p-24, 0x1p-25,  65504.,    65519.,      65520.,
                                       -65536.,      3.4e38,  -3.4e38,  0x1p-14f,  1 + 0x1p-11, 1 + 0x1p-8,
                                       1 + 0x1.8p-7, 2049.,   -100.,    100.,      88.5,        -87.5};
     if (row->special)
-        for (int64_t i = 0; i < scry__operand_count(input); i++)
-            scry__operand_set(input, i, specials[(size_t)i % (sizeof specials / sizeof *specials)]);
+        for (int64_t i = 0; i < scry__array_count(input); i++)
+            scry__array_set(input, i, specials[(size_t)i % (sizeof specials / sizeof *specials)]);
     return input;
 }
 
-static void add_output(scry__plan *plan, scry_tensor *tensor, const struct row *row, const scry__operand *first,
-                       const scry__operand *second)
+static void add_output(scry__plan *plan, scry_tensor *tensor, const struct row *row, const scry__array *first,
+                       const scry__array *second)
 {
     if (row->out & IN_PLACE)
         scry__plan_add_in_place(plan, tensor, "out", first);
@@ -76,19 +76,19 @@ static void build_embed(scry__plan *plan, int index)
 {
     const struct embed_row *row = &embed_rows[index];
     scry_embed             *op  = &plan->op.embed;
-    scry__operand *ids   = scry__plan_add(plan, &op->ids, "ids", SCRY__INPUT, SCRY_I32, 0, 1, SCRY__SHAPE(row->rows));
-    scry__operand *table = scry__plan_add(plan, &op->table, "table", SCRY__INPUT, row->dtype, row->table, 2,
-                                          SCRY__SHAPE(row->vocabulary, row->size));
-    scry__operand *out = scry__plan_add(plan, &op->out, "out", row->accumulate ? SCRY__UPDATED : SCRY__OUTPUT, SCRY_F32,
+    scry__array *ids   = scry__plan_add(plan, &op->ids, "ids", SCRY__INPUT, SCRY_I32, 0, 1, SCRY__SHAPE(row->rows));
+    scry__array *table = scry__plan_add(plan, &op->table, "table", SCRY__INPUT, row->dtype, row->table, 2,
+                                        SCRY__SHAPE(row->vocabulary, row->size));
+    scry__array *out   = scry__plan_add(plan, &op->out, "out", row->accumulate ? SCRY__UPDATED : SCRY__OUTPUT, SCRY_F32,
                                         row->out, 2, SCRY__SHAPE(row->rows, row->size));
-    scry__operand_fill_integers(plan, ids, 0, (int)row->vocabulary - 1);
-    scry__operand_fill_usual(plan, table);
-    if (row->accumulate) scry__operand_fill_usual(plan, out);
+    scry__array_fill_integers(plan, ids, 0, (int)row->vocabulary - 1);
+    scry__array_fill_usual(plan, table);
+    if (row->accumulate) scry__array_fill_usual(plan, out);
     if (row->outside) {
-        scry__operand_set(ids, 1, (double)row->vocabulary);
-        scry__operand_set(ids, 2, -1);
-        scry__operand_set(ids, 3, INT32_MAX);
-        scry__operand_set(ids, 4, INT32_MIN);
+        scry__array_set(ids, 1, (double)row->vocabulary);
+        scry__array_set(ids, 2, -1);
+        scry__array_set(ids, 3, INT32_MAX);
+        scry__array_set(ids, 4, INT32_MIN);
     }
     op->scale      = row->scale;
     op->accumulate = row->accumulate;
@@ -96,15 +96,15 @@ static void build_embed(scry__plan *plan, int index)
 
 void scry__judge_embed(const scry__plan *plan, scry__verdict *verdict)
 {
-    const scry_embed    *op  = &plan->op.embed;
-    const scry__operand *ids = scry__plan_find(plan, &op->ids), *table = scry__plan_find(plan, &op->table);
-    const scry__operand *out  = scry__plan_find(plan, &op->out);
-    int64_t              size = op->out.shape[1];
-    for (int64_t e = 0; e < scry__operand_count(out); e++) {
-        double id = scry__operand_get(ids, e / size), old = op->accumulate ? scry__operand_get(out, e) : 0;
+    const scry_embed  *op  = &plan->op.embed;
+    const scry__array *ids = scry__plan_find(plan, &op->ids), *table = scry__plan_find(plan, &op->table);
+    const scry__array *out  = scry__plan_find(plan, &op->out);
+    int64_t            size = op->out.shape[1];
+    for (int64_t e = 0; e < scry__array_count(out); e++) {
+        double id = scry__array_get(ids, e / size), old = op->accumulate ? scry__array_get(out, e) : 0;
         bool   exact  = (op->scale == 0 || op->scale == 1) && !op->accumulate;
         bool   inside = id >= 0 && id < (double)op->table.shape[0];
-        double entry  = inside ? scry__operand_get(table, (int64_t)id * size + e % size) : 0;
+        double entry  = inside ? scry__array_get(table, (int64_t)id * size + e % size) : 0;
         double scaled = entry * (op->scale != 0 ? op->scale : 1);
         scry__verdict_value(verdict, out, e,
                             exact ? 0 : gamma_of(2, verdict->unit) * (fabs(old) + fabs(scaled)) + SCRY__TINY);
@@ -145,18 +145,18 @@ static void build_add(scry__plan *plan, int index)
 {
     const struct row *row = &add_rows[index];
     plan->exact           = row->exact;
-    scry__operand *a      = add_input(plan, &plan->op.add.a, "a", SCRY_F32, row->first, row);
-    scry__operand *b      = add_input(plan, &plan->op.add.b, "b", row->from, row->second, row);
+    scry__array *a        = add_input(plan, &plan->op.add.a, "a", SCRY_F32, row->first, row);
+    scry__array *b        = add_input(plan, &plan->op.add.b, "b", row->from, row->second, row);
     add_output(plan, &plan->op.add.out, row, a, b);
 }
 
 void scry__judge_add(const scry__plan *plan, scry__verdict *verdict)
 {
-    const scry__operand *a   = scry__plan_find(plan, &plan->op.add.a);
-    const scry__operand *b   = scry__plan_find(plan, &plan->op.add.b);
-    const scry__operand *out = scry__plan_find(plan, &plan->op.add.out);
-    for (int64_t e = 0; e < scry__operand_count(out); e++) {
-        double sum = fabs(scry__operand_get(a, e) + scry__operand_get(b, e));
+    const scry__array *a   = scry__plan_find(plan, &plan->op.add.a);
+    const scry__array *b   = scry__plan_find(plan, &plan->op.add.b);
+    const scry__array *out = scry__plan_find(plan, &plan->op.add.out);
+    for (int64_t e = 0; e < scry__array_count(out); e++) {
+        double sum = fabs(scry__array_get(a, e) + scry__array_get(b, e));
         scry__verdict_value(verdict, out, e, plan->exact ? 0 : gamma_of(1, verdict->unit) * sum + SCRY__TINY);
     }
 }
@@ -190,10 +190,10 @@ static void build_scale(scry__plan *plan, int index)
 
 void scry__judge_scale(const scry__plan *plan, scry__verdict *verdict)
 {
-    const scry_scale    *op = &plan->op.scale;
-    const scry__operand *x = scry__plan_find(plan, &op->x), *out = scry__plan_find(plan, &op->out);
-    for (int64_t e = 0; e < scry__operand_count(out); e++) {
-        double size = fabs(op->factor * scry__operand_get(x, e)) + fabs(op->offset);
+    const scry_scale  *op = &plan->op.scale;
+    const scry__array *x = scry__plan_find(plan, &op->x), *out = scry__plan_find(plan, &op->out);
+    for (int64_t e = 0; e < scry__array_count(out); e++) {
+        double size = fabs(op->factor * scry__array_get(x, e)) + fabs(op->offset);
         scry__verdict_value(verdict, out, e, plan->exact ? 0 : gamma_of(2, verdict->unit) * size + SCRY__TINY);
     }
 }
@@ -245,8 +245,8 @@ static void build_copy(scry__plan *plan, int index)
 
 void scry__judge_copy(const scry__plan *plan, scry__verdict *verdict)
 {
-    const scry__operand *out = scry__plan_find(plan, &plan->op.copy.out);
-    for (int64_t e = 0; e < scry__operand_count(out); e++) scry__verdict_value(verdict, out, e, 0);
+    const scry__array *out = scry__plan_find(plan, &plan->op.copy.out);
+    for (int64_t e = 0; e < scry__array_count(out); e++) scry__verdict_value(verdict, out, e, 0);
 }
 
 /* --- fill --- */
@@ -276,8 +276,8 @@ static void build_fill(scry__plan *plan, int index)
 
 void scry__judge_fill(const scry__plan *plan, scry__verdict *verdict)
 {
-    const scry__operand *out = scry__plan_find(plan, &plan->op.fill.out);
-    for (int64_t e = 0; e < scry__operand_count(out); e++) scry__verdict_value(verdict, out, e, 0);
+    const scry__array *out = scry__plan_find(plan, &plan->op.fill.out);
+    for (int64_t e = 0; e < scry__array_count(out); e++) scry__verdict_value(verdict, out, e, 0);
 }
 
 #define TABLE(kind, name)                                                                                              \

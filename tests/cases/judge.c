@@ -17,7 +17,7 @@ void scry__verdict_fail(scry__verdict *verdict, const char *format, ...)
 }
 
 /* "[1, 0, 3]" for messages. */
-static const char *index_text(char text[64], const scry__operand *output, int64_t index)
+static const char *index_text(char text[64], const scry__array *output, int64_t index)
 {
     int64_t indices[SCRY_MAX_RANK] = {0};
     int     length                 = 0;
@@ -31,7 +31,7 @@ static const char *index_text(char text[64], const scry__operand *output, int64_
     return text;
 }
 
-static void note(scry__verdict *verdict, const scry__operand *output, double ratio)
+static void note(scry__verdict *verdict, const scry__array *output, double ratio)
 {
     scry__case_result *result = verdict->result;
     result->compared++;
@@ -40,12 +40,12 @@ static void note(scry__verdict *verdict, const scry__operand *output, double rat
     snprintf(result->output, sizeof result->output, "%s", output->name);
 }
 
-void scry__verdict_value(scry__verdict *verdict, const scry__operand *output, int64_t index, double bound)
+void scry__verdict_value(scry__verdict *verdict, const scry__array *output, int64_t index, double bound)
 {
     char text[64];
     if (!output) return;
-    double expected = scry__operand_read(output, output->expected, index);
-    double got      = scry__operand_read(output, output->got, index);
+    double expected = scry__array_read(output, output->expected, index);
+    double got      = scry__array_read(output, output->got, index);
     if (bound > 0) bound += 0x1p-24 * fabs(expected);
     bool   same  = (isnan(expected) && isnan(got)) || expected == got;
     double error = fabs(expected - got);
@@ -58,11 +58,11 @@ void scry__verdict_value(scry__verdict *verdict, const scry__operand *output, in
                            index_text(text, output, index), expected, got, bound);
 }
 
-void scry__verdict_integer(scry__verdict *verdict, const scry__operand *output, int64_t index, double low, double high)
+void scry__verdict_integer(scry__verdict *verdict, const scry__array *output, int64_t index, double low, double high)
 {
     char text[64];
     if (!output) return;
-    double got = scry__operand_read(output, output->got, index);
+    double got = scry__array_read(output, output->got, index);
     bool   ok  = got >= low && got <= high;
     note(verdict, output, ok ? 0 : INFINITY);
     if (!ok)
@@ -80,23 +80,23 @@ static bool admissible(const scry__ranking *ranking, double expected, double got
     return fabs(ranking->values[a] - ranking->values[b]) <= ranking->tolerances[a] + ranking->tolerances[b];
 }
 
-static void judge_id(scry__verdict *verdict, const scry__ranking *ranking, const scry__operand *ids, int64_t index,
+static void judge_id(scry__verdict *verdict, const scry__ranking *ranking, const scry__array *ids, int64_t index,
                      int64_t place)
 {
     char   text[64];
-    double expected = scry__operand_read(ids, ids->expected, index + place);
-    double got      = scry__operand_read(ids, ids->got, index + place);
+    double expected = scry__array_read(ids, ids->expected, index + place);
+    double got      = scry__array_read(ids, ids->got, index + place);
     bool   ok       = admissible(ranking, expected, got);
     for (int64_t before = 0; ok && got >= 0 && before < place; before++)
-        ok = scry__operand_read(ids, ids->got, index + before) != got;
+        ok = scry__array_read(ids, ids->got, index + before) != got;
     note(verdict, ids, ok ? 0 : INFINITY);
     if (!ok)
         scry__verdict_fail(verdict, "%s%s: expected %.0f or its equal, once; got %.0f", ids->name,
                            index_text(text, ids, index + place), expected, got);
 }
 
-void scry__verdict_ranking(scry__verdict *verdict, const scry__ranking *ranking, const scry__operand *ids,
-                           const scry__operand *values, int64_t index, int64_t places)
+void scry__verdict_ranking(scry__verdict *verdict, const scry__ranking *ranking, const scry__array *ids,
+                           const scry__array *values, int64_t index, int64_t places)
 {
     /* The n-th largest of perturbed values moves by no more than the largest perturbation. */
     double widest = 0;
@@ -105,13 +105,13 @@ void scry__verdict_ranking(scry__verdict *verdict, const scry__ranking *ranking,
         if (ranking->scores[i] > -INFINITY) widest = fmax(widest, ranking->tolerances[i]);
     }
     for (int64_t place = 0; place < places; place++) {
-        double got = ids ? scry__operand_read(ids, ids->got, index + place) : -1;
+        double got = ids ? scry__array_read(ids, ids->got, index + place) : -1;
         if (ids) judge_id(verdict, ranking, ids, index, place);
         if (!values) continue;
         scry__verdict_value(verdict, values, index + place, widest);
         if (!(got >= 0) || got >= (double)ranking->count) continue;
         /* The value must also be that of the candidate named. */
-        double named = ranking->values[(int64_t)got], shown = scry__operand_read(values, values->got, index + place);
+        double named = ranking->values[(int64_t)got], shown = scry__array_read(values, values->got, index + place);
         double allowed = ranking->tolerances[(int64_t)got] + 0x1p-23 * fabs(named);
         if (!(fabs(named - shown) <= allowed))
             scry__verdict_fail(verdict, "%s: %.9g stands beside id %.0f, whose value is %.9g; allowed difference %.3g",

@@ -15,10 +15,10 @@ void scry__verdict_fail(scry__verdict *verdict, const char *format, ...) __attri
 
 /* Element `index` of an output (NULL: absent, nothing is judged) may differ from the reference by `bound`, plus the
  * reference's own rounding; bound 0 means equal. NaN matches only NaN, infinity only itself. */
-void scry__verdict_value(scry__verdict *verdict, const scry__operand *output, int64_t index, double bound);
+void scry__verdict_value(scry__verdict *verdict, const scry__array *output, int64_t index, double bound);
 
 /* An integer output that must lie in [low, high]. */
-void scry__verdict_integer(scry__verdict *verdict, const scry__operand *output, int64_t index, double low, double high);
+void scry__verdict_integer(scry__verdict *verdict, const scry__array *output, int64_t index, double low, double high);
 
 /* Candidates of given value, each known to within its tolerance. A score of -inf marks one that cannot be chosen; where
  * a value is NaN nothing is asked of the order. */
@@ -31,8 +31,8 @@ typedef struct scry__ranking {
 /* The first `places` of `ids` (and `values`) from element `index` on must rank the candidates, largest first: distinct
  * ones, each within tolerance of the reference's at that place (the same one where `exact`), -1 where the reference has
  * -1. Either output may be NULL. */
-void scry__verdict_ranking(scry__verdict *verdict, const scry__ranking *ranking, const scry__operand *ids,
-                           const scry__operand *values, int64_t index, int64_t places);
+void scry__verdict_ranking(scry__verdict *verdict, const scry__ranking *ranking, const scry__array *ids,
+                           const scry__array *values, int64_t index, int64_t places);
 
 /* One judge per op; each finds all it needs in the plan. */
 typedef void scry__judge(const scry__plan *plan, scry__verdict *verdict);

@@ -37,6 +37,12 @@ static const struct row {
      .statistics    = true,
      .norm          = SCRY_NORM_RMS,
      .weight_offset = 1},
+    {.name       = "lens/one-layer",
+     .size       = {1, 9, 24, 65},
+     .top        = 2,
+     .statistics = true,
+     .reference  = true,
+     .norm       = SCRY_NORM_RMS},
     {.name = "lens/top-only", .size = {2, 17, 16, 1023}, .top = 10, .norm = SCRY_NORM_RMS},
     {.name = "lens/top-1", .size = {1, 33, 16, 1025}, .top = 1, .norm = SCRY_NORM_RMS},
     {.name = "lens/top-128", .size = {1, 3, 16, 1000}, .top = 128, .norm = SCRY_NORM_RMS},
@@ -152,38 +158,37 @@ static const char *name(int row)
 
 static void add_inputs(scry__plan *plan, const struct row *row)
 {
-    scry_lens_op  *op = &plan->op.lens;
-    int64_t        N = row->size[0], T = row->size[1], d = row->size[2], V = row->size[3];
-    scry__operand *x = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->x, 3, SCRY__SHAPE(N, T, d));
-    scry__operand *w = scry__plan_add(plan, &op->unembedding, "unembedding", SCRY__INPUT, row->weight, row->unembedding,
-                                      2, SCRY__SHAPE(V, d));
-    scry__operand_fill_usual(plan, x);
-    scry__operand_fill_usual(plan, w);
+    scry_lens_op *op = &plan->op.lens;
+    int64_t       N = row->size[0], T = row->size[1], d = row->size[2], V = row->size[3];
+    scry__array  *x = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->x, 3, SCRY__SHAPE(N, T, d));
+    scry__array  *w = scry__plan_add(plan, &op->unembedding, "unembedding", SCRY__INPUT, row->weight, row->unembedding,
+                                     2, SCRY__SHAPE(V, d));
+    scry__array_fill_usual(plan, x);
+    scry__array_fill_usual(plan, w);
     for (int64_t e = 0; row->ties && e < V * d; e++)
-        scry__operand_set(w, e, scry__operand_get(w, e / d % row->ties * d + e % d));
+        scry__array_set(w, e, scry__array_get(w, e / d % row->ties * d + e % d));
     if (row->bias)
-        scry__operand_fill_usual(
-            plan, scry__plan_add(plan, &op->bias, "bias", SCRY__INPUT, row->weight, 0, 1, SCRY__SHAPE(V)));
+        scry__array_fill_usual(plan,
+                               scry__plan_add(plan, &op->bias, "bias", SCRY__INPUT, row->weight, 0, 1, SCRY__SHAPE(V)));
     if (row->reference) {
         /* Layer 0's first row is the reference's: its KL must be 0. */
-        scry__operand *reference =
+        scry__array *reference =
             scry__plan_add(plan, &op->reference, "reference", SCRY__INPUT, SCRY_F32, row->x & P, 2, SCRY__SHAPE(T, d));
-        scry__operand_fill_usual(plan, reference);
-        for (int64_t i = 0; i < d && T > 0; i++) scry__operand_set(reference, i, scry__operand_get(x, i));
+        scry__array_fill_usual(plan, reference);
+        for (int64_t i = 0; i < d && T > 0; i++) scry__array_set(reference, i, scry__array_get(x, i));
     }
     if (row->target) {
-        scry__operand *target =
-            scry__plan_add(plan, &op->target, "target", SCRY__INPUT, SCRY_I32, 0, 1, SCRY__SHAPE(T));
-        scry__operand_fill_integers(plan, target, 0, (int)V - 1);
-        if (T > 4) scry__operand_set(target, 3, -1);
-        if (T > 4) scry__operand_set(target, 4, (double)V);
+        scry__array *target = scry__plan_add(plan, &op->target, "target", SCRY__INPUT, SCRY_I32, 0, 1, SCRY__SHAPE(T));
+        scry__array_fill_integers(plan, target, 0, (int)V - 1);
+        if (T > 4) scry__array_set(target, 3, -1);
+        if (T > 4) scry__array_set(target, 4, (double)V);
     }
     if (row->norm == SCRY_NORM_NONE) return;
     scry_norm_parameters *norm = &op->norm;
-    scry__operand_fill_usual(
+    scry__array_fill_usual(
         plan, scry__plan_add(plan, &norm->weight, "weight", SCRY__INPUT, row->weight, 0, 1, SCRY__SHAPE(d)));
     if (row->norm == SCRY_NORM_LAYER)
-        scry__operand_fill_usual(
+        scry__array_fill_usual(
             plan, scry__plan_add(plan, &norm->bias, "norm_bias", SCRY__INPUT, row->weight, 0, 1, SCRY__SHAPE(d)));
 }
 

@@ -17,19 +17,19 @@ enum { LOGITS, LOGIT_ERRORS, PROBABILITIES, ERRORS, LOG_ERRORS, LOGIT_ARRAYS };
 enum { X, WEIGHT, NORM_BIAS, NORMALISED, NORM_ERRORS, RESIDUAL_ARRAYS };
 
 struct judging {
-    const scry__plan    *plan;
-    scry__verdict       *verdict;
-    const scry_lens_op  *op;
-    const scry__operand *x, *unembedding, *bias, *reference;
-    int64_t              N, T, d, V;
-    double              *work, *residual[RESIDUAL_ARRAYS], *weights; /* weights: the unembedding [V, d] */
-    bool                 has_weight, has_norm_bias;
-    scry__softmax_row    row, reference_row;
+    const scry__plan   *plan;
+    scry__verdict      *verdict;
+    const scry_lens_op *op;
+    const scry__array  *x, *unembedding, *bias, *reference;
+    int64_t             N, T, d, V;
+    double             *work, *residual[RESIDUAL_ARRAYS], *weights; /* weights: the unembedding [V, d] */
+    bool                has_weight, has_norm_bias;
+    scry__softmax_row   row, reference_row;
 };
 
-static double *read_all(const scry__operand *operand, double *into, int64_t count)
+static double *read_all(const scry__array *operand, double *into, int64_t count)
 {
-    for (int64_t i = 0; operand && i < count; i++) into[i] = scry__operand_get(operand, i);
+    for (int64_t i = 0; operand && i < count; i++) into[i] = scry__array_get(operand, i);
     return into + count;
 }
 
@@ -46,20 +46,20 @@ static double *lay_row(scry__softmax_row *row, double *work, int64_t V)
 
 static bool prepare(struct judging *j, const scry__plan *plan, scry__verdict *verdict)
 {
-    const scry_lens_op  *op        = &plan->op.lens;
-    const scry__operand *weight    = scry__plan_find(plan, &op->norm.weight),
-                        *norm_bias = scry__plan_find(plan, &op->norm.bias);
-    *j                             = (struct judging){.plan = plan, .verdict = verdict, .op = op};
-    j->x                           = scry__plan_find(plan, &op->x);
-    j->unembedding                 = scry__plan_find(plan, &op->unembedding);
-    j->bias                        = scry__plan_find(plan, &op->bias);
-    j->reference                   = scry__plan_find(plan, &op->reference);
-    j->has_weight                  = weight != NULL;
-    j->has_norm_bias               = norm_bias != NULL;
-    j->N                           = op->x.shape[0];
-    j->T                           = op->x.shape[1];
-    j->d                           = op->x.shape[2];
-    j->V                           = op->unembedding.shape[0];
+    const scry_lens_op *op       = &plan->op.lens;
+    const scry__array  *weight   = scry__plan_find(plan, &op->norm.weight),
+                      *norm_bias = scry__plan_find(plan, &op->norm.bias);
+    *j                           = (struct judging){.plan = plan, .verdict = verdict, .op = op};
+    j->x                         = scry__plan_find(plan, &op->x);
+    j->unembedding               = scry__plan_find(plan, &op->unembedding);
+    j->bias                      = scry__plan_find(plan, &op->bias);
+    j->reference                 = scry__plan_find(plan, &op->reference);
+    j->has_weight                = weight != NULL;
+    j->has_norm_bias             = norm_bias != NULL;
+    j->N                         = op->x.shape[0];
+    j->T                         = op->x.shape[1];
+    j->d                         = op->x.shape[2];
+    j->V                         = op->unembedding.shape[0];
     j->work = scry__alloc((size_t)(RESIDUAL_ARRAYS * j->d + 2 * LOGIT_ARRAYS * j->V + j->V * j->d), sizeof *j->work);
     if (!j->work) return false;
     double *next = j->work;
@@ -73,17 +73,17 @@ static bool prepare(struct judging *j, const scry__plan *plan, scry__verdict *ve
 }
 
 /* Logits of row `index` of x (or of the reference), with their bounds and what follows from them. */
-static void fill_row(struct judging *j, scry__softmax_row *row, const scry__operand *x, int64_t index)
+static void fill_row(struct judging *j, scry__softmax_row *row, const scry__array *x, int64_t index)
 {
     const scry_lens_op *op = j->op;
     double              u = j->verdict->unit, scale = op->logit_scale != 0 ? op->logit_scale : 1;
     double             *logits = (double *)row->scores, *errors = (double *)row->score_errors;
     scry__norm_row      norm = {.values = j->residual[NORMALISED], .errors = j->residual[NORM_ERRORS]};
-    for (int64_t i = 0; i < j->d; i++) j->residual[X][i] = scry__operand_get(x, index * j->d + i);
+    for (int64_t i = 0; i < j->d; i++) j->residual[X][i] = scry__array_get(x, index * j->d + i);
     scry__norm_row_bounds(&norm, &op->norm, j->residual[X], j->has_weight ? j->residual[WEIGHT] : NULL,
                           j->has_norm_bias ? j->residual[NORM_BIAS] : NULL, j->d, u);
     for (int64_t v = 0; v < j->V; v++) {
-        double dot = 0, size = 0, carried = 0, bias = j->bias ? scry__operand_get(j->bias, v) : 0;
+        double dot = 0, size = 0, carried = 0, bias = j->bias ? scry__array_get(j->bias, v) : 0;
         for (int64_t i = 0; i < j->d; i++) {
             double w = j->weights[v * j->d + i];
             dot += w * norm.values[i];
@@ -106,11 +106,11 @@ static void fill_row(struct judging *j, scry__softmax_row *row, const scry__oper
 
 static void judge_target(const struct judging *j, int64_t index, int64_t t)
 {
-    const scry__operand *target = scry__plan_find(j->plan, &j->op->target);
-    const scry__operand *logit  = scry__plan_find(j->plan, &j->op->target_logit);
-    const scry__operand *rank   = scry__plan_find(j->plan, &j->op->target_rank);
+    const scry__array *target = scry__plan_find(j->plan, &j->op->target);
+    const scry__array *logit  = scry__plan_find(j->plan, &j->op->target_logit);
+    const scry__array *rank   = scry__plan_find(j->plan, &j->op->target_rank);
     if (!target) return;
-    int64_t       id = (int64_t)scry__operand_get(target, t), lowest = 0, highest = 0;
+    int64_t       id = (int64_t)scry__array_get(target, t), lowest = 0, highest = 0;
     const double *logits = j->row.scores, *errors = j->row.score_errors;
     bool          inside = id >= 0 && id < j->V;
     scry__verdict_value(j->verdict, logit, index, inside ? errors[id] : 0);
@@ -145,11 +145,11 @@ static double divergence_error(const struct judging *j)
 
 static void judge_row(struct judging *j, int64_t n, int64_t t)
 {
-    const scry__plan    *plan   = j->plan;
-    const scry_lens_op  *op     = j->op;
-    const scry__operand *ids    = scry__plan_find(plan, &op->top_id);
-    const scry__operand *logits = scry__plan_find(plan, &op->top_logit);
-    int64_t              index = n * j->T + t, places = ids ? op->top_id.shape[2] : 0;
+    const scry__plan   *plan   = j->plan;
+    const scry_lens_op *op     = j->op;
+    const scry__array  *ids    = scry__plan_find(plan, &op->top_id);
+    const scry__array  *logits = scry__plan_find(plan, &op->top_logit);
+    int64_t             index = n * j->T + t, places = ids ? op->top_id.shape[2] : 0;
     fill_row(j, &j->row, j->x, index);
     scry__verdict_value(j->verdict, scry__plan_find(plan, &op->lse), index, j->row.lse_error);
     scry__verdict_value(j->verdict, scry__plan_find(plan, &op->entropy), index, j->row.entropy_error);

@@ -6,15 +6,15 @@
 
 static void add_padding(scry__plan *plan, scry_mask *mask, int pad, int64_t batches, int64_t keys)
 {
-    scry__operand *begin = NULL, *end = NULL;
+    scry__array *begin = NULL, *end = NULL;
     if (pad == SCRY__PAD_LEFT || pad == SCRY__PAD_BOTH || pad == SCRY__PAD_ALL)
         begin = scry__plan_add(plan, &mask->key_begin, "key_begin", SCRY__INPUT, SCRY_I32, 0, 1, SCRY__SHAPE(batches));
     if (pad == SCRY__PAD_RIGHT || pad == SCRY__PAD_BOTH || pad == SCRY__PAD_ALL)
         end = scry__plan_add(plan, &mask->key_end, "key_end", SCRY__INPUT, SCRY_I32, 0, 1, SCRY__SHAPE(batches));
     /* Each batch its own; PAD_ALL leaves the first one nothing. */
     for (int64_t b = 0; b < batches; b++) {
-        if (begin) scry__operand_set(begin, b, pad == SCRY__PAD_ALL && b == 0 ? (double)keys : (double)(3 * b % keys));
-        if (end) scry__operand_set(end, b, pad == SCRY__PAD_ALL && b == 0 ? 0 : (double)(keys - 2 * b % keys));
+        if (begin) scry__array_set(begin, b, pad == SCRY__PAD_ALL && b == 0 ? (double)keys : (double)(3 * b % keys));
+        if (end) scry__array_set(end, b, pad == SCRY__PAD_ALL && b == 0 ? 0 : (double)(keys - 2 * b % keys));
     }
 }
 
@@ -30,11 +30,11 @@ static double additive_value(scry__plan *plan, int kind, int64_t i, int64_t j)
 
 static void add_additive(scry__plan *plan, scry_mask *mask, int kind, scry__score_shape shape)
 {
-    unsigned       shared  = kind == SCRY__ADD_SHARED ? SCRY__REPEAT0 | SCRY__REPEAT1 : 0;
-    scry__operand *operand = scry__plan_add(plan, &mask->additive, "additive", SCRY__INPUT, SCRY_F32, shared, 4,
-                                            SCRY__SHAPE(shape.B, shape.H, shape.Q, shape.K));
-    for (int64_t e = 0; e < scry__operand_count(operand); e++)
-        scry__operand_set(operand, e, additive_value(plan, kind, e / shape.K % shape.Q, e % shape.K));
+    unsigned     shared  = kind == SCRY__ADD_SHARED ? SCRY__REPEAT0 | SCRY__REPEAT1 : 0;
+    scry__array *operand = scry__plan_add(plan, &mask->additive, "additive", SCRY__INPUT, SCRY_F32, shared, 4,
+                                          SCRY__SHAPE(shape.B, shape.H, shape.Q, shape.K));
+    for (int64_t e = 0; e < scry__array_count(operand); e++)
+        scry__array_set(operand, e, additive_value(plan, kind, e / shape.K % shape.Q, e % shape.K));
 }
 
 void scry__mask_add(scry__plan *plan, scry_mask *mask, const scry__mask_row *row, scry__score_shape shape)
@@ -68,18 +68,18 @@ void scry__row_statistics_add(scry__plan *plan, scry_row_statistics *rows, int64
 
 bool scry__mask_visible(const scry__plan *plan, const scry_mask *mask, int64_t b, int64_t i, int64_t j)
 {
-    const scry__operand *begin = scry__plan_find(plan, &mask->key_begin);
-    const scry__operand *end   = scry__plan_find(plan, &mask->key_end);
-    int64_t              ahead = mask->query_offset + i - j; /* of the key */
-    bool real = (!begin || (double)j >= scry__operand_get(begin, b)) && (!end || (double)j < scry__operand_get(end, b));
+    const scry__array *begin = scry__plan_find(plan, &mask->key_begin);
+    const scry__array *end   = scry__plan_find(plan, &mask->key_end);
+    int64_t            ahead = mask->query_offset + i - j; /* of the key */
+    bool real    = (!begin || (double)j >= scry__array_get(begin, b)) && (!end || (double)j < scry__array_get(end, b));
     bool reached = (!mask->causal || ahead >= 0) && (mask->window <= 0 || ahead < mask->window);
     return real && (reached || j < mask->prefix);
 }
 
 double scry__mask_additive(const scry__plan *plan, const scry_mask *mask, int64_t e)
 {
-    const scry__operand *additive = scry__plan_find(plan, &mask->additive);
-    return additive ? scry__operand_get(additive, e) : 0;
+    const scry__array *additive = scry__plan_find(plan, &mask->additive);
+    return additive ? scry__array_get(additive, e) : 0;
 }
 
 scry__ranking scry__ranking_of(const scry__softmax_row *row, bool exact)
@@ -103,15 +103,15 @@ void scry__row_statistics_judge(const scry__plan *plan, scry__verdict *verdict, 
                                 const scry_mask *mask, const scry__softmax_row *row, int64_t index, int64_t b,
                                 int64_t i)
 {
-    const scry__operand *begin  = scry__plan_find(plan, &mask->key_begin);
-    const scry__operand *argmax = scry__plan_find(plan, &rows->argmax);
-    int64_t              at     = mask->query_offset + i;
+    const scry__array *begin  = scry__plan_find(plan, &mask->key_begin);
+    const scry__array *argmax = scry__plan_find(plan, &rows->argmax);
+    int64_t            at     = mask->query_offset + i;
     scry__verdict_value(verdict, scry__plan_find(plan, &rows->lse), index, row->lse_error);
     scry__verdict_value(verdict, scry__plan_find(plan, &rows->entropy), index, row->entropy_error);
     scry__verdict_value(verdict, scry__plan_find(plan, &rows->max), index, row->largest_error);
     judge_mass(plan, verdict, &rows->previous, row, index, at - 1);
     judge_mass(plan, verdict, &rows->self, row, index, at);
-    judge_mass(plan, verdict, &rows->first, row, index, begin ? (int64_t)scry__operand_get(begin, b) : 0);
+    judge_mass(plan, verdict, &rows->first, row, index, begin ? (int64_t)scry__array_get(begin, b) : 0);
     judge_mass(plan, verdict, &rows->key_mass, row, index, rows->key);
     if (!argmax) return;
     scry__ranking ranking = scry__ranking_of(row, plan->exact);

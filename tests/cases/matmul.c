@@ -108,8 +108,8 @@ static void add(scry__plan *plan, const struct row *row, scry_tensor *tensor, co
     int     rank                 = row->rank ? row->rank : 2;
     sizes[rank - 2]              = i;
     sizes[rank - 1]              = j;
-    scry__operand *operand       = scry__plan_add(plan, tensor, label, role, dtype, layout, rank, sizes);
-    if (role != SCRY__OUTPUT) scry__operand_fill_usual(plan, operand);
+    scry__array *operand         = scry__plan_add(plan, tensor, label, role, dtype, layout, rank, sizes);
+    if (role != SCRY__OUTPUT) scry__array_fill_usual(plan, operand);
 }
 
 static void build(scry__plan *plan, int index)
@@ -124,7 +124,7 @@ static void build(scry__plan *plan, int index)
     add(plan, row, &op->b, "b", SCRY__INPUT, row->weight, row->layout[1], k, n);
     add(plan, row, &op->c, "c", op->beta != 0 ? SCRY__UPDATED : SCRY__OUTPUT, SCRY_F32, row->layout[2], m, n);
     if (!row->bias) return;
-    scry__operand_fill_usual(
+    scry__array_fill_usual(
         plan, scry__plan_add(plan, &op->bias, "bias", SCRY__INPUT, row->weight, SCRY__PLAIN, 1, SCRY__SHAPE(n)));
 }
 
@@ -132,20 +132,20 @@ const scry__case_table scry__matmul_table = {SCRY_OP_MATMUL, sizeof rows / sizeo
 
 void scry__judge_matmul(const scry__plan *plan, scry__verdict *verdict)
 {
-    const scry_matmul   *op = &plan->op.matmul;
-    const scry__operand *a = scry__plan_find(plan, &op->a), *b = scry__plan_find(plan, &op->b);
-    const scry__operand *c = scry__plan_find(plan, &op->c), *bias = scry__plan_find(plan, &op->bias);
-    int                  last = op->c.rank - 1;
-    int64_t              m = op->c.shape[last - 1], n = op->c.shape[last], k = op->a.shape[last];
-    double               gamma = gamma_of((double)k + 4, verdict->unit);
-    for (int64_t e = 0; e < scry__operand_count(c); e++) {
+    const scry_matmul *op = &plan->op.matmul;
+    const scry__array *a = scry__plan_find(plan, &op->a), *b = scry__plan_find(plan, &op->b);
+    const scry__array *c = scry__plan_find(plan, &op->c), *bias = scry__plan_find(plan, &op->bias);
+    int                last = op->c.rank - 1;
+    int64_t            m = op->c.shape[last - 1], n = op->c.shape[last], k = op->a.shape[last];
+    double             gamma = gamma_of((double)k + 4, verdict->unit);
+    for (int64_t e = 0; e < scry__array_count(c); e++) {
         int64_t batch = e / (m * n), i = e / n % m, j = e % n;
         double  size = 0;
         for (int64_t p = 0; p < k; p++)
-            size += fabs(scry__operand_get(a, (batch * m + i) * k + p) * scry__operand_get(b, (batch * k + p) * n + j));
+            size += fabs(scry__array_get(a, (batch * m + i) * k + p) * scry__array_get(b, (batch * k + p) * n + j));
         size *= fabs(op->alpha);
-        if (op->beta != 0) size += fabs(op->beta * scry__operand_get(c, e));
-        if (bias) size += fabs(scry__operand_get(bias, j));
+        if (op->beta != 0) size += fabs(op->beta * scry__array_get(c, e));
+        if (bias) size += fabs(scry__array_get(bias, j));
         scry__verdict_value(verdict, c, e, plan->exact ? 0 : gamma * size + (double)(k + 4) * SCRY__TINY);
     }
 }

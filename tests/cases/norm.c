@@ -101,19 +101,19 @@ static void add_parameters(scry__plan *plan, const struct row *row)
     parameters->weight_offset        = row->weight_offset;
     parameters->epsilon              = row->epsilon > 0 ? row->epsilon : 1e-5f;
     if (row->weight)
-        scry__operand_fill_usual(
+        scry__array_fill_usual(
             plan, scry__plan_add(plan, &parameters->weight, "weight", SCRY__INPUT, row->dtype, 0, 1, size));
     if (row->bias)
-        scry__operand_fill_usual(plan,
-                                 scry__plan_add(plan, &parameters->bias, "bias", SCRY__INPUT, row->dtype, 0, 1, size));
+        scry__array_fill_usual(plan,
+                               scry__plan_add(plan, &parameters->bias, "bias", SCRY__INPUT, row->dtype, 0, 1, size));
 }
 
 static void build(scry__plan *plan, int index)
 {
     const struct row *row = &rows[index];
     scry_norm        *op  = &plan->op.norm;
-    scry__operand    *x   = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->x, row->rank, row->shape);
-    scry__operand_fill_normal(plan, x, row->mean, row->deviation > 0 ? row->deviation : 1);
+    scry__array      *x   = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->x, row->rank, row->shape);
+    scry__array_fill_normal(plan, x, row->mean, row->deviation > 0 ? row->deviation : 1);
     add_parameters(plan, row);
     if (row->in_place)
         scry__plan_add_in_place(plan, &op->out, "out", x);
@@ -159,10 +159,10 @@ void scry__norm_row_bounds(scry__norm_row *row, const scry_norm_parameters *para
     }
 }
 
-static double *read_all(const scry__operand *operand, double *into, int64_t count)
+static double *read_all(const scry__array *operand, double *into, int64_t count)
 {
     if (!operand) return NULL;
-    for (int64_t i = 0; i < count; i++) into[i] = scry__operand_get(operand, i);
+    for (int64_t i = 0; i < count; i++) into[i] = scry__array_get(operand, i);
     return into;
 }
 
@@ -170,9 +170,9 @@ void scry__judge_norm(const scry__plan *plan, scry__verdict *verdict)
 {
     const scry_norm            *op         = &plan->op.norm;
     const scry_norm_parameters *parameters = &op->parameters;
-    const scry__operand        *x = scry__plan_find(plan, &op->x), *out = scry__plan_find(plan, &op->out);
-    const scry__operand        *scale = scry__plan_find(plan, &op->scale);
-    int64_t                     d = op->x.shape[op->x.rank - 1], count = scry__operand_count(x) / d;
+    const scry__array          *x = scry__plan_find(plan, &op->x), *out = scry__plan_find(plan, &op->out);
+    const scry__array          *scale = scry__plan_find(plan, &op->scale);
+    int64_t                     d = op->x.shape[op->x.rank - 1], count = scry__array_count(x) / d;
     double                     *work = scry__alloc((size_t)d * 5, sizeof *work);
     if (!work) {
         scry__verdict_fail(verdict, "no memory to judge with");
@@ -182,7 +182,7 @@ void scry__judge_norm(const scry__plan *plan, scry__verdict *verdict)
     double *bias   = read_all(scry__plan_find(plan, &parameters->bias), work + d, d);
     for (int64_t r = 0; r < count; r++) {
         scry__norm_row row = {.values = work + 3 * d, .errors = work + 4 * d};
-        for (int64_t i = 0; i < d; i++) work[2 * d + i] = scry__operand_get(x, r * d + i);
+        for (int64_t i = 0; i < d; i++) work[2 * d + i] = scry__array_get(x, r * d + i);
         scry__norm_row_bounds(&row, parameters, work + 2 * d, weight, bias, d, verdict->unit);
         for (int64_t i = 0; i < d; i++) scry__verdict_value(verdict, out, r * d + i, row.errors[i]);
         scry__verdict_value(verdict, scale, r, row.denominator * (row.denominator_error + gamma_of(1, verdict->unit)));

@@ -30,40 +30,41 @@ static int64_t lay_out(scry_tensor *view, unsigned layout)
         pitch *= view->shape[axis] > 0 ? view->shape[axis] : 1;
         if (layout & SCRY__PADDED) pitch += GAP;
     }
-    return scry__operand_count(&(scry__operand){.view = *view}) ? span : 0;
+    return scry__array_count(&(scry__array){.view = *view}) ? span : 0;
 }
 
-static scry__operand *next_operand(scry__plan *plan, scry_tensor *tensor, const char *name, scry__role role)
+static scry__array *next_operand(scry__plan *plan, scry_tensor *tensor, const char *name, scry__role role)
 {
-    static scry__operand none;
+    static scry__array none;
     if (!plan->status && plan->count == SCRY__MAX_OPERANDS)
         plan->status = scry__fail(SCRY_BAD_ARGUMENT, "case operand %s: expected at most %d", name, SCRY__MAX_OPERANDS);
     if (plan->status) {
-        none = (scry__operand){0};
+        none = (scry__array){0};
         return &none;
     }
-    scry__operand *operand = &plan->operands[plan->count];
-    operand->name          = name;
-    operand->role          = role;
-    operand->place         = (size_t)((char *)tensor - (char *)&plan->op);
-    operand->storage       = plan->count++;
+    scry__array *operand = &plan->operands[plan->count];
+    operand->name        = name;
+    operand->role        = role;
+    operand->place       = (size_t)((char *)tensor - (char *)&plan->op);
+    operand->storage     = plan->count++;
     return operand;
 }
 
-scry__operand *scry__plan_add(scry__plan *plan, scry_tensor *tensor, const char *name, scry__role role,
-                              scry_dtype dtype, unsigned layout, int rank, const int64_t *shape)
+scry__array *scry__plan_add(scry__plan *plan, scry_tensor *tensor, const char *name, scry__role role, scry_dtype dtype,
+                            unsigned layout, int rank, const int64_t *shape)
 {
-    scry__operand *operand = next_operand(plan, tensor, name, role);
-    scry_tensor   *view    = &operand->view;
-    size_t         size    = scry_dtype_size(dtype);
+    scry__array *operand = next_operand(plan, tensor, name, role);
+    scry_tensor *view    = &operand->view;
+    size_t       size    = scry_dtype_size(dtype);
     if (plan->status) return operand;
     *view = (scry_tensor){.dtype = dtype, .rank = rank, .offset = SCRY__GUARD_BYTES};
     memcpy(view->shape, shape, (size_t)rank * sizeof *shape);
     size_t span = (size_t)lay_out(view, layout);
     if (layout & SCRY__PADDED) view->offset += size;
-    *tensor        = *view;
-    operand->bytes = view->offset + span * size + SCRY__GUARD_BYTES;
-    operand->image = scry__alloc(operand->bytes, 4); /* all four images in one block */
+    *tensor             = *view;
+    operand->contiguous = scry_tensor_is_contiguous(view);
+    operand->bytes      = view->offset + span * size + SCRY__GUARD_BYTES;
+    operand->image      = scry__alloc(operand->bytes, 4); /* all four images in one block */
     if (!operand->image) {
         plan->status = SCRY_OUT_OF_MEMORY;
         return operand;
@@ -75,22 +76,23 @@ scry__operand *scry__plan_add(scry__plan *plan, scry_tensor *tensor, const char 
     return operand;
 }
 
-scry__operand *scry__plan_add_in_place(scry__plan *plan, scry_tensor *tensor, const char *name, const scry__operand *on)
+scry__array *scry__plan_add_in_place(scry__plan *plan, scry_tensor *tensor, const char *name, const scry__array *on)
 {
-    scry__operand *operand = next_operand(plan, tensor, name, SCRY__UPDATED);
+    scry__array *operand = next_operand(plan, tensor, name, SCRY__UPDATED);
     if (plan->status) return operand;
-    operand->storage  = on->storage;
-    operand->view     = on->view;
-    operand->bytes    = on->bytes;
-    operand->image    = on->image;
-    operand->expected = on->expected;
-    operand->got      = on->got;
-    operand->again    = on->again;
-    *tensor           = on->view;
+    operand->storage    = on->storage;
+    operand->view       = on->view;
+    operand->contiguous = on->contiguous;
+    operand->bytes      = on->bytes;
+    operand->image      = on->image;
+    operand->expected   = on->expected;
+    operand->got        = on->got;
+    operand->again      = on->again;
+    *tensor             = on->view;
     return operand;
 }
 
-const scry__operand *scry__plan_find(const scry__plan *plan, const scry_tensor *tensor)
+const scry__array *scry__plan_find(const scry__plan *plan, const scry_tensor *tensor)
 {
     size_t place = (size_t)((const char *)tensor - (const char *)&plan->op);
     for (int i = 0; i < plan->count; i++)
@@ -105,27 +107,27 @@ void scry__plan_finish(scry__plan *plan)
     plan->count = 0;
 }
 
-int64_t scry__operand_count(const scry__operand *operand)
+int64_t scry__array_count(const scry__array *operand)
 {
     int64_t count = 1;
     for (int axis = 0; axis < operand->view.rank; axis++) count *= operand->view.shape[axis];
     return count;
 }
 
-size_t scry__operand_place(const scry__operand *operand, int64_t index)
+size_t scry__array_place(const scry__array *operand, int64_t index)
 {
     const scry_tensor *view     = &operand->view;
-    int64_t            position = 0;
-    for (int axis = view->rank - 1; axis >= 0; axis--) {
+    int64_t            position = operand->contiguous ? index : 0;
+    for (int axis = view->rank - 1; !operand->contiguous && axis >= 0; axis--) {
         position += index % view->shape[axis] * view->stride[axis];
         index /= view->shape[axis];
     }
     return view->offset + (size_t)position * scry_dtype_size(view->dtype);
 }
 
-double scry__operand_read(const scry__operand *operand, const uint8_t *image, int64_t index)
+double scry__array_read(const scry__array *operand, const uint8_t *image, int64_t index)
 {
-    const uint8_t *place = image + scry__operand_place(operand, index);
+    const uint8_t *place = image + scry__array_place(operand, index);
     float          f32;
     uint16_t       half;
     int32_t        i32;
@@ -135,15 +137,15 @@ double scry__operand_read(const scry__operand *operand, const uint8_t *image, in
     return operand->view.dtype == SCRY_F16 ? scry__f16_to_f32(half) : scry__bf16_to_f32(half);
 }
 
-double scry__operand_get(const scry__operand *operand, int64_t index)
+double scry__array_get(const scry__array *operand, int64_t index)
 {
-    return scry__operand_read(operand, operand->image, index);
+    return scry__array_read(operand, operand->image, index);
 }
 
-void scry__operand_set(scry__operand *operand, int64_t index, double value)
+void scry__array_set(scry__array *operand, int64_t index, double value)
 {
     if (!operand->image) return; /* the plan has failed */
-    uint8_t *place = operand->image + scry__operand_place(operand, index);
+    uint8_t *place = operand->image + scry__array_place(operand, index);
     float    f32   = (float)value;
     uint16_t half  = operand->view.dtype == SCRY_F16 ? scry__f32_to_f16(f32) : scry__f32_to_bf16(f32);
     int32_t  i32   = operand->view.dtype == SCRY_I32 ? (int32_t)value : 0;
@@ -160,30 +162,30 @@ void scry__operand_set(scry__operand *operand, int64_t index, double value)
     }
 }
 
-void scry__operand_fill(scry__operand *operand, double value)
+void scry__array_fill(scry__array *operand, double value)
 {
     if (!operand->image) return;
-    for (int64_t i = 0; i < scry__operand_count(operand); i++) scry__operand_set(operand, i, value);
+    for (int64_t i = 0; i < scry__array_count(operand); i++) scry__array_set(operand, i, value);
 }
 
-void scry__operand_fill_normal(scry__plan *plan, scry__operand *operand, double mean, double deviation)
+void scry__array_fill_normal(scry__plan *plan, scry__array *operand, double mean, double deviation)
 {
     if (!operand->image) return;
-    for (int64_t i = 0; i < scry__operand_count(operand); i++)
-        scry__operand_set(operand, i, mean + deviation * scry__random_normal(&plan->random));
+    for (int64_t i = 0; i < scry__array_count(operand); i++)
+        scry__array_set(operand, i, mean + deviation * scry__random_normal(&plan->random));
 }
 
-void scry__operand_fill_integers(scry__plan *plan, scry__operand *operand, int low, int high)
+void scry__array_fill_integers(scry__plan *plan, scry__array *operand, int low, int high)
 {
     if (!operand->image) return;
-    for (int64_t i = 0; i < scry__operand_count(operand); i++)
-        scry__operand_set(operand, i, low + (int)scry__random_below(&plan->random, (uint64_t)(high - low + 1)));
+    for (int64_t i = 0; i < scry__array_count(operand); i++)
+        scry__array_set(operand, i, low + (int)scry__random_below(&plan->random, (uint64_t)(high - low + 1)));
 }
 
-void scry__operand_fill_usual(scry__plan *plan, scry__operand *operand)
+void scry__array_fill_usual(scry__plan *plan, scry__array *operand)
 {
     if (plan->exact)
-        scry__operand_fill_integers(plan, operand, -4, 4);
+        scry__array_fill_integers(plan, operand, -4, 4);
     else
-        scry__operand_fill_normal(plan, operand, 0, 1);
+        scry__array_fill_normal(plan, operand, 0, 1);
 }

@@ -26,50 +26,50 @@ enum {
     SCRY__REPEAT3    = 128,
 };
 
-typedef struct scry__operand {
+typedef struct scry__array {
     const char *name;
     scry__role  role;
-    size_t      place;    /* of its tensor inside scry_op */
-    scry_tensor view;     /* inside the image; buffer NULL */
+    size_t      place; /* of its tensor inside scry_op */
+    scry_tensor view;  /* inside the image; buffer NULL */
+    bool        contiguous;
     int         storage;  /* the operand whose image it uses: its own index, or in place another's */
     size_t      bytes;    /* of the image */
     uint8_t    *image;    /* before the op */
     uint8_t    *expected; /* after it, on the reference */
     uint8_t    *got;      /* after it, on the device under test */
     uint8_t    *again;    /* after it once more */
-} scry__operand;
+} scry__array;
 
 typedef struct scry__plan {
-    scry_op       op;
-    scry__random  random;
-    bool          exact; /* products and sums of the inputs are exact in f32: no rounding may show */
-    int           count;
-    scry__operand operands[SCRY__MAX_OPERANDS];
-    scry_status   status; /* the first failure; later additions do nothing */
+    scry_op      op;
+    scry__random random;
+    bool         exact; /* products and sums of the inputs are exact in f32: no rounding may show */
+    int          count;
+    scry__array  operands[SCRY__MAX_OPERANDS];
+    scry_status  status; /* the first failure; later additions do nothing */
 } scry__plan;
 
 /* Adds an operand for `tensor`, a field of plan->op, which gets its view. Images start as all-ones bytes: NaN in every
  * float type, -1 in i32. Never NULL. */
-scry__operand *scry__plan_add(scry__plan *plan, scry_tensor *tensor, const char *name, scry__role role,
-                              scry_dtype dtype, unsigned layout, int rank, const int64_t *shape);
+scry__array *scry__plan_add(scry__plan *plan, scry_tensor *tensor, const char *name, scry__role role, scry_dtype dtype,
+                            unsigned layout, int rank, const int64_t *shape);
 /* An output that lies on an operand already added, element for element. */
-scry__operand *scry__plan_add_in_place(scry__plan *plan, scry_tensor *tensor, const char *name,
-                                       const scry__operand *on);
+scry__array *scry__plan_add_in_place(scry__plan *plan, scry_tensor *tensor, const char *name, const scry__array *on);
 /* The operand of a field of plan->op; NULL where the case has none. */
-const scry__operand *scry__plan_find(const scry__plan *plan, const scry_tensor *tensor);
-void                 scry__plan_finish(scry__plan *plan);
+const scry__array *scry__plan_find(const scry__plan *plan, const scry_tensor *tensor);
+void               scry__plan_finish(scry__plan *plan);
 
 /* Elements are numbered in row-major order of the shape. */
-int64_t scry__operand_count(const scry__operand *operand);
-size_t  scry__operand_place(const scry__operand *operand, int64_t index); /* byte of the image */
-double  scry__operand_read(const scry__operand *operand, const uint8_t *image, int64_t index);
-double  scry__operand_get(const scry__operand *operand, int64_t index); /* before the op */
-void    scry__operand_set(scry__operand *operand, int64_t index, double value);
-void    scry__operand_fill(scry__operand *operand, double value);
-void    scry__operand_fill_normal(scry__plan *plan, scry__operand *operand, double mean, double deviation);
-void    scry__operand_fill_integers(scry__plan *plan, scry__operand *operand, int low, int high);
+int64_t scry__array_count(const scry__array *operand);
+size_t  scry__array_place(const scry__array *operand, int64_t index); /* byte of the image */
+double  scry__array_read(const scry__array *operand, const uint8_t *image, int64_t index);
+double  scry__array_get(const scry__array *operand, int64_t index); /* before the op */
+void    scry__array_set(scry__array *operand, int64_t index, double value);
+void    scry__array_fill(scry__array *operand, double value);
+void    scry__array_fill_normal(scry__plan *plan, scry__array *operand, double mean, double deviation);
+void    scry__array_fill_integers(scry__plan *plan, scry__array *operand, int low, int high);
 /* Integers of [-4, 4] where the plan is exact, else standard normal numbers: what most inputs are. */
-void scry__operand_fill_usual(scry__plan *plan, scry__operand *operand);
+void scry__array_fill_usual(scry__plan *plan, scry__array *operand);
 
 /* Runs the op on a device, with outputs that are not read first filled with `canary` bytes, and brings the images back
  * into that member of each operand. */

@@ -45,13 +45,13 @@ static const char *name(int row)
 
 /* Tables hold the positions from table_first on; op rows are shifted to match, since a full table for far positions
  * would be large. */
-static void fill_tables(scry__operand *cosine, scry__operand *sine, int64_t table_first)
+static void fill_tables(scry__array *cosine, scry__array *sine, int64_t table_first)
 {
     int64_t pairs = cosine->view.shape[1];
-    for (int64_t i = 0; i < scry__operand_count(cosine); i++) {
+    for (int64_t i = 0; i < scry__array_count(cosine); i++) {
         double angle = (double)(table_first + i / pairs) * pow(10000, -(double)(i % pairs) / (double)pairs);
-        scry__operand_set(cosine, i, cos(angle));
-        scry__operand_set(sine, i, sin(angle));
+        scry__array_set(cosine, i, cos(angle));
+        scry__array_set(sine, i, sin(angle));
     }
 }
 
@@ -65,20 +65,20 @@ static void build(scry__plan *plan, int index)
     op->interleaved     = row->interleaved;
     op->inverse         = row->inverse;
     op->position_offset = row->first - table_first;
-    scry__operand *x    = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->x, 4, row->shape);
-    scry__operand_fill_usual(plan, x);
-    scry__operand *cosine =
+    scry__array *x      = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->x, 4, row->shape);
+    scry__array_fill_usual(plan, x);
+    scry__array *cosine =
         scry__plan_add(plan, &op->cosine, "cosine", SCRY__INPUT, SCRY_F32, 0, 2, SCRY__SHAPE(table_rows, pairs));
-    scry__operand *sine =
+    scry__array *sine =
         scry__plan_add(plan, &op->sine, "sine", SCRY__INPUT, SCRY_F32, 0, 2, SCRY__SHAPE(table_rows, pairs));
     fill_tables(cosine, sine, table_first);
     if (row->positions) {
-        scry__operand *positions =
+        scry__array *positions =
             scry__plan_add(plan, &op->positions, "positions", SCRY__INPUT, SCRY_I32, 0, 2, SCRY__SHAPE(B, T));
-        scry__operand_fill_integers(plan, positions, 0, (int)table_rows - 1);
+        scry__array_fill_integers(plan, positions, 0, (int)table_rows - 1);
         if (row->outside) {
-            scry__operand_set(positions, 1, (double)table_rows);
-            scry__operand_set(positions, 3, -1);
+            scry__array_set(positions, 1, (double)table_rows);
+            scry__array_set(positions, 3, -1);
         }
     }
     if (row->in_place)
@@ -99,14 +99,14 @@ static int64_t partner_of(const scry_rope *op, int64_t d)
 
 void scry__judge_rope(const scry__plan *plan, scry__verdict *verdict)
 {
-    const scry_rope     *op = &plan->op.rope;
-    const scry__operand *x = scry__plan_find(plan, &op->x), *out = scry__plan_find(plan, &op->out);
-    int64_t              D = op->x.shape[3], turned = 2 * op->cosine.shape[1];
-    for (int64_t e = 0; e < scry__operand_count(out); e++) {
+    const scry_rope   *op = &plan->op.rope;
+    const scry__array *x = scry__plan_find(plan, &op->x), *out = scry__plan_find(plan, &op->out);
+    int64_t            D = op->x.shape[3], turned = 2 * op->cosine.shape[1];
+    for (int64_t e = 0; e < scry__array_count(out); e++) {
         int64_t d = e % D;
         /* |x1 c| + |x2 s| is at most |x1| + |x2|. */
         double size =
-            d < turned ? fabs(scry__operand_get(x, e)) + fabs(scry__operand_get(x, e - d + partner_of(op, d))) : 0;
+            d < turned ? fabs(scry__array_get(x, e)) + fabs(scry__array_get(x, e - d + partner_of(op, d))) : 0;
         scry__verdict_value(verdict, out, e, d < turned ? gamma_of(3, verdict->unit) * size + 2 * SCRY__TINY : 0);
     }
 }

@@ -52,7 +52,7 @@ scry__case scry__case_at(int index)
 
 /* --- Running a plan --- */
 
-static uint8_t *image_of(const scry__operand *operand, scry__image which)
+static uint8_t *image_of(const scry__array *operand, scry__image which)
 {
     switch (which) {
     case SCRY__IMAGE_EXPECTED:
@@ -64,7 +64,7 @@ static uint8_t *image_of(const scry__operand *operand, scry__image which)
     }
 }
 
-static scry_status upload(const scry__operand *operand, scry_device *device, int canary, uint8_t *image,
+static scry_status upload(const scry__array *operand, scry_device *device, int canary, uint8_t *image,
                           scry_buffer **buffer)
 {
     if (operand->role == SCRY__OUTPUT)
@@ -81,8 +81,8 @@ scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, sc
     scry_op      op                          = plan->op;
     scry_status  status                      = SCRY_OK;
     for (int i = 0; !status && i < plan->count; i++) {
-        scry__operand *operand = &plan->operands[i];
-        scry_tensor   *tensor  = (scry_tensor *)(void *)((char *)&op + operand->place);
+        scry__array *operand = &plan->operands[i];
+        scry_tensor *tensor  = (scry_tensor *)(void *)((char *)&op + operand->place);
         if (operand->storage == i) status = upload(operand, device, canary, image_of(operand, into), &buffers[i]);
         tensor->buffer = buffers[operand->storage];
     }
@@ -99,11 +99,11 @@ scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, sc
 
 /* Puts what lay at the operand's elements before the run over what the run left there, so that only damage beside the
  * elements remains. */
-static void erase_elements(const scry__operand *operand, uint8_t *image, int canary)
+static void erase_elements(const scry__array *operand, uint8_t *image, int canary)
 {
     size_t size = scry_dtype_size(operand->view.dtype);
-    for (int64_t i = 0; i < scry__operand_count(operand); i++) {
-        size_t place = scry__operand_place(operand, i);
+    for (int64_t i = 0; i < scry__array_count(operand); i++) {
+        size_t place = scry__array_place(operand, i);
         if (operand->role == SCRY__OUTPUT)
             memset(image + place, canary, size);
         else
@@ -122,7 +122,7 @@ static bool is_written(const scry__plan *plan, int storage)
 static void check_untouched(const scry__plan *plan, scry__verdict *verdict, int canary)
 {
     for (int i = 0; i < plan->count; i++) {
-        const scry__operand *operand = &plan->operands[i];
+        const scry__array *operand = &plan->operands[i];
         if (operand->storage != i) continue;
         memcpy(operand->again, operand->got, operand->bytes);
         if (is_written(plan, i)) erase_elements(operand, operand->again, canary);
@@ -139,16 +139,16 @@ static void check_untouched(const scry__plan *plan, scry__verdict *verdict, int 
 static void check_repeatable(const scry__plan *plan, scry__verdict *verdict)
 {
     for (int i = 0; i < plan->count; i++) {
-        const scry__operand *operand = &plan->operands[i];
-        size_t               size    = scry_dtype_size(operand->view.dtype);
+        const scry__array *operand = &plan->operands[i];
+        size_t             size    = scry_dtype_size(operand->view.dtype);
         if (operand->role == SCRY__INPUT) continue;
-        for (int64_t e = 0; e < scry__operand_count(operand); e++) {
-            size_t place = scry__operand_place(operand, e);
+        for (int64_t e = 0; e < scry__array_count(operand); e++) {
+            size_t place = scry__array_place(operand, e);
             if (!memcmp(operand->got + place, operand->again + place, size)) continue;
             scry__verdict_fail(verdict,
                                "%s: element %lld is %.9g in one run and %.9g in the next, over another initial content",
-                               operand->name, (long long)e, scry__operand_read(operand, operand->got, e),
-                               scry__operand_read(operand, operand->again, e));
+                               operand->name, (long long)e, scry__array_read(operand, operand->got, e),
+                               scry__array_read(operand, operand->again, e));
             break;
         }
     }

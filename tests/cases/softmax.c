@@ -58,14 +58,14 @@ static const char *name(int row)
 }
 
 /* Rows of scores that are -inf in part, wholly, but for one key, or near the largest negative number. */
-static void make_special(scry__operand *scores)
+static void make_special(scry__array *scores)
 {
     int64_t K = scores->view.shape[3];
-    for (int64_t e = 0; e < scry__operand_count(scores); e++) {
+    for (int64_t e = 0; e < scry__array_count(scores); e++) {
         int64_t i = e / K % 4, j = e % K;
-        if ((i == 0 && j % 2) || i == 1) scry__operand_set(scores, e, -INFINITY);
-        if (i == 2 && j != 4) scry__operand_set(scores, e, -INFINITY);
-        if (i == 3) scry__operand_set(scores, e, j == 2 ? -3e38 : -2.9e38);
+        if ((i == 0 && j % 2) || i == 1) scry__array_set(scores, e, -INFINITY);
+        if (i == 2 && j != 4) scry__array_set(scores, e, -INFINITY);
+        if (i == 3) scry__array_set(scores, e, j == 2 ? -3e38 : -2.9e38);
     }
 }
 
@@ -76,11 +76,11 @@ static void build(scry__plan *plan, int index)
     scry__score_shape s     = row->shape;
     const int64_t    *shape = SCRY__SHAPE(s.B, s.H, s.Q, s.K);
     plan->exact             = row->exact;
-    scry__operand *scores   = scry__plan_add(plan, &op->scores, "scores", SCRY__INPUT, SCRY_F32, row->scores, 4, shape);
+    scry__array *scores     = scry__plan_add(plan, &op->scores, "scores", SCRY__INPUT, SCRY_F32, row->scores, 4, shape);
     if (row->exact)
-        scry__operand_fill_integers(plan, scores, -3, 3);
+        scry__array_fill_integers(plan, scores, -3, 3);
     else
-        scry__operand_fill_normal(plan, scores, 0, row->deviation > 0 ? row->deviation : 2);
+        scry__array_fill_normal(plan, scores, 0, row->deviation > 0 ? row->deviation : 2);
     if (row->special) make_special(scores);
     scry__mask_add(plan, &op->mask, &row->mask, s);
     if (row->in_place)
@@ -94,11 +94,11 @@ const scry__case_table scry__softmax_table = {SCRY_OP_SOFTMAX_CAPTURE, sizeof ro
 
 void scry__judge_softmax(const scry__plan *plan, scry__verdict *verdict)
 {
-    const scry_softmax  *op     = &plan->op.softmax;
-    const scry__operand *scores = scry__plan_find(plan, &op->scores);
-    const scry__operand *output = scry__plan_find(plan, &op->probabilities);
-    int64_t              H = op->scores.shape[1], Q = op->scores.shape[2], K = op->scores.shape[3];
-    double              *work = scry__alloc((size_t)K * 5, sizeof *work);
+    const scry_softmax *op     = &plan->op.softmax;
+    const scry__array  *scores = scry__plan_find(plan, &op->scores);
+    const scry__array  *output = scry__plan_find(plan, &op->probabilities);
+    int64_t             H = op->scores.shape[1], Q = op->scores.shape[2], K = op->scores.shape[3];
+    double             *work = scry__alloc((size_t)K * 5, sizeof *work);
     if (!work) {
         scry__verdict_fail(verdict, "no memory to judge with");
         return;
@@ -107,7 +107,7 @@ void scry__judge_softmax(const scry__plan *plan, scry__verdict *verdict)
         int64_t b = r / (H * Q), i = r % Q;
         for (int64_t j = 0; j < K; j++) {
             double additive = scry__mask_additive(plan, &op->mask, r * K + j);
-            double score    = scry__operand_get(scores, r * K + j) + additive;
+            double score    = scry__array_get(scores, r * K + j) + additive;
             bool   seen     = scry__mask_visible(plan, &op->mask, b, i, j) && additive != -INFINITY;
             bool   exact    = plan->exact || !op->mask.additive.rank;
             work[j]         = seen ? score : -INFINITY;

@@ -1,0 +1,182 @@
+/* Does the case table notice? Each mutant must fail at least one case of its op. The bugs are those that kernels really
+ * have had. */
+#include "unit/conform_mutants.h"
+
+#include "cases/cases.h"
+#include "device/builtin.h"
+#include "device/front.h"
+#include "device/registry.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <string.h>
+
+char *scry__mutant_address(const scry_tensor *x, int64_t index)
+{
+    int64_t position = 0;
+    for (int axis = x->rank - 1; axis >= 0; axis--) {
+        position += index % x->shape[axis] * x->stride[axis];
+        index /= x->shape[axis];
+    }
+    return (char *)x->buffer->host + x->offset + position * 4;
+}
+
+float scry__mutant_get(const scry_tensor *x, int64_t index)
+{
+    float value;
+    memcpy(&value, scry__mutant_address(x, index), sizeof value);
+    return value;
+}
+
+void scry__mutant_put(const scry_tensor *x, int64_t index, double value)
+{
+    float f32 = (float)value;
+    memcpy(scry__mutant_address(x, index), &f32, sizeof f32);
+}
+
+int32_t scry__mutant_get_id(const scry_tensor *x, int64_t index)
+{
+    int32_t value;
+    memcpy(&value, scry__mutant_address(x, index), sizeof value);
+    return value;
+}
+
+void scry__mutant_put_id(const scry_tensor *x, int64_t index, int32_t value)
+{
+    memcpy(scry__mutant_address(x, index), &value, sizeof value);
+}
+
+void scry__mutant_map(const scry_tensor *x, double (*f)(double))
+{
+    for (int64_t i = 0; i < scry_tensor_count(x); i++) scry__mutant_put(x, i, f(scry__mutant_get(x, i)));
+}
+
+/* Rounds to 11 significant bits, as f16 and TF32 do. */
+double scry__mutant_to_half(double value)
+{
+    int    exponent;
+    double fraction = frexp(value, &exponent);
+    return ldexp(rint(ldexp(fraction, 11)), exponent - 11);
+}
+
+static const scry_tensor *output_of(const scry_op *op)
+{
+    switch (op->kind) {
+    case SCRY_OP_MATMUL:
+        return &op->matmul.c;
+    case SCRY_OP_SOFTMAX_CAPTURE:
+        return &op->softmax.probabilities;
+    case SCRY_OP_ATTENTION:
+        return &op->attention.out;
+    case SCRY_OP_ROPE:
+        return &op->rope.out;
+    case SCRY_OP_NORM:
+        return &op->norm.out;
+    case SCRY_OP_LENS:
+        return &op->lens.lse;
+    case SCRY_OP_EMBED:
+        return &op->embed.out;
+    case SCRY_OP_ADD:
+        return &op->add.out;
+    case SCRY_OP_SCALE:
+        return &op->scale.out;
+    case SCRY_OP_ACTIVATION:
+        return &op->activation.out;
+    case SCRY_OP_COPY:
+        return &op->copy.out;
+    default:
+        return &op->fill.out;
+    }
+}
+
+void scry__mutant_leave_last(const scry_op *op)
+{
+    const scry_tensor *x = output_of(op);
+    if (scry_tensor_count(x) > 0) scry__mutant_put_id(x, scry_tensor_count(x) - 1, -1);
+}
+
+void scry__mutant_write_past_end(const scry_op *op)
+{
+    const scry_tensor *x = output_of(op);
+    if (scry_tensor_count(x) > 0) memset(scry__mutant_address(x, scry_tensor_count(x) - 1) + 4, 1, 4);
+}
+
+void scry__mutant_write_before_start(const scry_op *op)
+{
+    const scry_tensor *x = output_of(op);
+    if (scry_tensor_count(x) > 0) memset(scry__mutant_address(x, 0) - 1, 1, 1);
+}
+
+void scry__mutant_vary(const scry_op *op)
+{
+    static int         runs;
+    const scry_tensor *x = output_of(op);
+    if (scry_tensor_count(x) > 0 && runs++ % 2) scry__mutant_put(x, 0, nextafterf(scry__mutant_get(x, 0), INFINITY));
+}
+
+void scry__mutant_give_half(const scry_op *op)
+{
+    scry__mutant_map(output_of(op), scry__mutant_to_half);
+}
+
+/* --- The reference with a bug --- */
+
+static const scry__mutant *planted;
+static struct scry_backend table;
+
+static scry_status run_planted(scry_device *device, const scry_op *op)
+{
+    scry_op changed = *op;
+    if (planted->before) planted->before(&changed);
+    scry_status status = scry_reference_entry(&scry__host)->run(device, &changed);
+    if (!status && planted->after) planted->after(op);
+    return status;
+}
+
+static scry_status open_planted(scry_device *device, int index, const scry_device_options *options)
+{
+    scry_status status = scry_reference_entry(&scry__host)->open(device, index, options);
+    device->backend    = &table;
+    return status;
+}
+
+static scry_device *open_mutant(void)
+{
+    scry_device     *device = NULL;
+    scry_device_info info   = {.name = "mutant:0", .backend = "mutant"};
+    table                   = *scry_reference_entry(&scry__host);
+    table.open              = open_planted;
+    table.run               = run_planted;
+    cr_assert_eq(scry__device_open_at(&device, &table, 0, &info, &(scry_device_options){0}), SCRY_OK, "%s",
+                 scry_last_error());
+    return device;
+}
+
+static void expect_all_caught(const scry__mutant *mutants)
+{
+    scry_device *reference = NULL, *device = open_mutant();
+    cr_assert_eq(scry_device_open(&reference, &(scry_device_options){.name = "reference"}), SCRY_OK, "%s",
+                 scry_last_error());
+    for (planted = mutants; planted->name; planted++) {
+        bool caught = false;
+        for (int i = 0; i < scry__case_count() && !caught; i++) {
+            scry__case_result result;
+            if (scry__case_at(i).kind != planted->kind) continue;
+            cr_assert_eq(scry__case_run(&result, i, 0, reference, device), SCRY_OK, "%s", scry_last_error());
+            caught = !result.passed;
+        }
+        cr_expect(caught, "no case noticed: %s", planted->name);
+    }
+    scry_device_destroy(&device);
+    scry_device_destroy(&reference);
+}
+
+Test(conform_mutants, cases__notice_every_bug_in_attention)
+{
+    expect_all_caught(scry__attention_mutants);
+}
+
+Test(conform_mutants, cases__notice_every_bug_elsewhere)
+{
+    expect_all_caught(scry__other_mutants);
+}
