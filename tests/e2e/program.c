@@ -36,15 +36,22 @@ static bool drain(int descriptor, struct stream *stream)
     return true;
 }
 
+/* The program under test: another build of it where $SCRY_TEST_PROGRAM says so. */
+static const char *program(void)
+{
+    const char *other = getenv("SCRY_TEST_PROGRAM");
+    return other ? other : SCRY_PROGRAM;
+}
+
 static void start(const char *const *arguments, int out, int err)
 {
-    char *argv[MOST_ARGUMENTS + 2] = {(char *)SCRY_PROGRAM};
+    char *argv[MOST_ARGUMENTS + 2] = {(char *)program()};
     for (int i = 0; arguments[i] && i < MOST_ARGUMENTS; i++) argv[i + 1] = (char *)arguments[i];
     unsetenv("SCRY_DEVICE");
     unsetenv("SCRY_PLUGIN_PATH");
     int null = open("/dev/null", O_RDONLY);
     if (chdir(SCRY_SOURCE_DIR) || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) _exit(126);
-    execv(SCRY_PROGRAM, argv);
+    execv(argv[0], argv);
     _exit(127);
 }
 
