@@ -144,7 +144,7 @@ function attentionView() {
     const row = byId("row");
     row.replaceChildren(...Array.from({ length: grid }, (_, i) => {
       const share = i <= query ? weight(state.layer, state.head, query, i) : 0;
-      const text = element("span", { textContent: label(i), title: i <= query ? share.toFixed(4) : "not seen" });
+      const text = element("span", { textContent: label(i), title: i <= query ? share.toFixed(4) : "later: not seen" });
       if (i <= query) {
         text.style.backgroundColor = colourAt(place(share));
         text.style.color = inkOn(place(share));
@@ -199,6 +199,10 @@ function attentionView() {
     hover = null;
     const query = clamp(state.query + step[0], 0, grid - 1);
     update({ query, key: clamp(state.key + step[1], 0, query) });
+  });
+  byId("row").addEventListener("click", event => {
+    const query = [...byId("row").children].indexOf(event.target);
+    if (query >= 0) update({ query, key: Math.min(state.key, query) });
   });
   byId("attention-curve").addEventListener("change", event => update({ curve: event.target.value }));
   window.addEventListener("resize", drawHead);

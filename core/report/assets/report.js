@@ -5,7 +5,7 @@ const start = (name, most, otherwise) => name in asked ? clamp(Number(asked[name
 
 if (attention && attention.codes.some(code => code !== null)) {
   attentionView();
-  /* The head that differs most from even attention: lowest entropy is often a sink, so it is the previous-token head. */
+  /* Shown first: the strongest previous-token head. The head with the lowest entropy would often be a mere sink. */
   let best = attention.codes.findIndex(code => code !== null) * attention.head_count;
   attention.scores.forEach((scores, i) => {
     if (scores && (scores.previous ?? 0) > (attention.scores[best].previous ?? 0)) best = i;
@@ -13,7 +13,8 @@ if (attention && attention.codes.some(code => code !== null)) {
   const layer = start("layer", attention.layer_count - 1, Math.floor(best / attention.head_count));
   const query = start("query", attention.grid - 1, attention.grid - 1);
   update({
-    curve: asked.curve === "root" ? "root" : "linear",
+    /* Spread over many tokens, weights are small. */
+    curve: asked.curve || (data.tokens.length > 48 ? "root" : "linear"),
     layer: attention.codes[layer] === null ? Math.floor(best / attention.head_count) : layer,
     head: start("head", attention.head_count - 1, best % attention.head_count),
     query,
