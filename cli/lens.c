@@ -24,7 +24,7 @@ static void layer_name(char *out, size_t size, int layer, int layer_count)
     if (layer == 0)
         snprintf(out, size, "embed");
     else
-        snprintf(out, size, "%d%s", layer - 1, layer == layer_count - 1 ? " (final)" : "");
+        snprintf(out, size, "%d%s", layer, layer == layer_count - 1 ? " (final)" : "");
 }
 
 static void cell_text(char *out, const char *text)

@@ -8,6 +8,7 @@ static const struct {
     const char *name, *about;
     int (*run)(int argc, char **argv);
 } commands[] = {
+    {"report", "everything below for a prompt, in one offline HTML file", cli_report},
     {"lens", "predictions by layer and position", cli_lens},
     {"attn", "attention of chosen layers and heads: terminal, PNG, SVG, .npz", cli_attn},
     {"trace", "any activations of a forward pass, to .npz", cli_trace},

@@ -1,0 +1,233 @@
+/* scry report: attention, lens and next-token candidates in one offline HTML file. */
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include "analysis/heads.h"
+#include "base/alloc.h"
+#include "report/html.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { CANDIDATES = 10 };
+
+/* The row statistics that head scores are made of, in the order in which they arrive. */
+enum { STAT_ENTROPY, STAT_MAX, STAT_PREVIOUS, STAT_SELF, STAT_FIRST, STAT_COUNT };
+static const char *const stat_names[STAT_COUNT] = {"stat_entropy", "stat_max", "stat_previous", "stat_self",
+                                                   "stat_first"};
+
+struct report {
+    struct cli_common       common;
+    const char             *output, *title;
+    int                     tokens; /* generated after the prompt */
+    scry_trace             *trace;
+    scry_lens              *lens;
+    scry_generation        *generation;
+    scry__report_attention *attention;
+    scry__head_scores      *scores; /* [layers, heads] */
+    float                  *stats;  /* [STAT_COUNT, heads, tokens] of the layer at hand */
+    struct cli_progress     progress;
+};
+
+static int stat_index(const char *name)
+{
+    const char *last = strrchr(name, '.');
+    for (int stat = 0; stat < STAT_COUNT; stat++)
+        if (last && !strcmp(last + 1, stat_names[stat])) return stat;
+    return -1;
+}
+
+/* Head scores of a layer, once the last of its statistics is there. */
+static void score_layer(struct report *report, int layer, int heads, int count)
+{
+    size_t plane = (size_t)heads * (size_t)count;
+    for (int head = 0; head < heads; head++) {
+        const float *row = report->stats + (size_t)head * (size_t)count;
+        report->scores[layer * heads + head] =
+            scry__head_scores_of(count, row + STAT_PREVIOUS * plane, row + STAT_SELF * plane, row + STAT_FIRST * plane,
+                                 row + STAT_ENTROPY * plane, row + STAT_MAX * plane);
+    }
+}
+
+static scry_status take_capture(void *user, const scry_capture *capture)
+{
+    struct report *report = user;
+    int            stat = stat_index(capture->name), heads = (int)capture->shape[0], count = (int)capture->shape[1];
+    cli_progress_step(&report->progress, capture->layer + 1, scry_model_get_info(report->common.model)->layer_count);
+    if (stat < 0) return scry__report_attention_add(report->attention, capture->layer, capture->data);
+    size_t plane = (size_t)heads * (size_t)count;
+    memcpy(report->stats + (size_t)stat * plane, capture->data, plane * sizeof(float));
+    if (stat == STAT_FIRST) score_layer(report, capture->layer, heads, count);
+    return SCRY_OK;
+}
+
+static scry_status collect(struct report *report, const char *text)
+{
+    const scry_model_info   *info  = scry_model_get_info(report->common.model);
+    const scry_lens_options  lens  = {.ids      = report->common.ids,
+                                      .id_count = report->common.id_count,
+                                      .top      = info->vocabulary < CANDIDATES ? info->vocabulary : CANDIDATES};
+    const scry_trace_options trace = {
+        .ids      = report->common.ids,
+        .id_count = report->common.id_count,
+        .hooks    = "blocks.*.attn.hook_pattern,blocks.*.attn.stat_entropy,blocks.*.attn.stat_max,"
+                    "blocks.*.attn.stat_previous,blocks.*.attn.stat_self,blocks.*.attn.stat_first",
+        .sink     = take_capture,
+        .user     = report};
+    scry_status status = scry_lens_run(&report->lens, report->common.model, text, &lens);
+    if (status) return status;
+    int count      = report->lens->token_count;
+    report->scores = scry__alloc((size_t)info->layer_count * (size_t)info->head_count, sizeof *report->scores);
+    report->stats  = scry__alloc((size_t)STAT_COUNT * (size_t)info->head_count, (size_t)count * sizeof *report->stats);
+    if (!report->scores || !report->stats) return SCRY_OUT_OF_MEMORY;
+    status = scry__report_attention_create(&report->attention, info->layer_count, info->head_count, count);
+    cli_progress_start(&report->progress, &report->common, "layers");
+    if (!status) status = scry_trace_run(&report->trace, report->common.model, text, &trace);
+    cli_progress_end(&report->progress);
+    if (status || !report->tokens || count >= info->context) return status;
+    const scry_generation_options generation = {
+        .ids = report->common.ids, .id_count = report->common.id_count, .max_tokens = report->tokens, .top = 1};
+    return scry_generate(&report->generation, report->common.model, text, &generation);
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash && slash[1] ? slash + 1 : path;
+}
+
+static scry_status write_page(const struct report *report, const char *text)
+{
+    const scry_model_info *info    = scry_model_get_info(report->common.model);
+    const scry_lens       *lens    = report->lens;
+    time_t                 now     = time(NULL);
+    scry__text             command = {0};
+    struct tm              utc;
+    char                   date[32] = "";
+    if (gmtime_r(&now, &utc)) strftime(date, sizeof date, "%Y-%m-%d", &utc);
+    scry__text_addf(&command, "scry report %s%s%s", text ? "\"" : "--ids ", text ? text : report->common.ids_text,
+                    text ? "\"" : "");
+    if (command.status) return command.status;
+    const struct scry__report page = {
+        .title           = report->title,
+        .prompt          = text,
+        .tokens          = lens->tokens,
+        .model_name      = base_name(info->path),
+        .model           = info,
+        .device          = scry_device_get_info(report->common.opened_device),
+        .fallbacks       = scry_device_fallbacks(report->common.opened_device),
+        .command         = command.data,
+        .date            = date,
+        .attention       = report->attention,
+        .lens            = lens,
+        .candidate_count = lens->top_count,
+        .candidates      = scry_lens_at(lens, lens->layer_count - 1, lens->token_count - 1)->top,
+        .continuation    = report->generation ? report->generation->text : NULL,
+    };
+    scry_status status = scry__html_write(report->output, &page);
+    scry__text_finish(&command);
+    return status;
+}
+
+/* The first layer of the lens from which on the final answer leads at the last position. */
+static int settled_layer(const scry_lens *lens)
+{
+    int last = lens->layer_count - 1, position = lens->token_count - 1, layer = last;
+    int answer = scry_lens_at(lens, last, position)->top->id;
+    while (layer > 0 && scry_lens_at(lens, layer - 1, position)->top->id == answer) layer--;
+    return layer;
+}
+
+static void add_leader(scry__text *out, const struct report *report, const char *what, size_t offset, float null)
+{
+    const scry_model_info *info = scry_model_get_info(report->common.model);
+    int                    best = 0;
+    float                  most = -1;
+    for (int i = 0; i < info->layer_count * info->head_count; i++) {
+        float score;
+        memcpy(&score, (const char *)&report->scores[i] + offset, sizeof score);
+        if (score > most) {
+            most = score;
+            best = i;
+        }
+    }
+    scry__text_addf(out, "  %-22s head %d.%d at %.2f (uniform attention: %.2f)\n", what, best / info->head_count,
+                    best % info->head_count, (double)most, (double)null);
+}
+
+static scry_status print_summary(const struct report *report)
+{
+    const scry_lens       *lens  = report->lens;
+    const scry_model_info *info  = scry_model_get_info(report->common.model);
+    scry__head_scores      null  = scry__head_scores_uniform(lens->token_count);
+    const scry_candidate  *top   = scry_lens_at(lens, lens->layer_count - 1, lens->token_count - 1)->top;
+    int                    layer = settled_layer(lens);
+    scry__text             out   = {0};
+    scry__text_addf(&out, "Model      %s: %s, %d layers x %d heads, %.1f M parameters, on %s\n", base_name(info->path),
+                    info->family, info->layer_count, info->head_count, (double)info->parameter_count * 1e-6,
+                    scry_device_get_info(report->common.opened_device)->name);
+    scry__text_adds(&out, "Next token");
+    for (int i = 0; i < lens->top_count && i < 5; i++)
+        scry__text_addf(&out, " \"%s\" %.3f%s", top[i].text ? top[i].text : "", (double)top[i].probability,
+                        i < 4 ? "," : "");
+    char from[32] = "the embedding";
+    if (layer) snprintf(from, sizeof from, "layer %d of %d", layer, lens->layer_count - 1);
+    scry__text_addf(&out, "\nLens       \"%s\" leads from %s on\nAttention\n", top->text ? top->text : "", from);
+    add_leader(&out, report, "previous token", offsetof(scry__head_scores, previous), null.previous);
+    add_leader(&out, report, "first token", offsetof(scry__head_scores, first), null.first);
+    add_leader(&out, report, "the token itself", offsetof(scry__head_scores, self), null.self);
+    if (report->generation) scry__text_addf(&out, "Goes on    %s\n", report->generation->text);
+    scry__text_addf(&out, "Report     %s\n", report->output);
+    return cli_print(&out);
+}
+
+static scry_status make(void *state, const char *text)
+{
+    struct report *report = state;
+    scry_status    status = cli_open(&report->common, text);
+    if (!status) status = collect(report, text);
+    if (!status) status = write_page(report, text);
+    if (!status && report->common.json) {
+        json_t           *object = NULL;
+        scry__json_source source = cli_source(&report->common);
+        status                   = scry__json_lens(&object, report->lens, &source);
+        if (!status) {
+            json_object_set_new(object, "schema", json_string("scry.report/1"));
+            json_object_set_new(object, "output", json_string(report->output));
+            status = cli_print_json(object);
+        }
+    } else if (!status && !report->common.quiet) {
+        status = print_summary(report);
+    }
+    if (!status) cli_note_fallbacks(&report->common);
+    scry__report_attention_destroy(&report->attention);
+    scry_generation_destroy(&report->generation);
+    scry_trace_destroy(&report->trace);
+    scry_lens_destroy(&report->lens);
+    scry__free(report->scores);
+    scry__free(report->stats);
+    return status;
+}
+
+int cli_report(int argc, char **argv)
+{
+    struct report           report    = {.output = "scry-report.html", .tokens = 8};
+    const struct cli_option options[] = {
+        {'o', "output", CLI_STRING, &report.output, "F.html", "the file to write (scry-report.html)", 0, 0},
+        {0, "title", CLI_STRING, &report.title, "TEXT", "of the page (the prompt)", 0, 0},
+        {'n', "tokens", CLI_INT, &report.tokens, "N", "tokens of continuation shown (8)", 0, 100000},
+        CLI_MODEL_OPTIONS(report.common),
+        CLI_COMMON_OPTIONS(report.common),
+    };
+    const struct cli_syntax syntax = {
+        .usage = "scry report [options] TEXT",
+        .about = "Writes one HTML file that opens offline: the prompt, the attention of every head, the lens of every "
+                 "layer\n"
+                 "and position, and the next token's candidates.",
+        .options      = options,
+        .option_count = sizeof options / sizeof *options,
+        .most         = 1,
+    };
+    return cli_main(&syntax, &report.common, argc, argv, make, &report);
+}
