@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* Regions begin at multiples of this, so that an operand is aligned in its copy as in its buffer. */
-enum { REGION_ALIGNMENT = 64, MAX_REGIONS = 32 };
+enum { REGION_ALIGNMENT = 64 };
 
 /* Bytes [begin, end) of a device buffer and their copy on the cpu device. */
 typedef struct region {
@@ -23,7 +23,7 @@ typedef struct region {
 } region;
 
 typedef struct staging {
-    region regions[MAX_REGIONS];
+    region regions[SCRY__MAX_OPERANDS];
     int    count;
     void  *bounce; /* host memory of the largest region's size */
 } staging;

@@ -125,6 +125,11 @@ static const scry__operand fill[] = {
     {"out", ".", AT(fill.out), OUT, ANY},
 };
 
+#define OP_FITS(name, text, member)                                                                                    \
+    _Static_assert(sizeof member / sizeof *member <= SCRY__MAX_OPERANDS, text " has too many operands");
+SCRY_OP_LIST(OP_FITS)
+#undef OP_FITS
+
 static const struct {
     const scry__operand *operands;
     int                  count;

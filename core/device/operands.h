@@ -15,6 +15,9 @@ enum {
     SCRY__IN_PLACE   = 16, /* an output may be the very view of an input where both have this flag */
 };
 
+/* No op has more. */
+enum { SCRY__MAX_OPERANDS = 32 };
+
 typedef struct scry__operand {
     const char *name; /* as in op.h */
     /* One letter per axis, the letters of op.h; "E" stands for Dv, "r" for R/2; a leading "." for any number of axes,

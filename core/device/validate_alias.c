@@ -77,9 +77,8 @@ static bool same_view(const scry_tensor *a, const scry_tensor *b)
 static scry_status check_pair(const scry_op *op, const scry__operand *output, const scry__operand *other)
 {
     const scry_tensor *written = scry__operand_in(op, output), *tensor = scry__operand_in(op, other);
-    if (!tensor->buffer || !scry__views_overlap(written, tensor)) return SCRY_OK;
-    bool in_place = output->flags & other->flags & SCRY__IN_PLACE;
-    if (in_place && same_view(written, tensor)) return SCRY_OK;
+    bool               in_place = output->flags & other->flags & SCRY__IN_PLACE;
+    if (!scry__views_overlap(written, tensor) || (in_place && same_view(written, tensor))) return SCRY_OK;
     return scry__refuse(op, output,
                         in_place ? "overlaps %s: expected the same view or memory apart from it"
                                  : "overlaps %s: expected memory apart from it",
@@ -89,12 +88,19 @@ static scry_status check_pair(const scry_op *op, const scry__operand *output, co
 scry_status scry__validate_alias(const scry_op *op)
 {
     const scry__operand *operands;
-    int                  count = scry__operands(op->kind, &operands);
+    int                  count = scry__operands(op->kind, &operands), first = 0;
+    size_t               begin[SCRY__MAX_OPERANDS], end[SCRY__MAX_OPERANDS];
     for (int i = 0; i < count; i++) {
-        if (!(operands[i].flags & SCRY__WRITE) || !scry__operand_in(op, &operands[i])->buffer) continue;
-        /* Outputs stand last, so pairs of outputs are met once. */
+        const scry_tensor *tensor = scry__operand_in(op, &operands[i]);
+        begin[i]                  = tensor->buffer ? tensor->offset : 0;
+        end[i]                    = tensor->buffer ? tensor->offset + scry__tensor_extent(tensor) : 0;
+        first += !(operands[i].flags & SCRY__WRITE);
+    }
+    /* Outputs stand last, so pairs of outputs are met once. Most pairs differ by their ranges alone. */
+    for (int i = first; i < count; i++) {
         for (int j = 0; j < i; j++) {
-            scry_status status = check_pair(op, &operands[i], &operands[j]);
+            scry_status status = SCRY_OK;
+            if (begin[i] < end[j] && begin[j] < end[i]) status = check_pair(op, &operands[i], &operands[j]);
             if (status) return status;
         }
     }

@@ -30,13 +30,10 @@ static void expected_text(const char *letters, const scry__sizes *sizes, char *o
     snprintf(out + used, size - used, "]");
 }
 
-/* The axes that "." stands for: noted the first time, compared from then on. */
-static bool match_group(const scry_tensor *tensor, int rank, scry__sizes *sizes)
+/* Whether `rank` axes are those that "." stands for, as far as that is known. */
+static bool group_matches(const scry_tensor *tensor, int rank, const scry__sizes *sizes)
 {
-    if (sizes->group_rank < 0) {
-        sizes->group_rank = rank;
-        memcpy(sizes->group, tensor->shape, (size_t)rank * sizeof *sizes->group);
-    }
+    if (sizes->group_rank < 0) return rank >= 0;
     return rank == sizes->group_rank && !memcmp(sizes->group, tensor->shape, (size_t)rank * sizeof *sizes->group);
 }
 
@@ -46,15 +43,20 @@ scry_status scry__validate_shape(const scry_op *op, const scry__operand *operand
     bool               grouped = *operand->shape == '.';
     const char        *letters = operand->shape + grouped;
     int                rank = (int)strlen(letters), before = tensor->rank - rank;
-    scry__sizes        known = *sizes;
-    bool               match = grouped ? before >= 0 && match_group(tensor, before, sizes) : before == 0;
+    bool               match = grouped ? group_matches(tensor, before, sizes) : before == 0;
     for (int axis = 0; match && axis < rank; axis++) {
-        int64_t *size = &SCRY__SIZE(sizes, letters[axis]);
-        if (*size < 0) *size = tensor->shape[before + axis];
-        match = *size == tensor->shape[before + axis];
+        int64_t known = SCRY__SIZE(sizes, letters[axis]);
+        match         = known < 0 || known == tensor->shape[before + axis];
     }
-    if (match) return SCRY_OK;
-    char expected[96];
-    expected_text(operand->shape, &known, expected, sizeof expected);
-    return scry__refuse(op, operand, "expected %s", expected);
+    if (!match) {
+        char expected[96];
+        expected_text(operand->shape, sizes, expected, sizeof expected);
+        return scry__refuse(op, operand, "expected %s", expected);
+    }
+    for (int axis = 0; axis < rank; axis++) SCRY__SIZE(sizes, letters[axis]) = tensor->shape[before + axis];
+    if (grouped) {
+        sizes->group_rank = before;
+        memcpy(sizes->group, tensor->shape, (size_t)before * sizeof *sizes->group);
+    }
+    return SCRY_OK;
 }
