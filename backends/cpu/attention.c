@@ -277,6 +277,6 @@ void scry__cpu_attention(const struct scry__cpu *cpu, const scry_attention *op, 
     struct scry__cpu_attention plan = scry__cpu_attention_plan(cpu, op, scratch);
     double work  = (double)(op->q.shape[0] * plan.heads * plan.queries) * (double)(plan.keys * plan.head_size) / 16;
     int    parts = scry__cpu_parts(cpu->threads, work);
-    scry__cpu_parallel(parts, attention_part, &plan);
+    scry__cpu_parallel(cpu->pool, parts, attention_part, &plan);
     scry__cpu_sums_merge(&plan, parts);
 }

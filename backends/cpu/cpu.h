@@ -12,6 +12,7 @@ enum { SCRY__CPU_MAX_THREADS = 256 };
 /* An open device. */
 struct scry__cpu {
     int                             threads;
+    struct scry__cpu_pool          *pool; /* NULL for one thread */
     const struct scry__cpu_kernels *kernels;
 };
 

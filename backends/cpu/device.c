@@ -2,7 +2,7 @@
 #include "cpu.h"
 #include "device/builtin.h"
 
-#include <omp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,10 +10,13 @@
 
 const struct scry_host *scry__cpu_host;
 
-/* As many as OMP_NUM_THREADS says, else as the process may use. */
+/* As many as OMP_NUM_THREADS says, which such programs are used to obey, else as the process may use. */
 static int default_threads(void)
 {
-    int threads = omp_get_max_threads();
+    const char *asked   = getenv("OMP_NUM_THREADS");
+    int         threads = asked ? atoi(asked) : 0;
+    cpu_set_t   usable;
+    if (threads < 1 && !sched_getaffinity(0, sizeof usable, &usable)) threads = CPU_COUNT(&usable);
     return threads < 1 ? 1 : threads > SCRY__CPU_MAX_THREADS ? SCRY__CPU_MAX_THREADS : threads;
 }
 
@@ -74,15 +77,22 @@ static scry_status device_open(scry_device *device, int index, const scry_device
                                     SCRY__CPU_MAX_THREADS);
     struct scry__cpu *cpu = scry__cpu_host->allocate(1, sizeof *cpu);
     if (!cpu) return SCRY_OUT_OF_MEMORY;
-    cpu->threads = wanted ? wanted : default_threads();
-    cpu->kernels = choose_kernels();
+    cpu->threads       = wanted ? wanted : default_threads();
+    cpu->kernels       = choose_kernels();
+    scry_status status = scry__cpu_pool_create(&cpu->pool, scry__cpu_host, &cpu->threads);
+    if (status) {
+        scry__cpu_host->release(cpu);
+        return status;
+    }
     device->impl = cpu;
     return SCRY_OK;
 }
 
 static void device_close(scry_device *device)
 {
-    scry__cpu_host->release(device->impl);
+    struct scry__cpu *cpu = device->impl;
+    if (cpu) scry__cpu_pool_destroy(&cpu->pool);
+    scry__cpu_host->release(cpu);
     device->impl = NULL;
 }
 

@@ -74,7 +74,8 @@ static void run_walk(struct walk *walk)
 {
     flatten(walk);
     const scry_tensor *out = &walk->operand[2];
-    scry__cpu_parallel(scry__cpu_parts(walk->cpu->threads, (double)scry__cpu_row_count(out, out->rank)), walk_part,
+    scry__cpu_parallel(walk->cpu->pool,
+                       scry__cpu_parts(walk->cpu->threads, (double)scry__cpu_row_count(out, out->rank)), walk_part,
                        walk);
 }
 
@@ -232,7 +233,8 @@ void scry__cpu_embed(const struct scry__cpu *cpu, const scry_embed *op, void *sc
 {
     (void)scratch;
     struct embed_job job = {.cpu = cpu, .op = op};
-    scry__cpu_parallel(scry__cpu_parts(cpu->threads, (double)scry__cpu_row_count(&op->out, 2)), embed_part, &job);
+    scry__cpu_parallel(cpu->pool, scry__cpu_parts(cpu->threads, (double)scry__cpu_row_count(&op->out, 2)), embed_part,
+                       &job);
 }
 
 /* --- none of them needs scratch --- */

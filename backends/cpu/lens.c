@@ -273,8 +273,8 @@ void scry__cpu_lens(const struct scry__cpu *cpu, const scry_lens_op *op, void *s
     int                   parts = scry__cpu_parts(cpu->threads, work);
     for (; plan.first_group < plan.groups; plan.first_group += plan.block_groups) {
         plan.last_group = least(plan.groups, plan.first_group + plan.block_groups);
-        scry__cpu_parallel(parts, pack_part, &plan);
-        scry__cpu_parallel(parts, vocabulary_part, &plan);
+        scry__cpu_parallel(cpu->pool, parts, pack_part, &plan);
+        scry__cpu_parallel(cpu->pool, parts, vocabulary_part, &plan);
         scry__cpu_lens_store(&plan, parts);
     }
 }

@@ -168,5 +168,5 @@ void scry__cpu_matmul(const struct scry__cpu *cpu, const scry_matmul *op, void *
 {
     struct product p     = product_of(cpu, op, scratch);
     int            parts = scry__cpu_parts(cpu->threads, (double)p.batches * p.m * p.n * most(1, p.k) / 32);
-    scry__cpu_parallel(parts, p.m <= FEW_ROWS ? few_rows_part : multiply_part, &p);
+    scry__cpu_parallel(cpu->pool, parts, p.m <= FEW_ROWS ? few_rows_part : multiply_part, &p);
 }

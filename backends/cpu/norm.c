@@ -69,5 +69,6 @@ void scry__cpu_norm(const struct scry__cpu *cpu, const scry_norm *op, void *scra
     int64_t         size = op->x.shape[op->x.rank - 1];
     struct norm_job job  = {.op = op, .scratch = (float *)scratch + 2 * size};
     job.norm             = scry__cpu_norm_of(cpu, &op->parameters, size, scratch);
-    scry__cpu_parallel(scry__cpu_parts(cpu->threads, (double)scry__cpu_row_count(&op->x, op->x.rank)), norm_part, &job);
+    scry__cpu_parallel(cpu->pool, scry__cpu_parts(cpu->threads, (double)scry__cpu_row_count(&op->x, op->x.rank)),
+                       norm_part, &job);
 }

@@ -81,5 +81,6 @@ void scry__cpu_rope(const struct scry__cpu *cpu, const scry_rope *op, void *scra
 {
     (void)scratch;
     struct rope_job job = {.cpu = cpu, .op = op};
-    scry__cpu_parallel(scry__cpu_parts(cpu->threads, (double)scry__cpu_row_count(&op->x, 4)), rope_part, &job);
+    scry__cpu_parallel(cpu->pool, scry__cpu_parts(cpu->threads, (double)scry__cpu_row_count(&op->x, 4)), rope_part,
+                       &job);
 }

@@ -54,5 +54,6 @@ static void softmax_part(const void *job_of, int part, int parts)
 void scry__cpu_softmax_capture(const struct scry__cpu *cpu, const scry_softmax *op, void *scratch)
 {
     struct softmax_job job = {.cpu = cpu, .op = op, .scratch = scratch};
-    scry__cpu_parallel(scry__cpu_parts(cpu->threads, (double)scry__cpu_row_count(&op->scores, 4)), softmax_part, &job);
+    scry__cpu_parallel(cpu->pool, scry__cpu_parts(cpu->threads, (double)scry__cpu_row_count(&op->scores, 4)),
+                       softmax_part, &job);
 }

@@ -5,13 +5,22 @@
 #ifndef SCRY_CPU_THREADS_H
 #define SCRY_CPU_THREADS_H
 
-#include <stdint.h>
+#include "scry/backend.h"
+
+/* Threads that wait for work. Between two pieces they look for the next for some microseconds, then sleep: an idle
+ * device takes no time from others. */
+struct scry__cpu_pool;
 
 typedef void scry__cpu_work(const void *job, int part, int parts);
 
-/* Calls work(job, part, parts) for each part 0 <= part < parts, all at once; returns when all are done. One part runs
- * in the calling thread without waking another. */
-void scry__cpu_parallel(int parts, scry__cpu_work *work, const void *job);
+/* A pool of *threads - 1 threads and the caller; *threads is lowered where the system gives fewer. With one thread
+ * there is no pool, and *out is NULL. */
+scry_status scry__cpu_pool_create(struct scry__cpu_pool **out, const struct scry_host *host, int *threads);
+void        scry__cpu_pool_destroy(struct scry__cpu_pool **pool);
+
+/* Calls work(job, part, parts) for each part 0 <= part < parts, all at once; returns when all are done. `parts` is the
+ * pool's number of threads, or 1, for work that is not worth waking the others for. */
+void scry__cpu_parallel(struct scry__cpu_pool *pool, int parts, scry__cpu_work *work, const void *job);
 
 /* The part's share [*begin, *end) of `count` things, in whole multiples of `unit` save for the last. */
 static inline void scry__cpu_share(int64_t count, int64_t unit, int part, int parts, int64_t *begin, int64_t *end)
@@ -23,7 +32,8 @@ static inline void scry__cpu_share(int64_t count, int64_t unit, int part, int pa
     if (*end > count) *end = count;
 }
 
-/* How many parts are worth their start for `work` units of which one thread does about 2^15 in ten microseconds. */
+/* How many parts are worth their start for `work` elements of the simplest kind, of which a thread does some 2^12 in a
+ * microsecond. */
 static inline int scry__cpu_parts(int threads, double work)
 {
     return work < 1 << 15 ? 1 : threads;
