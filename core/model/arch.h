@@ -69,10 +69,10 @@ typedef struct scry__arch {
 
     scry_norm_kind norm;
     double         epsilon;
-    double         norm_offset; /* added to norm weights */
-    bool           norm_before, norm_after;
-    bool           parallel;    /* attention and MLP read the same residual stream */
-    bool           shared_norm; /* parallel blocks: norm1 serves both */
+    double         norm_offset;             /* added to norm weights */
+    bool           norm_before, norm_after; /* parallel blocks always have norm_before */
+    bool           parallel;                /* attention and MLP read the same residual stream */
+    bool           shared_norm;             /* parallel blocks: norm1 serves both */
 
     scry__positions positions;
     double          partial_rotary; /* share of a head that turns, where the config does not say */

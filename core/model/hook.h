@@ -4,7 +4,9 @@
 
 #include "scry/tensor.h"
 
-/* X(id, name inside its block or whole, in a block?). Shapes (B sequences of T new rows, K = rows seen so far): see
+/* hook_q and hook_k stand before query/key norms and rotation, hook_rot_q and hook_rot_k behind both.
+ *
+ * X(id, name inside its block or whole, in a block?). Shapes (B sequences of T new rows, K = rows seen so far): see
  * scry/trace.h, with a leading axis B; scores and patterns are [B, H, T, K]. */
 #define SCRY__HOOK_LIST(X)                                                                                             \
     X(EMBED, "hook_embed", 0)                                                                                          \
