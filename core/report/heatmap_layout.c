@@ -189,7 +189,8 @@ scry_status scry__heatmap_measure(scry__heatmap_layout *layout, const scry__heat
 {
     *layout                       = (scry__heatmap_layout){.map = map, .label_limit = label_most};
     cairo_font_options_t *options = cairo_font_options_create();
-    layout->context               = pango_font_map_create_context(pango_cairo_font_map_get_default());
+    layout->fonts                 = pango_cairo_font_map_new();
+    layout->context               = pango_font_map_create_context(layout->fonts);
     /* Unhinted metrics: the same layout in pixels and in vectors. */
     cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
     cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
@@ -217,6 +218,7 @@ scry_status scry__heatmap_measure(scry__heatmap_layout *layout, const scry__heat
 void scry__heatmap_layout_finish(scry__heatmap_layout *layout)
 {
     if (layout->context) g_object_unref(layout->context);
+    if (layout->fonts) g_object_unref(layout->fonts);
     scry__labels_destroy(&layout->row_labels);
     scry__labels_destroy(&layout->column_labels);
     *layout = (scry__heatmap_layout){0};

@@ -20,6 +20,7 @@ extern const scry__text_style scry__style_title, scry__style_subtitle, scry__sty
 
 typedef struct scry__heatmap_layout {
     const scry__heatmap *map;
+    PangoFontMap        *fonts; /* this picture's own: the thread's shared one would keep what it loaded */
     PangoContext        *context;
     scry__labels        *row_labels, *column_labels; /* as shown */
     double               minimum, maximum;
