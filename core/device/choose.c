@@ -1,4 +1,6 @@
-/* Which device a name means, and which one is best. See scry/device.h. */
+/* Which devices there are, which of them a name means, and which one is best. See scry/device.h.
+ *
+ * The order is the same every time: by score, then as the registry lists backends, then by the backend's own index. */
 #include "base/alloc.h"
 #include "base/error.h"
 #include "device/front.h"
@@ -140,7 +142,8 @@ static scry_status open_named(scry_device **out, const char *text, const scry_de
     for (int i = 1; i < count; i++)
         if (infos[i].score > infos[best].score) best = i;
     if (index < 0) index = best;
-    return scry__device_open_at(out, entry->backend, index, &infos[index], options);
+    status = scry__device_open_at(out, entry->backend, index, &infos[index], options);
+    return status ? scry__fail_prefix(status, "%s", infos[index].name) : SCRY_OK;
 }
 
 /* Opens candidate `at` and keeps it only if its self-test passes. The test never falls back. */

@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-static scry_status refuse_open(scry_status status, const scry_device_info *info)
+/* A device that cannot be opened is no device, whatever its backend calls the reason. */
+static scry_status refuse_open(scry_status status)
 {
-    const char *reason = *scry_last_error() ? scry_last_error() : scry_status_text(status);
     if (status == SCRY_OUT_OF_MEMORY) return status;
-    return scry__fail(SCRY_NO_DEVICE, "%s: %s", info->name, reason);
+    return scry__fail(SCRY_NO_DEVICE, "%s", *scry_last_error() ? scry_last_error() : scry_status_text(status));
 }
 
 scry_status scry__device_open_at(scry_device **out, const struct scry_backend *backend, int index,
@@ -29,7 +29,7 @@ scry_status scry__device_open_at(scry_device **out, const struct scry_backend *b
     scry__fail(SCRY_OK, "%s", "");
     status = backend->open(device, index, options);
     if (status) {
-        status = refuse_open(status, info);
+        status = refuse_open(status);
         goto fail;
     }
     /* A backend may know more once the device is open; what the front door set stays. */

@@ -102,13 +102,25 @@ Test(device_failures, call__on_a_lost_device_says_so_ever_after)
     }
 }
 
+static void list_and_expect(const char *name, const char *reason)
+{
+    scry_device_list *list = NULL;
+    cr_assert_eq(scry_devices_find(&list), SCRY_OK);
+    for (int i = 0; i < list->count; i++)
+        if (!strcmp(list->entries[i].info.name, name)) cr_expect_str_eq(list->entries[i].reason, reason);
+    scry_devices_destroy(&list);
+}
+
 Test(device_failures, open__says_why_it_fails)
 {
     scry_device *device = NULL;
     fail_slot("open", SCRY_UNSUPPORTED);
     cr_expect_eq(scry_device_open(&device, &(scry_device_options){.name = "fake"}), SCRY_NO_DEVICE);
     cr_expect_str_eq(scry_last_error(), "fake:0: open went wrong");
+    setenv("SCRY_FAKE_SCORES", "100000", 1);
+    list_and_expect("fake:0", "open went wrong");
     fail_slot("find", SCRY_NO_DEVICE);
+    list_and_expect("fake", "find went wrong");
     cr_expect_eq(scry_device_open(&device, &(scry_device_options){.name = "fake"}), SCRY_NO_DEVICE);
     cr_expect_str_eq(scry_last_error(), "fake: find went wrong");
     cr_expect_null(device);

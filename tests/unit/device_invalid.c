@@ -112,6 +112,25 @@ TestSuite(device_invalid, .init = open_devices, .fini = close_devices);
     X(attention_cap, ATTENTION, op->attention.softcap = -1, "attention: softcap -1: expected a finite number, 0 or")   \
     X(attention_place, ATTENTION, op->attention.out = op->attention.q,                                                 \
       "attention: out [2, 3, 4, 8]: expected [2, 3, 4, 6]")                                                            \
+    X(attention_many_heads, ATTENTION,                                                                                 \
+      (memset(&op->attention.capture, 0, sizeof op->attention.capture), op->attention.mask.additive.buffer = NULL,     \
+       op->attention.q.shape[2] = op->attention.out.shape[2] = 257,                                                    \
+       op->attention.q.stride[1] = op->attention.q.stride[0] = 0, op->attention.out.shape[0] = 2,                      \
+       op->attention.out.stride[1] = 257 * 6, op->attention.out.stride[0] = 3 * 257 * 6),                              \
+      "attention: q [2, 3, 257, 8]: expected at most 256 heads")                                                       \
+    X(attention_many_keys, ATTENTION,                                                                                  \
+      (memset(&op->attention.capture, 0, sizeof op->attention.capture), op->attention.mask.additive.buffer = NULL,     \
+       op->attention.k.stride[1] = op->attention.v.stride[1] = 0,                                                      \
+       op->attention.k.shape[1] = op->attention.v.shape[1] = (int64_t)1 << 31),                                        \
+      "attention: k [2, 2147483648, 2, 8]: expected at most 2147483647 to number as i32")                              \
+    X(softmax_many_keys, SOFTMAX_CAPTURE,                                                                              \
+      (op->softmax.probabilities.buffer = NULL, op->softmax.mask.additive.buffer = NULL,                               \
+       op->softmax.scores.stride[3] = 0, op->softmax.scores.shape[3] = (int64_t)1 << 31),                              \
+      "softmax_capture: scores [2, 4, 3, 2147483648]: expected at most 2147483647 to number as i32")                   \
+    X(lens_many_ids, LENS,                                                                                             \
+      (op->lens.bias.buffer = NULL, op->lens.unembedding.stride[0] = 0,                                                \
+       op->lens.unembedding.shape[0] = (int64_t)1 << 31),                                                              \
+      "lens: unembedding [2147483648, 8]: expected at most 2147483647 to number as i32")                               \
     X(tile_heads, ATTENTION, op->attention.capture.heads[0] = 5,                                                       \
       "attention: probabilities [2, 4, 2, 3]: expected 2 heads, as many as are selected")                              \
     X(tile_head, ATTENTION, op->attention.capture.heads[3] = 1, "attention: head 192: expected 0 <= head < 4")         \
