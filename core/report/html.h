@@ -5,6 +5,7 @@
 #ifndef SCRY_REPORT_HTML_H
 #define SCRY_REPORT_HTML_H
 
+#include "analysis/heads.h"
 #include "scry/lens.h"
 
 /* Attention patterns of all heads, reduced to what a page can hold as they arrive: one layer at a time.
@@ -18,7 +19,9 @@ scry_status scry__report_attention_create(scry__report_attention **out, int laye
                                           int token_count);
 /* pattern [head_count, token_count, token_count], f32, rows are queries; the caller keeps it. Each layer once. */
 scry_status scry__report_attention_add(scry__report_attention *attention, int layer, const float *pattern);
-void        scry__report_attention_destroy(scry__report_attention **attention);
+/* A head's scores, computed from the whole pattern; NULL for a layer that was not added. */
+const scry__head_scores *scry__report_attention_scores(const scry__report_attention *attention, int layer, int head);
+void                     scry__report_attention_destroy(scry__report_attention **attention);
 
 /* What the page shows. Everything belongs to the caller; what is NULL (or 0) is left out. */
 struct scry__report {

@@ -49,8 +49,9 @@ scry_status scry__report_attention_create(scry__report_attention **out, int laye
     attention->codes   = scry__alloc((size_t)layer_count, attention->layer_bytes);
     attention->present = scry__alloc((size_t)layer_count, sizeof *attention->present);
     attention->scores  = scry__alloc((size_t)layer_count * (size_t)head_count, sizeof *attention->scores);
+    attention->rows    = scry__alloc((size_t)token_count, 5 * sizeof *attention->rows);
     *out               = attention;
-    if (attention->codes && attention->present && attention->scores) return SCRY_OK;
+    if (attention->codes && attention->present && attention->scores && attention->rows) return SCRY_OK;
     scry__report_attention_destroy(out);
     return SCRY_OUT_OF_MEMORY;
 }
@@ -61,35 +62,35 @@ void scry__report_attention_destroy(scry__report_attention **attention)
     scry__free((*attention)->codes);
     scry__free((*attention)->present);
     scry__free((*attention)->scores);
+    scry__free((*attention)->rows);
     scry__free(*attention);
     *attention = NULL;
 }
 
-struct scry__head_scores scry__head_scores_null(int token_count)
+static scry__head_scores score(const scry__report_attention *attention, const float *pattern)
 {
-    double harmonic = 0;
-    for (int i = 1; i < token_count; i++) harmonic += 1.0 / (i + 1);
-    double later = harmonic / (token_count - 1); /* 0/0, so NaN, for a single token */
-    return (struct scry__head_scores){later, (1 + harmonic) / token_count, later, token_count > 1 ? 1 : NAN};
+    int    count    = attention->token_count;
+    float *previous = attention->rows, *self = previous + count, *first = self + count, *entropy = first + count,
+          *max = entropy + count;
+    for (int i = 0; i < count; i++) {
+        const float *row = pattern + (size_t)i * (size_t)count;
+        double       sum = 0;
+        max[i]           = row[0];
+        for (int j = 0; j <= i; j++) {
+            if (row[j] > max[i] || isnan(row[j])) max[i] = row[j];
+            if (row[j] > 0 || isnan(row[j])) sum -= (double)row[j] * log((double)row[j]);
+        }
+        previous[i] = i ? row[i - 1] : 0;
+        self[i]     = row[i];
+        first[i]    = row[0];
+        entropy[i]  = (float)sum;
+    }
+    return scry__head_scores_of(count, previous, self, first, entropy, max);
 }
 
-static struct scry__head_scores score(const float *pattern, int count)
+const scry__head_scores *scry__report_attention_scores(const scry__report_attention *attention, int layer, int head)
 {
-    struct scry__head_scores sums = {0};
-    for (int i = 0; i < count; i++) {
-        const float *row     = pattern + (size_t)i * (size_t)count;
-        double       entropy = 0;
-        for (int j = 0; j <= i; j++)
-            if (row[j] > 0 || isnan(row[j])) entropy -= (double)row[j] * log((double)row[j]);
-        sums.self += (double)row[i];
-        if (i == 0) continue;
-        sums.previous += (double)row[i - 1];
-        sums.first += (double)row[0];
-        sums.entropy += entropy / log(i + 1.0);
-    }
-    int later = count - 1;
-    return (struct scry__head_scores){sums.previous / later, sums.self / count, sums.first / later,
-                                      sums.entropy / later};
+    return attention->present[layer] ? &attention->scores[layer * attention->head_count + head] : NULL;
 }
 
 /* The largest weight of one block, as a code; NaN counts as 0. */
@@ -111,7 +112,7 @@ scry_status scry__report_attention_add(scry__report_attention *attention, int la
     uint8_t *code = attention->codes + (size_t)layer * attention->layer_bytes;
     for (int head = 0; head < attention->head_count; head++) {
         const float *values = pattern + (size_t)head * (size_t)attention->token_count * (size_t)attention->token_count;
-        attention->scores[layer * attention->head_count + head] = score(values, attention->token_count);
+        attention->scores[layer * attention->head_count + head] = score(attention, values);
         for (int row = 0; row < attention->grid; row++)
             for (int column = 0; column <= row; column++) {
                 int value = block_code(attention, values, row, column);

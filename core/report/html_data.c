@@ -72,13 +72,14 @@ static json_t *colours_text(scry__json_builder *builder)
     return value;
 }
 
-static json_t *scores_object(scry__json_builder *builder, struct scry__head_scores scores)
+static json_t *scores_object(scry__json_builder *builder, scry__head_scores scores)
 {
     json_t *object = scry__json_new_object(builder);
     set_number(builder, object, "previous", scores.previous);
     set_number(builder, object, "self", scores.self);
     set_number(builder, object, "first", scores.first);
     set_number(builder, object, "entropy", scores.entropy);
+    set_number(builder, object, "max", scores.max);
     return object;
 }
 
@@ -110,7 +111,7 @@ static json_t *attention_object(scry__json_builder *builder, const scry__report_
     scry__json_set_int(builder, object, "grid", attention->grid);
     scry__json_set_int(builder, object, "levels", attention->levels);
     scry__json_set(builder, object, "null_scores",
-                   scores_object(builder, scry__head_scores_null(attention->token_count)));
+                   scores_object(builder, scry__head_scores_uniform(attention->token_count)));
     scry__json_set(builder, object, "scores", scores);
     scry__json_set(builder, object, "codes", codes);
     return object;

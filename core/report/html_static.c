@@ -156,15 +156,15 @@ static void add_lens_sentence(scry__text *out, const scry_lens *lens)
     scry__text_adds(out, ".</p>");
 }
 
-/* The head with the largest score at the given place in struct scry__head_scores. */
+/* The head with the largest score at the given place in scry__head_scores. */
 static void add_head_sentence(scry__text *out, const scry__report_attention *attention, const char *what, size_t offset)
 {
-    struct scry__head_scores none = scry__head_scores_null(attention->token_count);
-    double                   most = -1, even;
-    int                      best = -1;
+    scry__head_scores none = scry__head_scores_uniform(attention->token_count);
+    float             most = -1, even;
+    int               best = -1;
     memcpy(&even, (const char *)&none + offset, sizeof even);
     for (int i = 0; i < attention->layer_count * attention->head_count; i++) {
-        double value;
+        float value;
         memcpy(&value, (const char *)&attention->scores[i] + offset, sizeof value);
         if (!attention->present[i / attention->head_count] || !(value > most)) continue;
         most = value;
@@ -174,7 +174,7 @@ static void add_head_sentence(scry__text *out, const scry__report_attention *att
     scry__text_addf(out,
                     "Most attention to the %s token: layer %d, head %d, with %.2f on average, where an even spread "
                     "gives %.2f. ",
-                    what, best / attention->head_count, best % attention->head_count, most, even);
+                    what, best / attention->head_count, best % attention->head_count, (double)most, (double)even);
 }
 
 void scry__html_summary(scry__text *out, const struct scry__report *report)
@@ -202,8 +202,8 @@ void scry__html_summary(scry__text *out, const struct scry__report *report)
     if (report->lens) add_lens_sentence(out, report->lens);
     if (report->attention && report->attention->token_count > 1) {
         scry__text_adds(out, "<p>");
-        add_head_sentence(out, report->attention, "previous", offsetof(struct scry__head_scores, previous));
-        add_head_sentence(out, report->attention, "first", offsetof(struct scry__head_scores, first));
+        add_head_sentence(out, report->attention, "previous", offsetof(scry__head_scores, previous));
+        add_head_sentence(out, report->attention, "first", offsetof(scry__head_scores, first));
         scry__text_adds(out, "</p>");
     }
 }

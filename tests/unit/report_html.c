@@ -211,11 +211,10 @@ Test(html, report__needs_only_tokens)
     scry__report_attention_destroy(&attention);
 }
 
-Test(html, scores__are_means_with_their_null)
+Test(html, scores__are_those_of_the_whole_pattern)
 {
-    scry__report_attention  *attention = fake_attention();
-    struct scry__head_scores none = scry__head_scores_null(count), single = scry__head_scores_null(1);
-    const double             harmonic = 1.0 / 2 + 1.0 / 3 + 1.0 / 4 + 1.0 / 5;
+    scry__report_attention *attention = fake_attention();
+    const scry__head_scores none      = scry__head_scores_uniform(count);
     const struct {
         double found, expected;
     } cases[] = {
@@ -226,19 +225,22 @@ Test(html, scores__are_means_with_their_null)
         {attention->scores[1].previous, 1},
         {attention->scores[1].self, 1.0 / count}, /* the first row has only itself */
         {attention->scores[1].first, 1.0 / 4},
-        {attention->scores[2].previous, harmonic / 4},
-        {none.previous, harmonic / 4},
-        {none.first, harmonic / 4},
-        {none.self, (1 + harmonic) / 5},
-        {none.entropy, 1},
-        {single.self, 1},
+        {attention->scores[1].max, 1},
+        {attention->scores[2].previous, none.previous},
+        {attention->scores[2].self, none.self},
+        {attention->scores[2].first, none.first},
+        {attention->scores[2].max, none.max},
     };
-    /* Weights come rounded to f32: a relative half unit each, and no mean enlarges it. */
+    /* Weights come rounded to f32 and means go rounded to f32: a relative half unit each. */
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        cr_expect_leq(fabs(cases[i].found - cases[i].expected), 0x1p-24, "case %zu: %.17g", i, cases[i].found);
-    /* An entropy row's error is at most the sum of |1 + ln p| times p's error, over ln(i + 1): below 2^-23 here. */
-    cr_expect_leq(fabs(attention->scores[2].entropy - 1), 0x1p-23);
-    cr_expect(isnan(single.previous) && isnan(single.first) && isnan(single.entropy));
+        cr_expect_leq(fabs(cases[i].found - cases[i].expected), 0x1p-23, "case %zu: %.9g", i, cases[i].found);
+    /* An entropy row's error is at most the sum of |1 + ln p| times p's error, over ln(i + 1): below 2^-23 here, and
+     * half a unit for each of the two roundings to f32. */
+    cr_expect_leq(fabs((double)attention->scores[2].entropy - 1), 0x1p-22);
+    cr_expect_eq(scry__report_attention_scores(attention, 1, 2), &attention->scores[heads + 2]);
+    scry__report_attention_destroy(&attention);
+    cr_assert_eq(scry__report_attention_create(&attention, layers, heads, count), SCRY_OK);
+    cr_expect_null(scry__report_attention_scores(attention, 1, 2), "the layer was not added");
     scry__report_attention_destroy(&attention);
 }
 

@@ -230,7 +230,7 @@ function attentionView() {
 
 /* --- Scores of all heads --------------------------------------------------------------------------------------- */
 
-const scoreNames = ["previous", "self", "first", "entropy"];
+const scoreNames = ["previous", "self", "first", "entropy", "max"];
 const scoreCells = scores => scoreNames.map(name => element("td", { textContent: scores ? fixed(scores[name]) : "–" }));
 
 function scoresView(heads) {
