@@ -159,7 +159,7 @@ static const scry__added *longest(const scry__added_list *list, const char *text
     size_t             low = 0, high = list->count;
     for (size_t depth = 0; low < high; depth++) {
         for (; low < high && list->items[low].size == depth; low++)
-            if (!best || best->size < depth) best = &list->items[low]; /* of equal ones the lowest id */
+            best = &list->items[low]; /* of equal ones the largest id */
         if (depth == size) break;
         int byte = (unsigned char)text[depth];
         low      = lower_bound(list, low, high, depth, byte);
@@ -232,11 +232,11 @@ static void cut(const scry__added_list *list, const scry__piece *whole, scry__pi
         at = end;
         if (found->single_word && !stands_alone(text, size, begin, end)) continue;
         if (found->lstrip) begin = spaces_before(text, begin);
-        if (begin < done) begin = done; /* the token before took those spaces */
+        if (found->lstrip && begin < done) begin = done; /* the token before took those spaces */
         if (found->rstrip) end = spaces_behind(text, size, end);
         add_part(out, whole, done, begin, -1);
-        add_part(out, whole, begin, end > begin ? end : begin, found->id);
-        if (end > done) done = end;
+        add_part(out, whole, begin, end, found->id); /* even inside the spaces that the token before took */
+        done = end;
     }
     add_part(out, whole, done, size, -1);
 }

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* At half full, honest keys stay within some tens of probes. */
+/* At two thirds full, honest keys stay within some tens of probes. */
 enum { PROBE_LIMIT = 1024 };
 
 static const uint64_t odd_multiplier = 0x9e3779b97f4a7c15; /* 2^64 over the golden ratio */
@@ -22,7 +22,7 @@ static uint64_t mix(uint64_t x)
 scry_status scry__index_create(scry__index *index, size_t keys)
 {
     size_t slots = 16;
-    while (slots / 2 < keys) slots *= 2;
+    while (slots / 3 * 2 < keys) slots *= 2;
     index->slots = scry__alloc(slots, sizeof *index->slots);
     index->mask  = slots - 1;
     return index->slots ? SCRY_OK : SCRY_OUT_OF_MEMORY;

@@ -1,4 +1,4 @@
-/* A hash index from 64-bit keys to values: open addressing, linear probing, at most half full, never shrinking.
+/* A hash index from 64-bit keys to values: open addressing, linear probing, at most two thirds full, never shrinking.
  *
  * Made once with room for all its keys. A file whose keys were chosen to crowd together is refused, so that no lookup
  * takes more than a fixed number of probes. */

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What Oniguruma's \w holds; PCRE2's \w leaves out marks. */
-#define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+/* What Oniguruma's \w holds inside a class, and the numbers of Latin-1 that it holds outside of one only. PCRE2's \w
+ * leaves out marks. */
+#define WORD    "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+#define NUMBERS "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
 
 typedef struct pattern {
     const char *text;
@@ -51,15 +53,15 @@ static size_t hex_digits(const pattern *p, size_t ahead)
     return count;
 }
 
-/* \p{Name} and \P{Name}: general categories are spelled alike; other names are scripts here, not PCRE2's default of
- * script extensions. */
+/* \p{Name} and \P{Name}: general categories and Alphabetic are spelled alike; other names are scripts, and not, as
+ * PCRE2 would take them, script extensions. */
 static scry_status property(pattern *p)
 {
     size_t name = peek(p, 3) == '^' ? 4 : 3, size = 0;
     while (isalpha((unsigned char)peek(p, name + size)) || peek(p, name + size) == '_') size++;
     if (peek(p, 2) != '{' || !size || peek(p, name + size) != '}')
         return refuse(p, 3, "expected a property such as \\p{L} or \\p{Han}");
-    if (size <= 2) {
+    if (size <= 2 || !strncmp(p->text + p->at + name, "Alphabetic}", size + 1)) {
         copy(p, name + size + 1);
     } else {
         copy(p, name);
@@ -104,11 +106,11 @@ static scry_status escape(pattern *p)
         replace(p, 2, "\\P{Nd}");
         return SCRY_OK;
     case 'w':
-        replace(p, 2, p->in_class ? WORD : "[" WORD "]");
+        replace(p, 2, p->in_class ? WORD : "[" WORD NUMBERS "]");
         return SCRY_OK;
     case 'W':
         if (p->in_class) return refuse(p, 2, "not supported inside [...]");
-        replace(p, 2, "[^" WORD "]");
+        replace(p, 2, "[^" WORD NUMBERS "]");
         return SCRY_OK;
     case 'v':
         replace(p, 2, "\\x0b");

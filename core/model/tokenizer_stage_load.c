@@ -18,6 +18,8 @@ enum {
 /* GPT-2's pattern, which ByteLevel has built in, and what the other built-in splits look for. */
 #define GPT2_PATTERN        "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 #define PUNCTUATION_PATTERN "[!-/:-@\\[-`{-~\\p{P}]"
+#define WORD                                                                                                           \
+    "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}" /* as the word characters of UTS #18, joiners too */
 
 typedef struct stage_type {
     const char      *name;
@@ -222,7 +224,7 @@ static scry_status load_whitespace(scry__stages *stages, const stage_type *type,
 {
     (void)type;
     (void)at;
-    return add_split(stages, "\\w+|[^\\w\\s]+", false, SCRY__REMOVED, true);
+    return add_split(stages, "[" WORD "]+|[^" WORD "\\s]+", false, SCRY__REMOVED, true);
 }
 
 static scry_status load_whitespace_split(scry__stages *stages, const stage_type *type, scry__json_at at)

@@ -6,7 +6,6 @@
 #include "scry/model.h"
 
 #include <criterion/criterion.h>
-#include <criterion/parameterized.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -125,5 +124,209 @@ Test(tokenizer, decode__gives_the_text_of_tokenizers)
         }
         json_decref(cases);
         scry_tokenizer_destroy(&tokenizer);
+    }
+}
+
+/* --- By hand --------------------------------------------------------------------------------------------------------
+ */
+
+/* A tokenizer.json under /tmp, made from a model and other members; the path lives until the next call. */
+static const char *write_file(const char *bytes, size_t size)
+{
+    static char path[64];
+    snprintf(path, sizeof path, "/tmp/scry-tokenizer-%ld.json", (long)getpid());
+    cr_assert_eq(scry__file_write(path, bytes, size), SCRY_OK, "%s", scry_last_error());
+    return path;
+}
+
+static scry_status open_text(scry_tokenizer **tokenizer, const char *json)
+{
+    const char *path   = write_file(json, strlen(json));
+    scry_status status = scry_tokenizer_open(tokenizer, path);
+    unlink(path);
+    return status;
+}
+
+#define MODEL(options, vocabulary, merges)                                                                             \
+    "\"model\":{\"type\":\"BPE\"," options "\"vocab\":{" vocabulary "},\"merges\":[" merges "]}"
+#define LETTERS              "\"a\":0,\"b\":1,\"c\":2,\"ab\":3,\"bc\":4,\"abc\":5,\" \":6,\"?\":7"
+#define MERGES               "\"a b\",[\"b\",\"c\"],\"ab c\""
+#define PLAIN                MODEL("", LETTERS, MERGES)
+#define ADDED(content, more) "\"added_tokens\":[{\"id\":8,\"content\":\"" content "\"" more "}],"
+#define SPLIT(pattern, behaviour, invert)                                                                              \
+    "\"pre_tokenizer\":{\"type\":\"Split\",\"pattern\":" pattern ",\"behavior\":\"" behaviour "\",\"invert\":" invert  \
+    "},"
+
+Test(tokenizer, encode__follows_the_file)
+{
+    static const struct {
+        const char *name, *json, *text;
+        int         count, ids[8];
+    } cases[] = {
+        {"lowest rank first", "{" PLAIN "}", "abcbc", 2, {5, 4}},
+        {"overlapping pairs go leftmost first",
+         "{" MODEL("", "\"a\":0,\"aa\":1", "\"a a\"") "}",
+         "aaaaa",
+         3,
+         {1, 1, 0}},
+        {"a later equal merge replaces the earlier",
+         "{" MODEL("", LETTERS, "\"a b\",\"b c\",\"a b\"") "}",
+         "abc",
+         2,
+         {0, 4}},
+        {"characters without a token are left out", "{" PLAIN "}", "axb", 1, {3}},
+        {"unknown, one for each", "{" MODEL("\"unk_token\":\"?\",", LETTERS, MERGES) "}", "axyb", 4, {0, 7, 7, 1}},
+        {"unknown, fused",
+         "{" MODEL("\"unk_token\":\"?\",\"fuse_unk\":true,", LETTERS, MERGES) "}",
+         "axyb",
+         3,
+         {0, 7, 1}},
+        {"bytes before unknown",
+         "{" MODEL("\"unk_token\":\"a\",\"byte_fallback\":true,", "\"a\":0,\"<0xC3>\":1,\"<0xA9>\":2", "") "}",
+         "\xc3\xa9z",
+         3,
+         {1, 2, 0}},
+        {"a whole word needs no merges",
+         "{" MODEL("\"ignore_merges\":true,", LETTERS ",\"cab\":8", MERGES) "}",
+         "cab",
+         1,
+         {8}},
+        {"and without the option it does", "{" MODEL("", LETTERS ",\"cab\":8", MERGES) "}", "cab", 2, {2, 3}},
+        {"isolated", "{" SPLIT("{\"String\":\"b\"}", "Isolated", "false") PLAIN "}", "abcb", 4, {0, 1, 2, 1}},
+        {"removed", "{" SPLIT("{\"Regex\":\"b\"}", "Removed", "false") PLAIN "}", "abcb", 2, {0, 2}},
+        {"merged with previous",
+         "{" SPLIT("{\"String\":\"b\"}", "MergedWithPrevious", "false") PLAIN "}",
+         "abcb",
+         3,
+         {3, 2, 1}},
+        {"merged with next",
+         "{" SPLIT("{\"String\":\"b\"}", "MergedWithNext", "false") PLAIN "}",
+         "abcb",
+         3,
+         {0, 4, 1}},
+        {"contiguous", "{" SPLIT("{\"Regex\":\"[ab]\"}", "Contiguous", "false") PLAIN "}", "abc", 2, {3, 2}},
+        {"inverted", "{" SPLIT("{\"Regex\":\"b\"}", "Removed", "true") PLAIN "}", "abcb", 2, {1, 1}},
+        {"the longest added token wins", "{" ADDED("abcab", ",\"normalized\":false") PLAIN "}", "abcababc", 2, {8, 5}},
+        {"a single word only",
+         "{" ADDED("b", ",\"single_word\":true") "" MODEL("", "\"a\":0,\"c\":2,\" \":6", "") "}",
+         "ab b",
+         3,
+         {0, 6, 3}},
+        {"spaces on both sides",
+         "{" ADDED("<x>", ",\"lstrip\":true,\"rstrip\":true") PLAIN "}",
+         "a  <x> \u00a0 b",
+         3,
+         {0, 8, 1}},
+        {"lower case", "{\"normalizer\":{\"type\":\"Lowercase\"}," PLAIN "}", "ABC", 1, {5}},
+        {"marks are reordered and composed",
+         "{\"normalizer\":{\"type\":\"NFC\"}," MODEL("", "\"\xe1\xba\xa1\":0,\"\xcc\x82\":1,\"\xe1\xba\xad\":2",
+                                                     "") "}",
+         "a\xcc\x82\xcc\xa3",
+         1,
+         {2}},
+        {"digits",
+         "{\"pre_tokenizer\":{\"type\":\"Digits\",\"individual_digits\":true}," MODEL("", "\"1\":0,\"2\":1,\"12\":2",
+                                                                                      "\"1 2\"") "}",
+         "12",
+         2,
+         {0, 1}},
+        {"no type is BPE", "{\"model\":{\"vocab\":{\"a\":0},\"merges\":[]}}", "a", 1, {0}},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scry_tokenizer *tokenizer = NULL;
+        int32_t        *ids       = NULL;
+        int             count     = -1;
+        cr_assert_eq(open_text(&tokenizer, cases[i].json), SCRY_OK, "%s: %s", cases[i].name, scry_last_error());
+        cr_assert_eq(scry_tokenizer_encode(tokenizer, cases[i].text, strlen(cases[i].text), true, &ids, &count),
+                     SCRY_OK);
+        cr_expect_eq(count, cases[i].count, "%s: %d ids", cases[i].name, count);
+        for (int j = 0; j < count && j < cases[i].count; j++)
+            cr_expect_eq(ids[j], cases[i].ids[j], "%s: ids[%d] is %d", cases[i].name, j, ids[j]);
+        scry_free(ids);
+        scry_tokenizer_destroy(&tokenizer);
+    }
+}
+
+/* Each file is refused with a message that holds `says`. */
+Test(tokenizer, open__refuses_by_name_what_it_does_not_know)
+{
+    static const struct {
+        const char *json, *says;
+    } cases[] = {
+        {"", "line 1"},
+        {"{\"model\":", "line 1"},
+        {"[]", "expected an object"},
+        {"{}", "\"model\""},
+        {"{\"model\":[]}", "expected an object, found an array"},
+        {"{\"model\":{\"type\":\"WordPiece\",\"vocab\":{}}}", "\"WordPiece\": expected BPE"},
+        {"{\"model\":{\"type\":\"BPE\",\"merges\":[]}}", "model: no key \"vocab\""},
+        {"{\"model\":{\"type\":\"BPE\",\"vocab\":{}}}", "model: no key \"merges\""},
+        {"{" MODEL("\"dropout\":0.1,", LETTERS, MERGES) "}", "dropout"},
+        {"{" MODEL("\"continuing_subword_prefix\":\"##\",", LETTERS, MERGES) "}", "\"##\""},
+        {"{" MODEL("\"end_of_word_suffix\":\"</w>\",", LETTERS, MERGES) "}", "</w>"},
+        {"{" MODEL("\"novel\":1,", LETTERS, MERGES) "}", "model: key \"novel\""},
+        {"{" MODEL("\"fuse_unk\":1,", LETTERS, MERGES) "}", "fuse_unk"},
+        {"{\"extra\":1," PLAIN "}", "key \"extra\""},
+        {"{" MODEL("", "\"a\":0,\"b\":0", "") "}", "\"b\": id 0 is already that of \"a\""},
+        {"{" MODEL("", "\"a\":0,\"a\":1", "") "}", "duplicate"},
+        {"{" MODEL("", "\"a\":-1", "") "}", "id -1 is outside"},
+        {"{" MODEL("", "\"a\":4194304", "") "}", "id 4194304 is outside"},
+        {"{" MODEL("", "\"a\":9223372036854775807", "") "}", "is outside"},
+        {"{" MODEL("", "\"a\":1.5", "") "}", "\"a\": expected an integer"},
+        {"{" MODEL("", "\"a\":0,\"b\":1,\"ab\":2", "\"a x\"") "}", "merges[0]: \"x\" is not in the vocabulary"},
+        {"{" MODEL("", "\"a\":0,\"b\":1", "\"a b\"") "}", "merges[0]: \"ab\" is not in the vocabulary"},
+        {"{" MODEL("", LETTERS, "\"a b\",\"ab\"") "}", "merges[1]: expected"},
+        {"{" MODEL("", LETTERS, "\"a  b\"") "}", "merges[0]: expected"},
+        {"{" MODEL("", LETTERS, "[\"a\"]") "}", "merges[0]: expected"},
+        {"{" MODEL("", LETTERS, "[\"a\",1]") "}", "merges[0]: expected"},
+        {"{\"normalizer\":{\"type\":\"Nmt\"}," PLAIN "}", "normalizer: key \"type\": \"Nmt\""},
+        {"{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFC\"},{\"type\":\"Precompiled\"}]}"
+         "," PLAIN "}",
+         "normalizer: normalizers[1]: key \"type\": \"Precompiled\""},
+        {"{\"normalizer\":{\"type\":\"NFC\",\"novel\":1}," PLAIN "}", "NFC: key \"novel\""},
+        {"{\"normalizer\":{}," PLAIN "}", "\"type\""},
+        {"{\"normalizer\":[]," PLAIN "}", "normalizer: expected an object"},
+        {"{\"pre_tokenizer\":{\"type\":\"BertPreTokenizer\"}," PLAIN "}",
+         "pre_tokenizer: key \"type\": \"BertPreTokenizer\""},
+        {"{" SPLIT("{\"Regex\":\"a\"}", "Sometimes", "false") PLAIN "}", "behavior"},
+        {"{" SPLIT("{\"Glob\":\"a\"}", "Isolated", "false") PLAIN "}", "Glob"},
+        {"{" SPLIT("{\"Regex\":\"(a\"}", "Isolated", "false") PLAIN "}", "pattern \"(a\": offset"},
+        {"{" SPLIT("{\"Regex\":\"a(?i)b\"}", "Isolated", "false") PLAIN "}", "not a supported group"},
+        {"{" SPLIT("{\"Regex\":\"[a[b]]\"}", "Isolated", "false") PLAIN "}", "set inside a set"},
+        {"{" SPLIT("{\"Regex\":\"[a-z&&b]\"}", "Isolated", "false") PLAIN "}", "intersection"},
+        {"{" SPLIT("{\"Regex\":\"\\\\h\"}", "Isolated", "false") PLAIN "}", "not a supported escape"},
+        {"{" SPLIT("{\"Regex\":\"a{2}+\"}", "Isolated", "false") PLAIN "}", "not a supported quantifier"},
+        {"{" SPLIT("{\"Regex\":\"\\\\p{Nonesuch}\"}", "Isolated", "false") PLAIN "}", "pattern"},
+        {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"ab\"}," PLAIN "}", "expected one character"},
+        {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"last\"}," PLAIN "}",
+         "prepend_scheme"},
+        {"{\"decoder\":{\"type\":\"CTC\"}," PLAIN "}", "decoder: key \"type\": \"CTC\""},
+        {"{\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":-1,\"stop\":0}," PLAIN "}", "start"},
+        {"{\"post_processor\":{\"type\":\"BertProcessing\"}," PLAIN "}",
+         "post_processor: key \"type\": \"BertProcessing\""},
+        {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\"}},{"
+         "\"Sequence\":{\"id\":\"A\"}}],"
+         "\"special_tokens\":{\"x\":{\"ids\":[99]}}}," PLAIN "}",
+         "\"x\": ids[0]: expected the id of a token"},
+        {"{\"post_processor\":{\"type\":\"TemplateProcessing\",\"single\":[{\"Sequence\":{\"id\":\"B\"}}],\"special_"
+         "tokens\":{}}," PLAIN "}",
+         "\"A\""},
+        {"{\"added_tokens\":{}," PLAIN "}", "added_tokens: expected an array"},
+        {"{\"added_tokens\":[{\"id\":8}]," PLAIN "}", "added_tokens[0]: the object: no key \"content\""},
+        {"{" ADDED("", "") PLAIN "}", "content"},
+        {"{" ADDED("x", ",\"novel\":1") PLAIN "}", "novel"},
+        {"{\"added_tokens\":[{\"id\":0,\"content\":\"x\"}]," MODEL("", "\"b\":1", "") "}",
+         "id 1 is already that of \"b\""},
+        {"{\"added_tokens\":[{\"id\":8,\"content\":\"x\",\"special\":true},{\"id\":9,\"content\":\"x\",\"special\":"
+         "true}]," PLAIN "}",
+         "\"x\" is added twice"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scry_tokenizer *tokenizer = NULL;
+        cr_expect_eq(open_text(&tokenizer, cases[i].json), SCRY_BAD_INPUT, "%s", cases[i].json);
+        cr_expect_null(tokenizer);
+        cr_expect(strstr(scry_last_error(), cases[i].says), "%s\n  expected: %s\n  message: %s", cases[i].json,
+                  cases[i].says, scry_last_error());
+        cr_expect(strstr(scry_last_error(), "/tmp/scry-tokenizer-"), "names no file: %s", scry_last_error());
     }
 }
