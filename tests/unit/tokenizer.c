@@ -330,3 +330,108 @@ Test(tokenizer, open__refuses_by_name_what_it_does_not_know)
         cr_expect(strstr(scry_last_error(), "/tmp/scry-tokenizer-"), "names no file: %s", scry_last_error());
     }
 }
+
+Test(tokenizer, encode__says_where_text_is_not_utf8)
+{
+    scry_tokenizer *tokenizer = open_fixture("gpt2");
+    int32_t        *ids       = NULL;
+    int             count     = 0;
+    cr_expect_eq(scry_tokenizer_encode(tokenizer, "caf\xc3", 4, true, &ids, &count), SCRY_BAD_ARGUMENT);
+    cr_expect(strstr(scry_last_error(), "byte 3 (0xC3)"), "%s", scry_last_error());
+    cr_expect_eq(scry_tokenizer_encode(NULL, "a", 1, true, &ids, &count), SCRY_BAD_ARGUMENT);
+    cr_expect_eq(scry_tokenizer_encode(tokenizer, NULL, 1, true, &ids, &count), SCRY_BAD_ARGUMENT);
+    cr_expect_null(ids);
+    scry_tokenizer_destroy(&tokenizer);
+    cr_expect_null(tokenizer);
+    scry_tokenizer_destroy(&tokenizer);
+    scry_tokenizer_destroy(NULL);
+}
+
+Test(tokenizer, ids__outside_the_vocabulary_are_nobody)
+{
+    scry_tokenizer *tokenizer = open_fixture("gpt2");
+    int             count     = scry_tokenizer_vocabulary(tokenizer);
+    int32_t         ids[] = {64, count, INT32_MAX, 64}, negative[] = {64, -1};
+    char           *text = NULL;
+    size_t          size = 0;
+    cr_expect_null(scry_tokenizer_bytes(tokenizer, -1, &size));
+    cr_expect_null(scry_tokenizer_bytes(tokenizer, count, &size));
+    cr_expect_null(scry_tokenizer_bytes(NULL, 0, &size));
+    cr_expect_not_null(scry_tokenizer_bytes(tokenizer, count - 1, NULL));
+    cr_expect(scry_tokenizer_is_special(tokenizer, count - 1) && !scry_tokenizer_is_special(tokenizer, 64));
+    cr_expect(!scry_tokenizer_is_special(tokenizer, -1) && !scry_tokenizer_is_special(tokenizer, count));
+    cr_assert_eq(scry_tokenizer_decode(tokenizer, ids, 4, true, &text, &size), SCRY_OK, "%s", scry_last_error());
+    cr_expect_str_eq(text, "aa");
+    scry_free(text);
+    cr_expect_eq(scry_tokenizer_decode(tokenizer, negative, 2, true, &text, &size), SCRY_BAD_ARGUMENT);
+    cr_expect(strstr(scry_last_error(), "ids[1]: -1"), "%s", scry_last_error());
+    scry_tokenizer_destroy(&tokenizer);
+}
+
+Test(tokenizer, decode__leaves_special_tokens_out_where_asked)
+{
+    scry_tokenizer *tokenizer = open_fixture("llama2");
+    int32_t        *ids       = NULL;
+    int             count     = 0;
+    char           *text      = NULL;
+    cr_assert_eq(scry_tokenizer_encode(tokenizer, "hello", 5, true, &ids, &count), SCRY_OK);
+    cr_assert_eq(scry_tokenizer_decode(tokenizer, ids, count, false, &text, NULL), SCRY_OK);
+    cr_expect_str_eq(text, "hello");
+    scry_free(text);
+    scry_free(ids);
+    scry_tokenizer_destroy(&tokenizer);
+}
+
+/* One word of a megabyte, and a run of combining marks in the wrong order: quadratic work would take minutes. */
+Test(tokenizer, encode__takes_long_words, .timeout = 20)
+{
+    enum { SIZE = 1 << 20 };
+    static const char *const units[] = {"a", " ", "<", "\n ", "e\xcc\x81", "\xcc\x81\xcc\x96"};
+    char                    *text    = scry__alloc(SIZE, 1);
+    for (int f = 0; f < FIXTURE_COUNT; f++) {
+        scry_tokenizer *tokenizer = open_fixture(fixtures[f]);
+        for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
+            size_t   unit = strlen(units[u]), size = SIZE / unit * unit;
+            int32_t *ids   = NULL;
+            int      count = 0;
+            for (size_t at = 0; at < size; at += unit) memcpy(text + at, units[u], unit);
+            cr_expect_eq(scry_tokenizer_encode(tokenizer, text, size, true, &ids, &count), SCRY_OK, "%s: %s",
+                         fixtures[f], scry_last_error());
+            cr_expect(count > 0);
+            scry_free(ids);
+        }
+        scry_tokenizer_destroy(&tokenizer);
+    }
+    scry__free(text);
+}
+
+/* Fails the n-th allocation, for every n, through open, encode and decode: an error each time, and nothing lost (the
+ * sanitizer build looks for leaks). */
+Test(tokenizer, allocation__failing_anywhere_is_an_error)
+{
+    static const char        text[]  = "  caf\xc3\xa9 e\xcc\x81 <|endoftext|> 12345 <left> \xe4\xb8\x96";
+    static const char *const names[] = {"byte_level_flags", "llama2_flags"};
+    for (int f = 0; f < 2; f++) {
+        char path[256];
+        bool done = false;
+        snprintf(path, sizeof path, FIXTURES "%s", names[f]);
+        for (long n = 1; !done; n++) {
+            scry_tokenizer *tokenizer = NULL;
+            int32_t        *ids       = NULL;
+            char           *back      = NULL;
+            int             count     = 0;
+            scry__alloc_fail_at(n);
+            scry_status status = scry_tokenizer_open(&tokenizer, path);
+            if (!status) status = scry_tokenizer_encode(tokenizer, text, sizeof text - 1, true, &ids, &count);
+            if (!status) status = scry_tokenizer_decode(tokenizer, ids, count, true, &back, NULL);
+            scry__alloc_fail_at(0);
+            done = !status;
+            cr_assert(done || status == SCRY_OUT_OF_MEMORY, "allocation %ld: %s: %s", n, scry_status_text(status),
+                      scry_last_error());
+            cr_assert(n < 5000, "still failing at allocation %ld", n);
+            scry_free(back);
+            scry_free(ids);
+            scry_tokenizer_destroy(&tokenizer);
+        }
+    }
+}
