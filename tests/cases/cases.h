@@ -35,4 +35,11 @@ typedef struct scry__case_result {
 scry_status scry__case_run(scry__case_result *result, int index, uint64_t seed, scry_device *reference,
                            scry_device *device);
 
+/* Relations: facts between two runs on one device that hold whatever its rounding is. A future token changes no earlier
+ * row; a capture changes nothing else; a tile, a head, a sequence, a layer alone is what it is among others; strides
+ * and repeated key heads change nothing. All are equalities of bits. */
+int         scry__relation_count(void);
+const char *scry__relation_name(int index); /* "a future token changes no earlier row: attention/causal" */
+scry_status scry__relation_run(scry__case_result *result, int index, scry_device *device);
+
 #endif

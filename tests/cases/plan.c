@@ -96,8 +96,26 @@ const scry__array *scry__plan_find(const scry__plan *plan, const scry_tensor *te
 {
     size_t place = (size_t)((const char *)tensor - (const char *)&plan->op);
     for (int i = 0; i < plan->count; i++)
-        if (plan->operands[i].place == place) return &plan->operands[i];
+        if (plan->operands[i].place == place && !plan->operands[i].dropped) return &plan->operands[i];
     return NULL;
+}
+
+static scry_tensor *tensor_of(scry__plan *plan, const scry__array *array)
+{
+    return (scry_tensor *)(void *)((char *)&plan->op + array->place);
+}
+
+void scry__plan_drop(scry__plan *plan, scry__array *array)
+{
+    array->dropped          = true;
+    *tensor_of(plan, array) = (scry_tensor){0};
+}
+
+void scry__plan_slice(scry__plan *plan, scry__array *array, int axis, int64_t begin, int64_t count)
+{
+    array->view             = scry_tensor_slice(array->view, axis, begin, count);
+    array->contiguous       = scry_tensor_is_contiguous(&array->view);
+    *tensor_of(plan, array) = array->view;
 }
 
 void scry__plan_finish(scry__plan *plan)

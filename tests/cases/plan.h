@@ -8,7 +8,7 @@
 #include "base/number.h"
 #include "scry/device.h"
 
-enum { SCRY__GUARD_BYTES = 64, SCRY__MAX_OPERANDS = 24 };
+enum { SCRY__GUARD_BYTES = 64, SCRY__MAX_OPERANDS = 48 };
 
 /* UPDATED outputs are read before they are written. */
 typedef enum scry__role { SCRY__INPUT, SCRY__OUTPUT, SCRY__UPDATED } scry__role;
@@ -29,15 +29,15 @@ enum {
 typedef struct scry__array {
     const char *name;
     scry__role  role;
-    size_t      place; /* of its tensor inside scry_op */
-    scry_tensor view;  /* inside the image; buffer NULL */
-    bool        contiguous;
-    int         storage;  /* the operand whose image it uses: its own index, or in place another's */
-    size_t      bytes;    /* of the image */
-    uint8_t    *image;    /* before the op */
-    uint8_t    *expected; /* after it, on the reference */
-    uint8_t    *got;      /* after it, on the device under test */
-    uint8_t    *again;    /* after it once more */
+    size_t      place;               /* of its tensor inside scry_op */
+    scry_tensor view;                /* inside the image; buffer NULL */
+    bool        contiguous, dropped; /* dropped: no longer part of the op */
+    int         storage;             /* the operand whose image it uses: its own index, or in place another's */
+    size_t      bytes;               /* of the image */
+    uint8_t    *image;               /* before the op */
+    uint8_t    *expected;            /* after it, on the reference */
+    uint8_t    *got;                 /* after it, on the device under test */
+    uint8_t    *again;               /* after it once more */
 } scry__array;
 
 typedef struct scry__plan {
@@ -57,7 +57,11 @@ scry__array *scry__plan_add(scry__plan *plan, scry_tensor *tensor, const char *n
 scry__array *scry__plan_add_in_place(scry__plan *plan, scry_tensor *tensor, const char *name, const scry__array *on);
 /* The operand of a field of plan->op; NULL where the case has none. */
 const scry__array *scry__plan_find(const scry__plan *plan, const scry_tensor *tensor);
-void               scry__plan_finish(scry__plan *plan);
+/* Takes an optional operand away again. */
+void scry__plan_drop(scry__plan *plan, scry__array *array);
+/* Narrows an operand to [begin, begin + count) along an axis; its image stays. */
+void scry__plan_slice(scry__plan *plan, scry__array *array, int axis, int64_t begin, int64_t count);
+void scry__plan_finish(scry__plan *plan);
 
 /* Elements are numbered in row-major order of the shape. */
 int64_t scry__array_count(const scry__array *operand);
@@ -87,6 +91,9 @@ typedef struct scry__case_table {
 extern const scry__case_table scry__matmul_table, scry__softmax_table, scry__attention_table, scry__rope_table,
     scry__norm_table, scry__lens_table, scry__embed_table, scry__add_table, scry__scale_table, scry__activation_table,
     scry__copy_table, scry__fill_table;
+
+/* Makes the case of that name, with data from `seed` (0: its own). */
+scry_status scry__plan_build(scry__plan *plan, const char *name, uint64_t seed);
 
 #define SCRY__SHAPE(...) ((const int64_t[SCRY_MAX_RANK]){__VA_ARGS__})
 

@@ -83,6 +83,7 @@ scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, sc
     for (int i = 0; !status && i < plan->count; i++) {
         scry__array *operand = &plan->operands[i];
         scry_tensor *tensor  = (scry_tensor *)(void *)((char *)&op + operand->place);
+        if (operand->dropped) continue;
         if (operand->storage == i) status = upload(operand, device, canary, image_of(operand, into), &buffers[i]);
         tensor->buffer = buffers[operand->storage];
     }
@@ -188,23 +189,37 @@ static void run_device(scry__plan *plan, scry__case_result *result, scry_device 
     judge(plan, &verdict);
 }
 
+/* Row `index` of the whole table, as a plan. */
+static scry_status build_row(scry__plan *plan, int index, uint64_t seed)
+{
+    scry__case row    = scry__case_at(index);
+    int        family = family_of(&index);
+    *plan             = (scry__plan){.op.kind = row.kind};
+    scry__random_seed(&plan->random, seed ? seed : row.seed);
+    families[family].table->build(plan, index);
+    return plan->status;
+}
+
+scry_status scry__plan_build(scry__plan *plan, const char *name, uint64_t seed)
+{
+    for (int i = 0; i < scry__case_count(); i++)
+        if (!strcmp(scry__case_at(i).name, name)) return build_row(plan, i, seed);
+    return scry__fail(SCRY_BAD_ARGUMENT, "case %s: expected the name of a row", name);
+}
+
 scry_status scry__case_run(scry__case_result *result, int index, uint64_t seed, scry_device *reference,
                            scry_device *device)
 {
-    scry__case  row    = scry__case_at(index);
-    int         family = family_of(&index);
-    scry__plan *plan   = scry__alloc(1, sizeof *plan);
+    scry__case  row  = scry__case_at(index);
+    scry__plan *plan = scry__alloc(1, sizeof *plan);
     if (!plan) return SCRY_OUT_OF_MEMORY;
-    *result       = (scry__case_result){0};
-    plan->op.kind = row.kind;
-    scry__random_seed(&plan->random, seed ? seed : row.seed);
-    families[family].table->build(plan, index);
-    scry_status status = plan->status;
+    *result            = (scry__case_result){0};
+    scry_status status = build_row(plan, index, seed);
     if (!status) status = scry__plan_run(plan, reference, 0xff, SCRY__IMAGE_EXPECTED);
     if (status)
         scry__fail_prefix(status, "case %s on %s", row.name, scry_device_get_info(reference)->name);
     else
-        run_device(plan, result, device, families[family].judge);
+        run_device(plan, result, device, families[family_of(&index)].judge);
     scry__plan_finish(plan);
     scry__free(plan);
     return status;

@@ -180,3 +180,22 @@ Test(conform_mutants, cases__notice_every_bug_elsewhere)
 {
     expect_all_caught(scry__other_mutants);
 }
+
+Test(conform_mutants, relations__notice_a_leak_and_a_drift)
+{
+    static const char *const names[] = {"attention sees one future key", "attention varies"};
+    scry_device             *device  = open_mutant();
+    for (size_t n = 0; n < sizeof names / sizeof *names; n++) {
+        int caught = 0;
+        for (planted = scry__attention_mutants; strcmp(planted->name, names[n]); planted++)
+            ;
+        for (int i = 0; i < scry__relation_count(); i++) {
+            scry__case_result result;
+            if (!strstr(scry__relation_name(i), "attention/")) continue;
+            cr_assert_eq(scry__relation_run(&result, i, device), SCRY_OK, "%s", scry_last_error());
+            caught += !result.passed;
+        }
+        cr_expect(caught > 0, "no relation noticed: %s", names[n]);
+    }
+    scry_device_destroy(&device);
+}
