@@ -238,7 +238,7 @@ scry_status scry__html_data(scry__text *out, const struct scry__report *report)
     scry__json_builder builder = {0};
     scry__json_source  source  = {report->model, report->device, report->fallbacks, NULL};
     scry__text         json    = {0};
-    json_t            *object  = scry__json_result(&builder, "scry.report/1", &source);
+    json_t            *object  = scry__json_result(&builder, "scry.page/1", &source);
     scry__json_set_text(&builder, object, "prompt", report->prompt);
     scry__json_set(&builder, object, "tokens", tokens_array(&builder, report->tokens));
     scry__json_set(&builder, object, "colours", colours_text(&builder));

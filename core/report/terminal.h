@@ -17,9 +17,8 @@ typedef struct scry__terminal {
     scry__terminal_colour colour;
 } scry__terminal;
 
-/* A heat map: one line a row, row labels at the left, column numbers above with their labels listed where they do not
- * fit, the scale below. Panels follow each other. Maps wider than the terminal are reduced to block maxima, and say so.
- */
+/* A heat map: one line a row, row labels at the left, column labels or numbers above, the scale below. Several panels
+ * stand beside each other as far as they fit. Maps wider than the terminal are reduced to block maxima, and say so. */
 void scry__terminal_heatmap(scry__text *out, const scry__terminal *terminal, const scry__heatmap *heatmap);
 
 /* A table of texts. Cells are given row by row; NULL is empty. Columns are as wide as their widest cell; where that is

@@ -1,7 +1,8 @@
 /* Heat maps for a terminal. See terminal.h.
  *
  * Each line is a row: its number and label, then the cells. Cells are 5 columns wide and hold their number where that
- * fits, else 2 columns of colour (or of a character that is the denser the larger the value), else 1. */
+ * fits, else 2 columns of colour (or of a character that is the denser the larger the value), else 1. Several panels
+ * are for comparing: they stand beside each other, in cells of 2 columns or 1. */
 #include "report/terminal.h"
 
 #include "base/alloc.h"
@@ -11,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { label_most = 18, wide_cell = 5, ramp_width = 20 };
+enum { label_most = 18, wide_cell = 5, ramp_width = 20, panel_gap = 2 };
 static const char densities[] = " .:-=+*#%@";
 
 struct view {
@@ -20,8 +21,10 @@ struct view {
     scry__labels         *rows, *columns; /* NULL where numbered only */
     double                minimum, maximum;
     int                   number_width, label_width;
-    int                   cell; /* columns of a cell: 5, 2 or 1 */
-    int                   block;
+    int                   cell;   /* columns of a cell: 5, 2 or 1 */
+    int                   block;  /* rows and columns of the map that a cell stands for */
+    int                   shown;  /* cells in a line of a panel */
+    int                   across; /* panels beside each other */
 };
 
 static int digits(int number)
@@ -34,13 +37,16 @@ static void choose_cell(struct view *view)
     const scry__heatmap *map     = view->map;
     int                  room    = scry__terminal_columns(view->terminal) - view->number_width - view->label_width - 2;
     static const int     sizes[] = {wide_cell, 2, 1};
-    view->block                  = 1;
-    for (int i = 0; i < 3; i++) {
-        view->cell = sizes[i];
-        if (map->columns <= room / view->cell) return;
-    }
     if (room < 1) room = 1;
-    view->block = (map->columns + room - 1) / room;
+    for (int i = map->panel_count > 1; i < 3; i++) {
+        view->cell = sizes[i];
+        if (map->columns <= room / view->cell) break;
+    }
+    view->block  = map->columns > room ? (map->columns + room - 1) / room : 1;
+    view->shown  = (map->columns + view->block - 1) / view->block;
+    view->across = (room + panel_gap) / (view->shown * view->cell + panel_gap);
+    if (view->across < 1) view->across = 1;
+    if (view->across > map->panel_count) view->across = map->panel_count;
 }
 
 /* The largest value in a block of cells; NaN where all are blank. */
@@ -75,10 +81,11 @@ static void add_cell(scry__text *out, const struct view *view, float value)
         return;
     }
     double place = place_on_scale(view, value);
+    int    size  = wide_cell;
+    memset(text, plain ? density(place) : ' ', sizeof text);
     if (view->cell == wide_cell)
-        snprintf(text, sizeof text, fabsf(value) < 9.995f ? "%5.2f" : "%5.0f", (double)value);
-    else
-        memset(text, plain ? density(place) : ' ', sizeof text);
+        size = snprintf(text, sizeof text, fabsf(value) < 9.995f ? "%5.2f" : "%5.0f", (double)value);
+    if (size > wide_cell) memset(text, '#', sizeof text);
     scry__terminal_shade(out, view->terminal, scry__colour_at(view->map->colours, place));
     scry__text_add(out, text, (size_t)view->cell);
 }
@@ -90,29 +97,31 @@ static void add_row_head(scry__text *out, const struct view *view, int row)
     scry__text_adds(out, " ");
 }
 
-/* Numbers above the columns: all where they fit, else every tenth, upright where cells are narrow. */
+static void add_spaces(scry__text *out, int count)
+{
+    scry__text_addf(out, "%*s", count > 0 ? count : 0, "");
+}
+
+/* Above wide cells every column's label or number, else every tenth's number. */
 static void add_column_numbers(scry__text *out, const struct view *view)
 {
-    int left  = view->number_width + 1 + view->label_width + 1;
-    int shown = (view->map->columns + view->block - 1) / view->block;
-    scry__text_addf(out, "%*s", left, "");
-    if (view->cell == wide_cell) {
-        for (int i = 0; i < shown; i++) {
+    int used = 0, width = view->shown * view->cell;
+    for (int i = 0; i < view->shown; i++) {
+        int column = view->map->column_offset + i * view->block;
+        if (view->cell == wide_cell && view->columns) {
             scry__text_adds(out, " ");
-            if (view->columns)
-                scry__label_fit(out, view->columns->texts[i], wide_cell - 1, SCRY__ALIGN_RIGHT);
-            else
-                scry__text_addf(out, "%4d", view->map->column_offset + i);
-        }
-    } else {
-        for (int i = 0; i < shown; i += 10) {
-            char number[32];
-            int  column = view->map->column_offset + i * view->block;
-            snprintf(number, sizeof number, "%-*d", 10 * view->cell, column);
-            if (i == 0 || i * view->cell + digits(column) <= shown * view->cell) scry__text_adds(out, number);
+            scry__label_fit(out, view->columns->texts[i], wide_cell - 1, SCRY__ALIGN_RIGHT);
+            used += wide_cell;
+        } else if (view->cell == wide_cell) {
+            scry__text_addf(out, " %4d", column);
+            used += wide_cell;
+        } else if (i % 10 == 0 && (i == 0 || used + digits(column) <= width)) {
+            int space = 10 * view->cell < width - used ? 10 * view->cell : width - used;
+            scry__text_addf(out, "%-*d", space, column);
+            used += space > digits(column) ? space : digits(column);
         }
     }
-    scry__terminal_end_line(out);
+    add_spaces(out, width - used);
 }
 
 /* Where columns have other labels than rows and no room above: "0 The, 1 cat". */
@@ -149,26 +158,47 @@ static void add_scale(scry__text *out, const struct view *view)
     scry__text_adds(out, "\n");
 }
 
-static void add_panel(scry__text *out, const struct view *view, int panel)
+static void add_row(scry__text *out, const struct view *view, int panel, int row)
 {
-    const scry__heatmap *map = view->map;
-    if (map->panels[panel].title) {
-        scry__terminal_bold(out, view->terminal);
-        scry__text_adds(out, map->panels[panel].title);
-        scry__terminal_reset(out, view->terminal);
-        scry__text_adds(out, "\n");
+    bool shaded = false;
+    for (int column = 0; column < view->map->columns; column += view->block) {
+        float value = block_value(view, panel, row, column);
+        if (isnan(value) && shaded) scry__terminal_reset(out, view->terminal);
+        shaded = !isnan(value);
+        add_cell(out, view, value);
     }
-    add_column_numbers(out, view);
-    for (int row = 0; row < map->rows; row += view->block) {
-        bool shaded = false;
-        add_row_head(out, view, row);
-        for (int column = 0; column < map->columns; column += view->block) {
-            float value = block_value(view, panel, row, column);
-            if (isnan(value) && shaded) scry__terminal_reset(out, view->terminal);
-            shaded = !isnan(value);
-            add_cell(out, view, value);
+    if (shaded) scry__terminal_reset(out, view->terminal);
+}
+
+/* Panels [begin, end) beside each other, with row labels once. */
+static void add_panels(scry__text *out, const struct view *view, int begin, int end)
+{
+    const scry__heatmap *map   = view->map;
+    int                  left  = view->number_width + 1 + view->label_width + 1;
+    bool                 named = false;
+    for (int panel = begin; panel < end; panel++) named = named || map->panels[panel].title;
+    for (int line = named ? 0 : 1; line < 2; line++) { /* titles, then column numbers */
+        if (line == 0) scry__terminal_bold(out, view->terminal);
+        add_spaces(out, left);
+        for (int panel = begin; panel < end; panel++) {
+            const char *title = map->panels[panel].title ? map->panels[panel].title : "";
+            if (panel > begin) add_spaces(out, panel_gap);
+            if (line)
+                add_column_numbers(out, view);
+            else if (end - begin == 1)
+                scry__text_adds(out, title);
+            else
+                scry__label_fit(out, title, view->shown * view->cell, SCRY__ALIGN_LEFT);
         }
-        if (shaded) scry__terminal_reset(out, view->terminal);
+        if (line == 0) scry__terminal_reset(out, view->terminal);
+        scry__terminal_end_line(out);
+    }
+    for (int row = 0; row < map->rows; row += view->block) {
+        add_row_head(out, view, row);
+        for (int panel = begin; panel < end; panel++) {
+            if (panel > begin) add_spaces(out, panel_gap);
+            add_row(out, view, panel, row);
+        }
         scry__terminal_end_line(out);
     }
 }
@@ -202,9 +232,10 @@ void scry__terminal_heatmap(scry__text *out, const scry__terminal *terminal, con
             scry__text_adds(out, "\n");
         }
         if (heatmap->subtitle) scry__text_addf(out, "%s\n", heatmap->subtitle);
-        for (int panel = 0; panel < heatmap->panel_count; panel++) {
-            add_panel(out, &view, panel);
-            if (panel + 1 < heatmap->panel_count) scry__text_adds(out, "\n");
+        for (int panel = 0; panel < heatmap->panel_count; panel += view.across) {
+            int end = panel + view.across < heatmap->panel_count ? panel + view.across : heatmap->panel_count;
+            if (panel) scry__text_adds(out, "\n");
+            add_panels(out, &view, panel, end);
         }
         add_column_list(out, &view);
         add_scale(out, &view);

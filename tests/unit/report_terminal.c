@@ -77,7 +77,7 @@ Test(terminal, heatmap__is_readable_without_colour)
                                           .maximum       = 1};
     scry__text                text     = {0};
     scry__terminal_heatmap(&text, &plain, &map);
-    cr_expect_str_eq(text.data, "head 3\n"
+    cr_expect_str_eq(text.data, "       head 3\n"
                                 "         The \xe2\x90\xa3"
                                 "cat\n"
                                 "0 The   1.00\n"
