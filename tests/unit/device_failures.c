@@ -190,6 +190,14 @@ static void interleave(scry_op *op)
     op->add.out.offset                          = 24;
 }
 
+static void interleave_swapped(scry_op *op)
+{
+    interleave(op);
+    if (op->kind != SCRY_OP_ADD) return;
+    op->add.a.offset   = 24;
+    op->add.out.offset = 4;
+}
+
 static void make_empty_operand(scry_op *op)
 {
     if (op->kind != SCRY_OP_MATMUL) return;
@@ -204,24 +212,27 @@ static void leave(scry_op *op)
 
 Test(device_failures, allow_cpu__leaves_memory_as_the_cpu_would)
 {
-    static void (*const shapes[])(scry_op * op) = {leave, make_in_place, interleave, make_empty_operand};
+    static void (*const shapes[])(scry_op * op) = {leave, make_in_place, interleave, interleave_swapped,
+                                                   make_empty_operand};
+    enum { SHAPES = sizeof shapes / sizeof *shapes };
     static char  expected[ARENA_BYTES], found[ARENA_BYTES];
     uint64_t     count  = 0;
     scry_device *device = open_device("fake", SCRY_FALLBACK_ALLOW_CPU), *cpu = open_device("cpu", SCRY_FALLBACK_STRICT);
     scry_set_log_sink(keep_log, NULL);
-    for (int i = 0; i < 4 * SCRY_OP_COUNT; i++) {
+    for (int i = 0; i < SHAPES * SCRY_OP_COUNT; i++) {
         scry_buffer *arena = make_arena(device), *cpu_arena = make_arena(cpu);
-        scry_op      op = device_op((scry_op_kind)(i / 4), arena), cpu_op = device_op((scry_op_kind)(i / 4), cpu_arena);
-        const char  *text = scry_op_text(op.kind);
-        char         line[128];
-        shapes[i % 4](&op);
-        shapes[i % 4](&cpu_op);
+        scry_op      op  = device_op((scry_op_kind)(i / SHAPES), arena),
+                cpu_op   = device_op((scry_op_kind)(i / SHAPES), cpu_arena);
+        const char *text = scry_op_text(op.kind);
+        char        line[128];
+        shapes[i % SHAPES](&op);
+        shapes[i % SHAPES](&cpu_op);
         setenv("SCRY_FAKE_REFUSE", text, 1);
-        cr_assert_eq(scry_device_run(device, &op), SCRY_OK, "%s %d: %s", text, i % 4, scry_last_error());
-        cr_assert_eq(scry_device_run(cpu, &cpu_op), SCRY_OK, "%s %d: %s", text, i % 4, scry_last_error());
+        cr_assert_eq(scry_device_run(device, &op), SCRY_OK, "%s %d: %s", text, i % SHAPES, scry_last_error());
+        cr_assert_eq(scry_device_run(cpu, &cpu_op), SCRY_OK, "%s %d: %s", text, i % SHAPES, scry_last_error());
         cr_assert_eq(scry_buffer_read(arena, 0, found, sizeof found), SCRY_OK);
         cr_assert_eq(scry_buffer_read(cpu_arena, 0, expected, sizeof expected), SCRY_OK);
-        cr_expect(!memcmp(found, expected, sizeof found), "%s, shape %d", text, i % 4);
+        cr_expect(!memcmp(found, expected, sizeof found), "%s, shape %d", text, i % SHAPES);
         snprintf(line, sizeof line, "%s ran on cpu instead of fake:0: it takes more than the 32 KiB at hand", text);
         cr_expect_str_eq(scry_device_last_fallback(device), line);
         cr_expect_str_eq(last_log, line);

@@ -5,6 +5,8 @@
 
 #include <criterion/criterion.h>
 #include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +77,25 @@ static void write_plugin(const char *directory, const char *name, const void *da
     cr_assert_eq(scry__file_write(path, data, size), SCRY_OK, "%s", scry_last_error());
 }
 
+/* Writes a plugin that claims to have no section table and lacks the last byte of its last segment. */
+static void write_bare_plugin(const char *directory, const char *name, const scry__map *map)
+{
+    ElfW(Ehdr) header;
+    size_t end  = 0;
+    char  *copy = malloc(map->size);
+    memcpy(copy, map->data, map->size);
+    memcpy(&header, copy, sizeof header);
+    for (int i = 0; i < header.e_phnum; i++) {
+        ElfW(Phdr) segment;
+        memcpy(&segment, copy + header.e_phoff + (size_t)i * sizeof segment, sizeof segment);
+        if (segment.p_offset + segment.p_filesz > end) end = segment.p_offset + segment.p_filesz;
+    }
+    header.e_shoff = header.e_shnum = 0;
+    memcpy(copy, &header, sizeof header);
+    write_plugin(directory, name, copy, end - 1);
+    free(copy);
+}
+
 Test(device_plugins, find__survives_files_cut_short)
 {
     char       directory[] = "/tmp/scry-plugins-XXXXXX", whole[512], name[16];
@@ -89,6 +110,7 @@ Test(device_plugins, find__survives_files_cut_short)
         write_plugin(directory, name, map.data, size);
     }
     write_plugin(directory, "text", text, sizeof text);
+    write_bare_plugin(directory, "bare", &map);
     scry__map_close(&map);
     setenv("SCRY_PLUGIN_PATH", directory, 1);
 
@@ -97,7 +119,7 @@ Test(device_plugins, find__survives_files_cut_short)
     int refused = 0;
     for (int i = 0; i < list->count; i++)
         refused += strstr(list->entries[i].reason, "not a whole shared object") != NULL;
-    cr_expect_eq(refused, 17, "%d", refused);
+    cr_expect_eq(refused, 18, "%d", refused);
     scry_devices_destroy(&list);
     char command[64];
     snprintf(command, sizeof command, "rm -r %s", directory);
