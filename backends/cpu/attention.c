@@ -10,7 +10,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { TILE_BYTES = 256 << 10, LINE = 64 };
+enum { TILE_BYTES = 512 << 10, LINE = 64 };
 
 /* --- plan --- */
 
@@ -147,7 +147,12 @@ static float softmax_row(const struct scry__cpu_attention *plan, struct scry__cp
     row.begin                   = scry__cpu_view_first(&row.view) / lanes * lanes;
     row.width                   = round_up(scry__cpu_view_last(&row.view) - row.begin, lanes);
     row.values                  = tile + row.begin;
-    plan->cpu->kernels->score_row(row.values, row.width, op->scale, op->softcap);
+    /* A positive scale is left to the exponential where nothing comes between. */
+    row.scale = op->scale;
+    if (op->softcap > 0 || present(&op->mask.additive) || !(op->scale > 0)) {
+        plan->cpu->kernels->score_row(row.values, row.width, op->scale, op->softcap);
+        row.scale = 1;
+    }
     scry__cpu_scores_mask(plan->cpu, &op->mask, &row);
     scry__cpu_capture_scores(plan, &row, top);
     float factor = scry__cpu_scores_softmax(plan->cpu, &op->mask, &op->capture.rows, &row);

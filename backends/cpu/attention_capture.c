@@ -30,7 +30,7 @@ static void store_tile(const struct scry__cpu_attention *plan, const struct scry
 
 void scry__cpu_capture_scores(const struct scry__cpu_attention *plan, const struct scry__cpu_scores *row, int64_t *top)
 {
-    store_tile(plan, row, &plan->op->capture.scores, 1, -INFINITY);
+    store_tile(plan, row, &plan->op->capture.scores, row->scale, -INFINITY);
     if (plan->top) scry__cpu_scores_top(plan->cpu, row, plan->top, top);
 }
 

@@ -10,7 +10,7 @@
 
 /* What a row of scores leaves behind when it becomes exponentials. */
 struct scry__cpu_row {
-    float max;     /* largest score; -inf where every key is masked */
+    float max;     /* largest score, before the factor; -inf where every key is masked */
     float sum;     /* of exp(score - max) */
     float entropy; /* of exp(score - max) * (max - score); >= 0, so that ln(sum) + entropy / sum has no cancellation */
 };
@@ -63,9 +63,9 @@ struct scry__cpu_kernels {
 
     /* scores[i] = cap(scale * scores[i]); cap as in struct scry_attention. */
     void (*score_row)(float *scores, int64_t count, float scale, float softcap);
-    /* Replaces scores by exp(score - max). `count` is a multiple of `lanes`. exp's error is at most 2 ulp; below 2^-126
-     * it is 0. */
-    struct scry__cpu_row (*exponentiate_row)(float *scores, int64_t count);
+    /* Replaces scores by exp((score - max) * factor), factor > 0; the sums are of that. `count` is a multiple of
+     * `lanes`. exp's error is at most 2 ulp where it is at least 2^-126; below 2^-126.5 it is 0. */
+    struct scry__cpu_row (*exponentiate_row)(float *scores, int64_t count, float factor);
     /* sums[j] += sum over rows of weight[row] * tile[row, j]. */
     void (*add_columns)(float *sums, const float *tile, int64_t ldt, const float *weight, int64_t rows, int64_t count);
     /* out[i] = factor * x[i] + offset; in place allowed. */

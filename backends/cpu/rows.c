@@ -107,10 +107,10 @@ float scry__cpu_scores_softmax(const struct scry__cpu *cpu, const scry_mask *mas
 {
     int64_t best = -1, position = mask->query_offset + row->query;
     if (present(&statistics->argmax)) scry__cpu_scores_top(cpu, row, 1, &best);
-    struct scry__cpu_row sums   = cpu->kernels->exponentiate_row(row->values, row->width);
+    struct scry__cpu_row sums   = cpu->kernels->exponentiate_row(row->values, row->width, row->scale);
     bool                 empty  = sums.max == -INFINITY && sums.sum == 0;
     float                factor = empty ? 0 : 1 / sums.sum;
-    float                centre = sums.max == -INFINITY ? 0 : sums.max;
+    float                centre = sums.max == -INFINITY ? 0 : sums.max * row->scale;
     float                log_of = empty ? 0 : logf(sums.sum);
     int64_t              first  = present(&mask->key_begin) ? index_at(&mask->key_begin, row->batch) : 0;
     put(&statistics->lse, row, empty ? -INFINITY : centre + log_of);

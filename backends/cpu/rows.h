@@ -23,7 +23,8 @@ int64_t scry__cpu_view_last(const struct scry__cpu_view *view);
 struct scry__cpu_scores {
     int64_t               batch, head, query;
     struct scry__cpu_view view;
-    float                *values; /* scores, then exponentials */
+    float                *values; /* times scale: scores; then exponentials */
+    float                 scale;  /* > 0 */
     int64_t               begin;  /* key of values[0] */
     int64_t               width;  /* a multiple of `lanes`; covers the view */
 };

@@ -25,7 +25,7 @@ static void softmax_row(const struct softmax_job *job, int64_t number, float *va
     const scry_softmax     *op = job->op;
     const scry_tensor      *x = &op->scores, *out = &op->probabilities;
     int64_t                 heads = x->shape[1], queries = x->shape[2], keys = x->shape[3];
-    struct scry__cpu_scores row = {.query = number % queries, .values = values};
+    struct scry__cpu_scores row = {.query = number % queries, .values = values, .scale = 1};
     row.head                    = number / queries % heads;
     row.batch                   = number / queries / heads;
     row.view                    = scry__cpu_view_of(&op->mask, row.batch, row.query, keys);

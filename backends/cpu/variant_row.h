@@ -10,7 +10,7 @@ static void score_row(float *scores, int64_t count, float scale, float softcap)
     }
 }
 
-static struct scry__cpu_row exponentiate_row(float *scores, int64_t count)
+static struct scry__cpu_row exponentiate_row(float *scores, int64_t count, float factor)
 {
     vf max = splat(-INFINITY), sum = splat(0), entropy = splat(0);
     for (int64_t i = 0; i < count; i += LANES) max = larger(load(scores + i), max);
@@ -18,7 +18,7 @@ static struct scry__cpu_row exponentiate_row(float *scores, int64_t count)
     /* A row that holds nothing but -inf (or NaN, which must reach the sums) has no maximum to subtract. */
     float centre = row.max == -INFINITY ? 0 : row.max;
     for (int64_t i = 0; i < count; i += LANES) {
-        vf below, e = exp_negative(load(scores + i) - centre, &below);
+        vf below, e = exp_negative((load(scores + i) - centre) * factor, &below);
         store(scores + i, e);
         sum += e;
         entropy -= e * below;

@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#if defined(__SSE__)
+#include <immintrin.h>
+#endif
 
 #define INLINE static inline __attribute__((always_inline))
 
@@ -37,28 +40,54 @@ INLINE vf choose(vi mask, vf a, vf b)
     return (vf)((mask & (vi)a) | (~mask & (vi)b));
 }
 
-/* NaN in a gives b. */
+/* a > b ? a : b in every lane: where one is NaN, b. Compilers do not make one instruction of it by themselves. */
 INLINE vf larger(vf a, vf b)
 {
+#if LANES == 16
+    return (vf)_mm512_max_ps((__m512)a, (__m512)b);
+#elif LANES == 8
+    return (vf)_mm256_max_ps((__m256)a, (__m256)b);
+#elif defined(__SSE__)
+    return (vf)_mm_max_ps((__m128)a, (__m128)b);
+#else
     return choose(a > b, a, b);
+#endif
 }
+
+/* x with its halves exchanged at distance `step`: lane i gets lane i ^ step. */
+#if LANES == 16
+#define ACROSS(x, s)                                                                                                   \
+    __builtin_shufflevector(x, x, 0 ^ s, 1 ^ s, 2 ^ s, 3 ^ s, 4 ^ s, 5 ^ s, 6 ^ s, 7 ^ s, 8 ^ s, 9 ^ s, 10 ^ s,        \
+                            11 ^ s, 12 ^ s, 13 ^ s, 14 ^ s, 15 ^ s)
+#elif LANES == 8
+#define ACROSS(x, s) __builtin_shufflevector(x, x, 0 ^ s, 1 ^ s, 2 ^ s, 3 ^ s, 4 ^ s, 5 ^ s, 6 ^ s, 7 ^ s)
+#else
+#define ACROSS(x, s) __builtin_shufflevector(x, x, 0 ^ s, 1 ^ s, 2 ^ s, 3 ^ s)
+#endif
 
 INLINE float sum_lanes(vf x)
 {
-    float lane[LANES];
-    memcpy(lane, &x, sizeof lane);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] += lane[i + half];
-    return lane[0];
+#if LANES >= 16
+    x += ACROSS(x, 8);
+#endif
+#if LANES >= 8
+    x += ACROSS(x, 4);
+#endif
+    x += ACROSS(x, 2);
+    x += ACROSS(x, 1);
+    return x[0];
 }
 
 INLINE float max_lanes(vf x)
 {
-    float lane[LANES];
-    memcpy(lane, &x, sizeof lane);
-    for (int half = LANES / 2; half > 0; half /= 2)
-        for (int i = 0; i < half; i++) lane[i] = lane[i] > lane[i + half] ? lane[i] : lane[i + half];
-    return lane[0];
+#if LANES >= 16
+    x = larger(x, ACROSS(x, 8));
+#endif
+#if LANES >= 8
+    x = larger(x, ACROSS(x, 4));
+#endif
+    x = larger(x, ACROSS(x, 2));
+    return larger(x, ACROSS(x, 1))[0];
 }
 
 INLINE bool any_lane(vi mask)
@@ -106,16 +135,15 @@ INLINE vf exp_reduced(vf x, vu *whole)
     return (p * (r * r) + r) + 1.0f;
 }
 
-/* exp(x) for x <= 0, or NaN: at most 2 ulp; 0 below ln 2^-126. *clamped is x, at least that bound: finite, for products
- * with the result. */
+/* exp(x) for x <= 0, or NaN: at most 2 ulp down to 2^-126, gradually less exact below, 0 from 2^-126.5 on: there the
+ * power of two that is put together has no exponent left. *clamped is x, at least -88.03, for products with the result:
+ * of 0 and an infinite x, say. */
 INLINE vf exp_negative(vf x, vf *clamped)
 {
-    const vf lowest = splat(-0x1.5d589ep6f);
-    vi       small  = x < lowest;
-    vu       whole;
-    *clamped = choose(small, lowest, x);
+    vu whole;
+    *clamped = larger(splat(-0x1.602p6f), x);
     vf p     = exp_reduced(*clamped, &whole);
-    return choose(small, splat(0), p * (vf)(whole + 0x3f800000));
+    return p * (vf)(whole + 0x3f800000);
 }
 
 /* exp(x): at most 2 ulp; 0 below ln 2^-126, infinity above ln FLT_MAX. */
