@@ -26,7 +26,7 @@ void                     scry__report_attention_destroy(scry__report_attention *
 /* What the page shows. Everything belongs to the caller; what is NULL (or 0) is left out. */
 struct scry__report {
     const char                   *title;  /* NULL: the prompt */
-    const char                   *prompt; /* as given; NULL: the tokens' texts */
+    const char                   *prompt; /* as given; NULL: it was given as ids */
     const scry_tokens            *tokens; /* required */
     const char                   *model_name;
     const scry_model_info        *model;

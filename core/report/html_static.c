@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { title_ids = 24 }; /* a prompt given as ids is named by its first ones */
+
 void scry__html_escape(scry__text *out, const char *text)
 {
     size_t size = strlen(text);
@@ -60,7 +62,7 @@ static void add_percent(scry__text *out, double share)
     else if (value >= 9.95)
         scry__text_addf(out, "%.1f %%", value);
     else if (value >= 0.0095)
-        scry__text_addf(out, "%.2g %%", value);
+        scry__text_addf(out, "%#.2g %%", value);
     else
         scry__text_adds(out, value > 0 ? "&lt; 0.01 %" : "0 %");
 }
@@ -80,8 +82,10 @@ void scry__html_title(scry__text *out, const struct scry__report *report)
         scry__html_escape(out, given);
         return;
     }
-    for (int i = 0; i < report->tokens->count; i++)
-        scry__html_escape(out, report->tokens->texts ? report->tokens->texts[i] : "?");
+    scry__text_adds(out, report->tokens->count == 1 ? "Token" : "Tokens");
+    for (int i = 0; i < report->tokens->count && i < title_ids; i++)
+        scry__text_addf(out, "%s %d", i ? "," : "", report->tokens->ids[i]);
+    if (report->tokens->count > title_ids) scry__text_adds(out, ", \xe2\x80\xa6");
 }
 
 static void add_fact(scry__text *out, const char *name, const char *value)
@@ -113,7 +117,7 @@ void scry__html_facts(scry__text *out, const struct scry__report *report)
                  model->head_count, parameters, scry_dtype_text(model->weight_dtype));
         add_fact(out, report->model_name ? "which is" : "model", text);
     }
-    snprintf(text, sizeof text, "%d tokens", report->tokens->count);
+    snprintf(text, sizeof text, report->tokens->count == 1 ? "%d token" : "%d tokens", report->tokens->count);
     add_fact(out, "prompt", text);
     if (report->device) {
         snprintf(text, sizeof text, "%s (%s)", report->device->name, report->device->description);

@@ -88,7 +88,7 @@ function attentionView() {
     let longest = 0;
     for (let i = 0; i < grid; i++) longest = Math.max(longest, context.measureText(label(i)).width);
     const gutter = Math.min(Math.ceil(longest), 116) + 10;
-    const cell = Math.min((width - gutter - 2) / grid, 46);
+    const cell = Math.min((width - gutter - 2) / grid, 64);
     const side = cell * grid;
     frame = { left: gutter, top: 8, cell };
     canvas.width = Math.round(width * ratio);
