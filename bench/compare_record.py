@@ -1,0 +1,175 @@
+"""What compare_torch.py measured, as summaries, goals and Markdown tables."""
+
+import statistics
+
+
+def spread(times):
+    """Median, least, and the middle half of some times in milliseconds."""
+    ordered = sorted(times)
+    quarter = len(ordered) // 4
+    return {
+        "median": statistics.median(ordered),
+        "min": ordered[0],
+        "lower_quartile": ordered[quarter],
+        "upper_quartile": ordered[-1 - quarter],
+        "count": len(ordered),
+    }
+
+
+def summarise(side, mode, runs):
+    """One contender's rounds: all times together, each round's median, and the peak over the weights."""
+    over = [(run["peak_kib"] - run["baseline_kib"]) / 1024 for run in runs]
+    versions = {key: runs[0][key] for key in ("version", "transformers", "device") if key in runs[0]}
+    return {
+        "side": side,
+        "mode": mode,
+        "ms": spread([ms for run in runs for ms in run["times_ms"]]),
+        "round_medians_ms": [statistics.median(run["times_ms"]) for run in runs],
+        "peak_over_weights_mib": {"median": statistics.median(over), "min": min(over)},
+        "weights_mib": statistics.median(run["baseline_kib"] for run in runs) / 1024,
+        "delivered_bytes": runs[0].get("delivered_bytes", 0),
+        **versions,
+    }
+
+
+def line(row, found):
+    return (
+        f"{row.kind:10} T={row.tokens:<5} {found['side']:5} {found['mode']:20} "
+        f"{found['ms']['median']:9.1f} ms  {found['peak_over_weights_mib']['median']:7.1f} MiB"
+    )
+
+
+# --- goals -------------------------------------------------------------------------------------------------------------
+
+
+def find(record, kind, tokens):
+    return next((row for row in record["rows"] if row["kind"] == kind and row["tokens"] == tokens), None)
+
+
+def contender(row, side, mode):
+    return next((c for c in row["contenders"] if c["side"] == side and c["mode"] == mode), None) if row else None
+
+
+def faster(row, ours, theirs):
+    """How many times faster `ours` is than the fastest of PyTorch's modes `theirs`."""
+    scry = contender(row, "scry", ours)
+    torch = [found for mode in theirs if (found := contender(row, "torch", mode))]
+    return min(found["ms"]["median"] for found in torch) / scry["ms"]["median"] if scry and torch else None
+
+
+def memory_share(row, ours, theirs):
+    """scry's median peak over the weights, as a share of the least that the leanest of PyTorch's modes took."""
+    scry = contender(row, "scry", ours)
+    torch = [found for mode in theirs if (found := contender(row, "torch", mode))]
+    least = min((found["peak_over_weights_mib"]["min"] for found in torch), default=None)
+    return scry["peak_over_weights_mib"]["median"] / least if scry and least else None
+
+
+def growth(record):
+    """Peak over the weights at 8,192 tokens over that at 1,024: 8 is linear, 64 quadratic."""
+    few = contender(find(record, "statistics", 1024), "scry", "statistics")
+    many = contender(find(record, "statistics", 8192), "scry", "statistics")
+    if not few or not many:
+        return None
+    return many["peak_over_weights_mib"]["median"] / few["peak_over_weights_mib"]["median"]
+
+
+def goals(record):
+    """(what, reached, limit, at least or at most, met); rows that were not run are left out."""
+    found = []
+
+    def goal(what, value, limit, at_least=True):
+        if value is not None:
+            met = value >= limit if at_least else value <= limit
+            found.append({"what": what, "value": value, "limit": limit, "at_least": at_least, "met": met})
+
+    for tokens, limit in ((128, 1), (512, 1), (1024, 3)):
+        row = find(record, "capture", tokens)
+        goal(f"capture of all maps, T={tokens}: times faster", faster(row, "capture", ["capture", "capture_hooks"]), limit)
+        goal(f"... with every map kept, T={tokens}: times faster", faster(row, "kept", ["capture"]), limit)
+    row = find(record, "capture", 1024)
+    goal("capture, handed over by layer, T=1024: share of memory", memory_share(row, "capture", ["capture"]), 1 / 3, False)
+    goal("... of PyTorch's when it frees maps by layer", memory_share(row, "capture", ["capture_hooks"]), 1 / 3, False)
+    goal("... with every map kept", memory_share(row, "kept", ["capture"]), 1 / 3, False)
+    for tokens in (128, 512, 1024):
+        row = find(record, "statistics", tokens)
+        modes = ["statistics", "statistics_hooks"]
+        goal(f"statistics of all heads, T={tokens}: times faster", faster(row, "statistics", modes), 4)
+    goal("statistics, T=8192 against T=1024: growth of memory", growth(record), 8 * 1.25, False)
+    row = find(record, "attention", 1024)
+    goal("attention op with statistics against eager with map: times faster", faster(row, "attention", ["attention"]), 10)
+    row = find(record, "lens", 512)
+    goal("lens, top-10, T=512: times faster", faster(row, "lens", ["lens_layers", "lens_all"]), 2)
+    goal("lens: share of memory, all layers at once", memory_share(row, "lens", ["lens_all"]), 1 / 20, False)
+    goal("... layer by layer", memory_share(row, "lens", ["lens_layers"]), 1 / 20, False)
+    for kind, times in record.get("cold_lens_ms", {}).items():
+        goal(f"scry lens on the demo model, files {kind}: ms", times["median"], 300, False)
+    return found
+
+
+# --- Markdown ----------------------------------------------------------------------------------------------------------
+
+
+def table(headings, rows):
+    lines = ["| " + " | ".join(headings) + " |", "|" + " --- |" * len(headings)]
+    return lines + ["| " + " | ".join(cells) + " |" for cells in rows]
+
+
+def rounds_range(ours, theirs):
+    """Least and largest ratio of the medians within a round."""
+    ratios = [their / our for our, their in zip(ours["round_medians_ms"], theirs["round_medians_ms"])]
+    return f"{min(ratios):.2f}-{max(ratios):.2f}" if ratios else ""
+
+
+def row_cells(row):
+    scry = row["contenders"][0]
+    for found in row["contenders"]:
+        ms = found["ms"]
+        ratio = f"{ms['median'] / scry['ms']['median']:.2f}" if found is not scry else "1"
+        yield [
+            row["kind"],
+            str(row["tokens"]),
+            f"{found['side']} {found['mode']}",
+            f"{ms['median']:.1f}",
+            f"{ms['min']:.1f}",
+            f"{ms['lower_quartile']:.1f}-{ms['upper_quartile']:.1f}",
+            ratio,
+            rounds_range(scry, found) if found is not scry else "",
+            f"{found['peak_over_weights_mib']['median']:.1f}",
+            f"{found['peak_over_weights_mib']['min']:.1f}",
+            f"{row['load_average']:.1f}",
+        ]
+
+
+def markdown(record):
+    at = record["machine"]
+    sides = {c["side"]: c for row in record["rows"] for c in row["contenders"]}
+    lines = [f"# scry beside PyTorch, {at['date'][:10]}", ""]
+    lines.append(
+        f"{at['cpu']}, {at['cores']} cores, {at['memory']}, Linux {at['kernel']}; {at['threads']} threads each; "
+        f"commit {at['commit'][:12]}."
+    )
+    if "torch" in sides:
+        torch = sides["torch"]
+        lines.append(f"PyTorch {torch['version']}, transformers {torch['transformers']}, eager attention, float32.")
+    headings = ["run", "T", "contender", "median ms", "min", "middle half", "times scry's first", "by round"]
+    headings += ["MiB over weights", "least", "load"]
+    lines += ["", *table(headings, [cells for row in record["rows"] for cells in row_cells(row)]), ""]
+    checks = [
+        [row["kind"], str(row["tokens"]), kind, f"{value:.2e}"]
+        for row in record["rows"]
+        for kind, value in row.get("largest_difference", {}).items()
+    ]
+    lines += ["## The same numbers", "", *table(["run", "T", "number", "largest difference"], checks), ""]
+    reached = [
+        [goal["what"], f"{goal['value']:.2f}", f"{'≥' if goal['at_least'] else '≤'} {goal['limit']:.2f}",
+         "yes" if goal["met"] else "**no**"]
+        for goal in record["goals"]
+    ]
+    lines += ["## Goals", "", *table(["what", "reached", "goal", "met"], reached), ""]
+    for kind, times in record.get("cold_lens_ms", {}).items():
+        lines.append(
+            f"`scry lens` on the demo model, whole process, files {kind}: median {times['median']:.0f} ms, "
+            f"{times['lower_quartile']:.0f}-{times['upper_quartile']:.0f}, of {times['count']}."
+        )
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,311 @@
+/* The scry side of bench/compare_torch.py: times one kind of run through the public API and prints one line of JSON.
+ *
+ *   scry-bench-forward MODE --model DIR --ids FILE [--count T] [--repeat N] [--threads N] [--dump FILE]
+ *   scry-bench-forward attention --input FILE [--count T] ...
+ *
+ * MODE is capture (every layer's probabilities handed to a sink), kept (all of them held), statistics (row and column
+ * statistics instead), lens (every layer and position, top 10) or attention (the op alone, with statistics; 12 heads of
+ * 64). --ids holds int32 token ids, --input f32 q, k and v, each [T, 12, 64]. After loading, the weights are touched
+ * and a pass over 16 tokens warms up; then the first run's peak memory is taken, and `repeat` more runs are timed.
+ * --dump writes the first run's arrays one after the other; "arrays" in the JSON says what lies where. */
+#include "bench/measure.h"
+
+#include "scry/scry.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATISTICS                                                                                                     \
+    "blocks.*.attn.stat_lse,blocks.*.attn.stat_entropy,blocks.*.attn.stat_max,blocks.*.attn.stat_argmax,"              \
+    "blocks.*.attn.stat_received"
+
+enum { WARM_UP = 16, HEADS = 12, HEAD_SIZE = 64, TOP = 10, MAX_REPEAT = 1000 };
+
+struct bench {
+    const char  *mode, *model_path, *data_path, *dump_path;
+    int          count, repeat, threads;
+    void        *data; /* ids, or q, k and v */
+    scry_device *device;
+    scry_model  *model;
+    scry_buffer *operands, *results; /* of the attention op */
+    scry_op      op;
+    FILE        *dump;
+    long         dumped;    /* bytes */
+    size_t       delivered; /* bytes handed over by the last run */
+    char        *arrays;    /* JSON of what was dumped */
+    size_t       arrays_size;
+    FILE        *arrays_text;
+};
+
+/* --- one run of each mode ------------------------------------------------------------------------------------------
+ */
+
+static void dump_array(struct bench *bench, const char *name, scry_dtype dtype, int rank, const int64_t *shape,
+                       const void *data, size_t bytes)
+{
+    if (!bench->dump) return;
+    fprintf(bench->arrays_text, "%s{\"name\":\"%s\",\"dtype\":\"%s\",\"offset\":%ld,\"shape\":[",
+            bench->dumped ? "," : "", name, scry_dtype_text(dtype), bench->dumped);
+    for (int axis = 0; axis < rank; axis++)
+        fprintf(bench->arrays_text, "%s%lld", axis ? "," : "", (long long)shape[axis]);
+    fputs("]}", bench->arrays_text);
+    bench->dumped += (long)fwrite(data, 1, bytes, bench->dump);
+}
+
+static scry_status take_capture(void *user, const scry_capture *capture)
+{
+    struct bench *bench = user;
+    size_t        bytes = scry_dtype_size(capture->dtype);
+    for (int axis = 0; axis < capture->rank; axis++) bytes *= (size_t)capture->shape[axis];
+    bench->delivered += bytes;
+    dump_array(bench, capture->name, capture->dtype, capture->rank, capture->shape, capture->data, bytes);
+    return SCRY_OK;
+}
+
+/* The result is given back to the caller, who lets it live until the clock has stopped. */
+static scry_status run_trace(struct bench *bench, int count, scry_trace **trace)
+{
+    bool               kept    = !strcmp(bench->mode, "kept");
+    bool               maps    = kept || !strcmp(bench->mode, "capture");
+    scry_trace_options options = {.ids      = bench->data,
+                                  .id_count = count,
+                                  .hooks    = maps ? "blocks.*.attn.hook_pattern" : STATISTICS,
+                                  .sink     = kept ? NULL : take_capture,
+                                  .user     = bench};
+    scry_status        status  = scry_trace_run(trace, bench->model, NULL, &options);
+    for (int i = 0; !status && kept && i < (*trace)->count; i++) status = take_capture(bench, &(*trace)->captures[i]);
+    return status;
+}
+
+static scry_status run_lens(struct bench *bench, int count, scry_lens **lens)
+{
+    return scry_lens_run(lens, bench->model, NULL,
+                         &(scry_lens_options){.ids = bench->data, .id_count = count, .top = TOP});
+}
+
+static void dump_lens(struct bench *bench, const scry_lens *lens)
+{
+    const int64_t shape[] = {lens->layer_count, lens->token_count, lens->top_count};
+    size_t        cells = (size_t)shape[0] * (size_t)shape[1], candidates = cells * (size_t)shape[2];
+    int32_t      *ids    = calloc(candidates, sizeof *ids);
+    float        *values = calloc(candidates, sizeof *values);
+    if (ids && values) {
+        for (size_t i = 0; i < candidates; i++) {
+            ids[i]    = lens->candidates[i].id;
+            values[i] = lens->candidates[i].logit;
+        }
+        dump_array(bench, "top_id", SCRY_I32, 3, shape, ids, candidates * sizeof *ids);
+        dump_array(bench, "top_logit", SCRY_F32, 3, shape, values, candidates * sizeof *values);
+        for (size_t i = 0; i < cells; i++) values[i] = lens->cells[i].lse;
+        dump_array(bench, "lse", SCRY_F32, 2, shape, values, cells * sizeof *values);
+        for (size_t i = 0; i < cells; i++) values[i] = lens->cells[i].entropy;
+        dump_array(bench, "entropy", SCRY_F32, 2, shape, values, cells * sizeof *values);
+    }
+    free(ids);
+    free(values);
+}
+
+static scry_tensor next_of(scry_buffer *buffer, size_t *offset, scry_dtype dtype, int rank, const int64_t *shape)
+{
+    scry_tensor tensor = scry_tensor_of(buffer, *offset, dtype, rank, shape);
+    *offset += (size_t)scry_tensor_count(&tensor) * scry_dtype_size(dtype);
+    return tensor;
+}
+
+static scry_status prepare_attention(struct bench *bench)
+{
+    const int64_t shape[] = {1, bench->count, HEADS, HEAD_SIZE}, rows[] = {1, HEADS, bench->count};
+    size_t        one = (size_t)bench->count * HEADS * HEAD_SIZE * sizeof(float), at = 0;
+    size_t        out    = one + (size_t)bench->count * HEADS * sizeof(float) * 5;
+    scry_status   status = scry_buffer_create(&bench->operands, bench->device, 3 * one);
+    if (!status) status = scry_buffer_create(&bench->results, bench->device, out);
+    if (!status) status = scry_buffer_write(bench->operands, 0, bench->data, 3 * one);
+    if (status) return status;
+    scry_attention *attention       = &bench->op.attention;
+    bench->op.kind                  = SCRY_OP_ATTENTION;
+    attention->q                    = next_of(bench->operands, &at, SCRY_F32, 4, shape);
+    attention->k                    = next_of(bench->operands, &at, SCRY_F32, 4, shape);
+    attention->v                    = next_of(bench->operands, &at, SCRY_F32, 4, shape);
+    attention->scale                = 1.0F / 8; /* 1 / sqrt(HEAD_SIZE) */
+    attention->mask.causal          = true;
+    at                              = 0;
+    attention->out                  = next_of(bench->results, &at, SCRY_F32, 4, shape);
+    attention->capture.rows.lse     = next_of(bench->results, &at, SCRY_F32, 3, rows);
+    attention->capture.rows.entropy = next_of(bench->results, &at, SCRY_F32, 3, rows);
+    attention->capture.rows.max     = next_of(bench->results, &at, SCRY_F32, 3, rows);
+    attention->capture.rows.argmax  = next_of(bench->results, &at, SCRY_I32, 3, rows);
+    attention->capture.received     = next_of(bench->results, &at, SCRY_F32, 3, rows);
+    return SCRY_OK;
+}
+
+static scry_status run_attention(struct bench *bench)
+{
+    scry_status status = scry_device_run(bench->device, &bench->op);
+    return status ? status : scry_device_finish(bench->device);
+}
+
+static scry_status dump_attention(struct bench *bench)
+{
+    static const char *const names[] = {"out", "lse", "entropy", "max", "argmax", "received"};
+    const scry_attention    *at      = &bench->op.attention;
+    const scry_tensor       *all[]   = {&at->out,
+                                        &at->capture.rows.lse,
+                                        &at->capture.rows.entropy,
+                                        &at->capture.rows.max,
+                                        &at->capture.rows.argmax,
+                                        &at->capture.received};
+    size_t                   bytes   = scry_buffer_size(bench->results);
+    char                    *host    = malloc(bytes);
+    scry_status              status  = host ? scry_buffer_read(bench->results, 0, host, bytes) : SCRY_OUT_OF_MEMORY;
+    for (size_t i = 0; !status && i < sizeof all / sizeof *all; i++)
+        dump_array(bench, names[i], all[i]->dtype, all[i]->rank, all[i]->shape, host + all[i]->offset,
+                   (size_t)scry_tensor_count(all[i]) * scry_dtype_size(all[i]->dtype));
+    free(host);
+    return status;
+}
+
+/* Runs once over `count` tokens and puts the time into *ms; releasing the result is not timed. */
+static scry_status run_once(struct bench *bench, int count, double *ms)
+{
+    scry_trace *trace = NULL;
+    scry_lens  *lens  = NULL;
+    scry_status status;
+    bench->delivered = 0;
+    double begin     = bench_now_ms();
+    if (!strcmp(bench->mode, "attention"))
+        status = run_attention(bench);
+    else if (!strcmp(bench->mode, "lens"))
+        status = run_lens(bench, count, &lens);
+    else
+        status = run_trace(bench, count, &trace);
+    *ms = bench_now_ms() - begin;
+    if (!status && lens && bench->dump) dump_lens(bench, lens);
+    if (!status && bench->op.attention.q.buffer && bench->dump) status = dump_attention(bench);
+    scry_lens_destroy(&lens);
+    scry_trace_destroy(&trace);
+    return status;
+}
+
+/* --- the measurement ------------------------------------------------------------------------------------------------
+ */
+
+static scry_status measure(struct bench *bench)
+{
+    double ms[MAX_REPEAT + 1];
+    bool   attention = !strcmp(bench->mode, "attention");
+    if (attention) {
+        scry_status status = prepare_attention(bench);
+        if (status) return status;
+    } else {
+        FILE *dump         = bench->dump;
+        bench->dump        = NULL;
+        scry_status status = run_once(bench, bench->count < WARM_UP ? bench->count : WARM_UP, ms);
+        bench->dump        = dump;
+        if (status) return status;
+    }
+    bench_touch_maps(".safetensors");
+    long        baseline = bench_memory_reset();
+    scry_status status   = run_once(bench, bench->count, ms);
+    long        peak     = bench_memory_kib("VmHWM");
+    if (bench->dump) {
+        fclose(bench->dump);
+        bench->dump = NULL;
+    }
+    for (int i = 1; !status && i <= bench->repeat; i++) status = run_once(bench, bench->count, &ms[i]);
+    if (status) return status;
+
+    printf("{\"mode\":\"%s\",\"tokens\":%d,\"threads\":%d,\"device\":\"%s\",\"version\":\"%s\",\"baseline_kib\":%ld,"
+           "\"peak_kib\":%ld,\"delivered_bytes\":%zu,\"first_ms\":%.3f,\"times_ms\":[",
+           bench->mode, bench->count, bench->threads, scry_device_get_info(bench->device)->description, scry_version(),
+           baseline, peak, bench->delivered, ms[0]);
+    for (int i = 1; i <= bench->repeat; i++) printf("%s%.3f", i > 1 ? "," : "", ms[i]);
+    fflush(bench->arrays_text);
+    printf("],\"arrays\":[%s]}\n", bench->arrays);
+    return SCRY_OK;
+}
+
+static int usage(void)
+{
+    fputs("usage: scry-bench-forward capture|kept|statistics|lens --model DIR --ids FILE [--count T] [--repeat N]\n"
+          "                          [--threads N] [--dump FILE]\n"
+          "       scry-bench-forward attention --input FILE [--count T] [--repeat N] [--threads N] [--dump FILE]\n",
+          stderr);
+    return 2;
+}
+
+static bool parse(struct bench *bench, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"model", required_argument, NULL, 'm'},  {"ids", required_argument, NULL, 'i'},
+        {"input", required_argument, NULL, 'i'},  {"count", required_argument, NULL, 'c'},
+        {"repeat", required_argument, NULL, 'r'}, {"threads", required_argument, NULL, 't'},
+        {"dump", required_argument, NULL, 'd'},   {0}};
+    static const char *const modes[] = {"capture", "kept", "statistics", "lens", "attention"};
+    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) switch (option) {
+        case 'm':
+            bench->model_path = optarg;
+            break;
+        case 'i':
+            bench->data_path = optarg;
+            break;
+        case 'c':
+            bench->count = atoi(optarg);
+            break;
+        case 'r':
+            bench->repeat = atoi(optarg);
+            break;
+        case 't':
+            bench->threads = atoi(optarg);
+            break;
+        case 'd':
+            bench->dump_path = optarg;
+            break;
+        default:
+            return false;
+        }
+    if (optind + 1 != argc || bench->count < 1 || bench->repeat < 0 || bench->repeat > MAX_REPEAT) return false;
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
+        if (!strcmp(argv[optind], modes[i])) bench->mode = modes[i];
+    return bench->mode && bench->data_path && (bench->model_path || !strcmp(bench->mode, "attention"));
+}
+
+static bool read_data(struct bench *bench)
+{
+    size_t tokens = (size_t)bench->count;
+    size_t bytes =
+        !strcmp(bench->mode, "attention") ? 3 * tokens * HEADS * HEAD_SIZE * sizeof(float) : tokens * sizeof(int32_t);
+    FILE *file  = fopen(bench->data_path, "rb");
+    bench->data = malloc(bytes);
+    bool whole  = file && bench->data && fread(bench->data, 1, bytes, file) == bytes;
+    if (file) fclose(file);
+    if (!whole) fprintf(stderr, "%s: expected at least %zu bytes\n", bench->data_path, bytes);
+    return whole;
+}
+
+int main(int argc, char **argv)
+{
+    struct bench bench = {.count = 128, .repeat = 5, .threads = 2};
+    if (!parse(&bench, argc, argv)) return usage();
+    if (!read_data(&bench)) return 3;
+    bench.arrays_text = open_memstream(&bench.arrays, &bench.arrays_size);
+    if (!bench.arrays_text) return 5;
+    if (bench.dump_path && !(bench.dump = fopen(bench.dump_path, "wb"))) {
+        perror(bench.dump_path);
+        return 6;
+    }
+    scry_status status =
+        scry_device_open(&bench.device, &(scry_device_options){.name = "cpu", .threads = bench.threads});
+    if (!status && bench.model_path) status = scry_model_open(&bench.model, bench.device, bench.model_path, NULL);
+    if (!status) status = measure(&bench);
+    if (status) fprintf(stderr, "%s: %s\n", scry_status_text(status), scry_last_error());
+    scry_buffer_destroy(&bench.results);
+    scry_buffer_destroy(&bench.operands);
+    scry_model_destroy(&bench.model);
+    scry_device_destroy(&bench.device);
+    fclose(bench.arrays_text);
+    free(bench.arrays);
+    free(bench.data);
+    return scry_status_exit_code(status);
+}
