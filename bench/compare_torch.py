@@ -1,6 +1,6 @@
 """Times scry beside PyTorch on the same weights and prompt, and writes a record.
 
-    python bench/compare_torch.py [--output bench/records/NAME] [--rounds 3] [--rows capture,lens,...] [--quick]
+    python bench/compare_torch.py [--output bench/records/NAME] [--rounds 5] [--rows capture,lens,...] [--quick]
 
 Makes a GPT-2-small-sized model with random weights in a temporary directory. For each row, scry and PyTorch run in
 turn, each in a process of its own with the same number of threads and with no variable set that steers BLAS or OpenMP;
