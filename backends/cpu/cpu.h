@@ -17,6 +17,7 @@ struct scry__cpu {
 };
 
 extern const struct scry_host *scry__cpu_host;
+extern scry_backend_entry_function scry_cpu_entry; /* device.c */
 
 /* memory.c */
 __typeof__(scry_buffer_create)  scry__cpu_buffer_create;

@@ -1,6 +1,5 @@
 /* The embedded default device: this machine's processor. Finds it, chooses the kernels and the number of threads. */
 #include "cpu.h"
-#include "device/builtin.h"
 
 #include <sched.h>
 #include <stdio.h>
