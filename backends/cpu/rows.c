@@ -112,7 +112,8 @@ float scry__cpu_scores_softmax(const struct scry__cpu *cpu, const scry_mask *mas
     float                factor = empty ? 0 : 1 / sums.sum;
     float                centre = sums.max == -INFINITY ? 0 : sums.max * row->scale;
     float                log_of = empty ? 0 : logf(sums.sum);
-    int64_t              first  = present(&mask->key_begin) ? index_at(&mask->key_begin, row->batch) : 0;
+    int64_t              begin  = present(&mask->key_begin) ? index_at(&mask->key_begin, row->batch) : 0;
+    int64_t              first  = begin > 0 ? begin : 0;
     put(&statistics->lse, row, empty ? -INFINITY : centre + log_of);
     put(&statistics->entropy, row, empty ? 0 : log_of + sums.entropy * factor);
     put(&statistics->max, row, factor); /* of the largest score, exp is 1 */

@@ -68,6 +68,7 @@ void scry__reference_row_statistics(const scry_row_statistics *statistics, const
 {
     int64_t position = mask->query_offset + query;
     int64_t first    = present(&mask->key_begin) ? (int64_t)load(&mask->key_begin, at1(&mask->key_begin, batch)) : 0;
+    if (first < 0) first = 0; /* nothing is padding: the first is key 0 */
     /* Without a best key the row is empty or nothing but NaN. */
     double largest = row->best >= 0 ? row->probabilities[row->best] : row->lse == -INFINITY ? 0 : (double)NAN;
     put(&statistics->lse, batch, head, query, row->lse);

@@ -4,17 +4,32 @@
 
 #include <math.h>
 
+/* Each sequence its own range. ALL leaves the first one nothing; WILD goes past both ends of the keys. */
+static int64_t pad_begin(int pad, int64_t b, int64_t keys)
+{
+    static const int64_t wild[] = {-5, INT32_MIN, 3, INT32_MAX};
+    if (pad == SCRY__PAD_WILD) return wild[b % 4];
+    return pad == SCRY__PAD_ALL && b == 0 ? keys : 3 * b % keys;
+}
+
+static int64_t pad_end(int pad, int64_t b, int64_t keys)
+{
+    static const int64_t wild[] = {INT32_MAX, 7, -2, 9};
+    if (pad == SCRY__PAD_WILD) return wild[b % 4];
+    return pad == SCRY__PAD_ALL && b == 0 ? 0 : keys - 2 * b % keys;
+}
+
 static void add_padding(scry__plan *plan, scry_mask *mask, int pad, int64_t batches, int64_t keys)
 {
-    scry__array *begin = NULL, *end = NULL;
-    if (pad == SCRY__PAD_LEFT || pad == SCRY__PAD_BOTH || pad == SCRY__PAD_ALL)
-        begin = scry__plan_add(plan, &mask->key_begin, "key_begin", SCRY__INPUT, SCRY_I32, 0, 1, SCRY__SHAPE(batches));
-    if (pad == SCRY__PAD_RIGHT || pad == SCRY__PAD_BOTH || pad == SCRY__PAD_ALL)
-        end = scry__plan_add(plan, &mask->key_end, "key_end", SCRY__INPUT, SCRY_I32, 0, 1, SCRY__SHAPE(batches));
-    /* Each batch its own; PAD_ALL leaves the first one nothing. */
+    const int64_t *shape = SCRY__SHAPE(batches);
+    scry__array   *begin = NULL, *end = NULL;
+    if (pad != SCRY__PAD_NONE && pad != SCRY__PAD_RIGHT)
+        begin = scry__plan_add(plan, &mask->key_begin, "key_begin", SCRY__INPUT, SCRY_I32, 0, 1, shape);
+    if (pad != SCRY__PAD_NONE && pad != SCRY__PAD_LEFT)
+        end = scry__plan_add(plan, &mask->key_end, "key_end", SCRY__INPUT, SCRY_I32, 0, 1, shape);
     for (int64_t b = 0; b < batches; b++) {
-        if (begin) scry__array_set(begin, b, pad == SCRY__PAD_ALL && b == 0 ? (double)keys : (double)(3 * b % keys));
-        if (end) scry__array_set(end, b, pad == SCRY__PAD_ALL && b == 0 ? 0 : (double)(keys - 2 * b % keys));
+        if (begin) scry__array_set(begin, b, (double)pad_begin(pad, b, keys));
+        if (end) scry__array_set(end, b, (double)pad_end(pad, b, keys));
     }
 }
 
@@ -111,7 +126,7 @@ void scry__row_statistics_judge(const scry__plan *plan, scry__verdict *verdict, 
     scry__verdict_value(verdict, scry__plan_find(plan, &rows->max), index, row->largest_error);
     judge_mass(plan, verdict, &rows->previous, row, index, at - 1);
     judge_mass(plan, verdict, &rows->self, row, index, at);
-    judge_mass(plan, verdict, &rows->first, row, index, begin ? (int64_t)scry__array_get(begin, b) : 0);
+    judge_mass(plan, verdict, &rows->first, row, index, begin ? (int64_t)fmax(0, scry__array_get(begin, b)) : 0);
     judge_mass(plan, verdict, &rows->key_mass, row, index, rows->key);
     if (!argmax) return;
     scry__ranking ranking = scry__ranking_of(row, plan->exact);

@@ -5,7 +5,7 @@
 #include "cases/judge.h"
 #include "cases/row_bounds.h"
 
-enum { SCRY__PAD_NONE, SCRY__PAD_LEFT, SCRY__PAD_RIGHT, SCRY__PAD_BOTH, SCRY__PAD_ALL };
+enum { SCRY__PAD_NONE, SCRY__PAD_LEFT, SCRY__PAD_RIGHT, SCRY__PAD_BOTH, SCRY__PAD_ALL, SCRY__PAD_WILD };
 enum {
     SCRY__ADD_NONE,
     SCRY__ADD_BIAS,   /* finite everywhere */

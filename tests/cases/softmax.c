@@ -37,6 +37,7 @@ static const struct row {
      .shape = {4, 1, 17, 17},
      .mask  = {.causal = true, .prefix = 5, .pad = SCRY__PAD_BOTH}},
     {.name = "softmax/pad-all", .shape = {3, 2, 9, 9}, .mask = {.pad = SCRY__PAD_ALL}},
+    {.name = "softmax/pad-wild", .shape = {4, 2, 9, 9}, .mask = {.prefix = 3, .pad = SCRY__PAD_WILD}},
     {.name = "softmax/additive", .shape = {2, 3, 17, 33}, .mask = {.additive = SCRY__ADD_BIAS}},
     {.name = "softmax/additive-mask", .shape = {2, 3, 17, 33}, .mask = {.additive = SCRY__ADD_MASK}},
     {.name  = "softmax/additive-shared",

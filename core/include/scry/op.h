@@ -72,7 +72,7 @@ typedef struct scry_row_statistics {
     scry_tensor argmax;   /* i32: its key; ties go to the lowest key */
     scry_tensor previous; /* probability of key (query position - 1); 0 where there is none */
     scry_tensor self;     /* probability of key (query position) */
-    scry_tensor first;    /* probability of the row's first unpadded key: key_begin[b], or key 0 */
+    scry_tensor first; /* probability of the row's first unpadded key: key_begin[b] where that is above 0, else key 0 */
     scry_tensor key_mass; /* probability of key `key` */
     int64_t     key;      /* for key_mass */
 } scry_row_statistics;
