@@ -75,3 +75,49 @@ double largest_difference(const float *a, const float *b, size_t count)
     }
     return largest;
 }
+
+scry__session *fixture_session(const struct fixture *self, scry__session_options options)
+{
+    scry__session *session = NULL;
+    cr_assert_eq(scry__session_create(&session, self->model, &options), SCRY_OK, "%s", scry_last_error());
+    return session;
+}
+
+void fixture_forward(scry__session *session, const int32_t *ids, int count, const scry__hooks *hooks)
+{
+    cr_assert_eq(scry__session_forward(session, ids, count, hooks), SCRY_OK, "%s", scry_last_error());
+}
+
+float *fixture_logits(const struct fixture *self, scry__session *session, int batch, int begin, int count)
+{
+    int64_t      shape[] = {batch, count, scry_model_get_info(self->model)->vocabulary};
+    size_t       bytes   = (size_t)(shape[0] * shape[1] * shape[2]) * sizeof(float);
+    scry_buffer *buffer  = NULL;
+    float       *values  = malloc(bytes);
+    cr_assert_eq(scry_buffer_create(&buffer, self->device, bytes), SCRY_OK);
+    scry_tensor out = scry_tensor_of(buffer, 0, SCRY_F32, 3, shape);
+    cr_assert_eq(scry__session_logits(session, begin, count, &out), SCRY_OK, "%s", scry_last_error());
+    cr_assert_eq(scry_buffer_read(buffer, 0, values, bytes), SCRY_OK);
+    scry_buffer_destroy(&buffer);
+    return values;
+}
+
+void fixture_expect_logits(const struct fixture *self, const char *what, const float *found, int begin, int count)
+{
+    const scry__stored *expected   = fixture_find(self, "logits", 0);
+    size_t              vocabulary = (size_t)expected->shape[1];
+    const float        *rows       = (const float *)(const void *)expected->data + (size_t)begin * vocabulary;
+    double              difference = largest_difference(found, rows, (size_t)count * vocabulary);
+    cr_expect(difference <= PROMISE, "%s: %s: logits from position %d differ by %g", self->name, what, begin,
+              difference);
+}
+
+void fixture_for_all(void (*check)(const char *device, const char *name))
+{
+    static const char *const devices[] = {"reference", "cpu"};
+    static char              names[FIXTURE_MAX][64];
+    int                      count = fixture_names(names);
+    cr_assert_gt(count, 0);
+    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++)
+        for (int i = 0; i < count; i++) check(devices[d], names[i]);
+}

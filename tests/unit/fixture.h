@@ -2,6 +2,7 @@
 #ifndef TESTS_UNIT_FIXTURE_H
 #define TESTS_UNIT_FIXTURE_H
 
+#include "model/forward.h"
 #include "model/safetensors.h"
 #include "scry/model.h"
 
@@ -29,5 +30,24 @@ const scry__stored *fixture_find(const struct fixture *self, const char *format,
 
 /* Largest |a - b|; NaN where one of them is. */
 double largest_difference(const float *a, const float *b, size_t count);
+
+/* --- sessions over a fixture's model; each fails the test where a call fails -----------------------------------------
+ */
+
+/* What scry promises against transformers, on logits, hidden states and attentions. The fixtures were chosen so that
+ * f32 itself stays within 5e-6 of f64 on them. */
+#define PROMISE 5e-5
+
+scry__session *fixture_session(const struct fixture *self, scry__session_options options);
+void           fixture_forward(scry__session *session, const int32_t *ids, int count, const scry__hooks *hooks);
+
+/* Logits of the last pass's rows [begin, begin + count): [batch, count, V], to be freed. */
+float *fixture_logits(const struct fixture *self, scry__session *session, int batch, int begin, int count);
+
+/* Holds logits of positions [begin, begin + count) to what transformers computed. */
+void fixture_expect_logits(const struct fixture *self, const char *what, const float *found, int begin, int count);
+
+/* Calls `check` for every built-in backend and every fixture. */
+void fixture_for_all(void (*check)(const char *device, const char *name));
 
 #endif

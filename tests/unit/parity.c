@@ -1,6 +1,4 @@
-/* Every fixture against what transformers computed: logits, all hidden states, all attentions, greedy continuations.
- *
- * 5e-5 is the project's promise. The fixtures were chosen so that f32 itself stays within 5e-6 of f64 on them. */
+/* Every fixture against what transformers computed: logits, all hidden states, all attentions, greedy continuations. */
 #include "fixture.h"
 #include "model/forward.h"
 #include "model/hook.h"
@@ -8,9 +6,6 @@
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
-
-static const char *const devices[] = {"reference", "cpu"};
-static const double      promise   = 5e-5;
 
 struct comparison {
     const struct fixture *fixture;
@@ -55,7 +50,7 @@ static scry_status compare(void *user, scry__hook hook, int layer, const scry_te
     cr_assert(scry_tensor_is_contiguous(value), "%s: %s: strides", comparison->fixture->name, name);
     cr_assert_eq(scry_buffer_read(value->buffer, value->offset, found, count * sizeof *found), SCRY_OK);
     double difference = largest_difference(found, (const float *)(const void *)expected->data, count);
-    cr_expect(difference <= promise, "%s on %s: %s differs by %g", comparison->fixture->name, comparison->device, name,
+    cr_expect(difference <= PROMISE, "%s on %s: %s differs by %g", comparison->fixture->name, comparison->device, name,
               difference);
     comparison->compared++;
     free(found);
@@ -96,21 +91,12 @@ static void check_generation(const char *device, const char *name)
     fixture_close(&f);
 }
 
-static void for_all(void (*check)(const char *device, const char *name))
-{
-    static char names[FIXTURE_MAX][64];
-    int         count = fixture_names(names);
-    cr_assert_gt(count, 0);
-    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++)
-        for (int i = 0; i < count; i++) check(devices[d], names[i]);
-}
-
 Test(parity, activations__match_transformers)
 {
-    for_all(check_activations);
+    fixture_for_all(check_activations);
 }
 
 Test(parity, generation__matches_transformers)
 {
-    for_all(check_generation);
+    fixture_for_all(check_generation);
 }
