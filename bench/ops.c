@@ -4,17 +4,20 @@
  *
  * --clock cpu counts the process' own processor time: with --threads 1, what a busy machine can still measure.
  *
- * OpenBLAS is timed beside the matmuls, as the yardstick. Its OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE, where a machine
- * sets them, can halve its speed: the program starts itself again without them. */
+ * OpenBLAS, where it is installed, is timed beside the matmuls as the yardstick. Its OPENBLAS_CORETYPE and
+ * OPENBLAS_L2_SIZE, where a machine sets them, can halve its speed: the program starts itself again without them. */
 #include "scry/device.h"
 
-#include <cblas.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+
+#if defined(BENCH_OPENBLAS)
+#include <cblas.h>
+#endif
 
 enum { MAX_BUFFERS = 32, MAX_REPEATS = 1000 };
 
@@ -138,6 +141,31 @@ static void release(struct bench *bench)
 
 /* --- cases --- */
 
+/* OpenBLAS on the same operands. */
+static void bench_yardstick(struct bench *bench, const scry_matmul *op, bool transposed)
+{
+#if defined(BENCH_OPENBLAS)
+    int          m = (int)op->c.shape[0], n = (int)op->c.shape[1], k = (int)op->a.shape[1], repeats = 0;
+    const float *a = scry_buffer_host(op->a.buffer), *b = scry_buffer_host(op->b.buffer);
+    float       *c = scry_buffer_host(op->c.buffer);
+    double       times[MAX_REPEATS];
+    if (!a || !b || !c) return;
+    openblas_set_num_threads(bench->options.threads);
+    for (int i = -1; i < 0 || i < repeats; i++) {
+        double start = now(bench);
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, transposed ? CblasTrans : CblasNoTrans, m, n, k, 1, a, k, b,
+                    transposed ? k : n, 0, c, n);
+        if (i < 0)
+            repeats = repeats_of(bench, now(bench) - start);
+        else
+            times[i] = now(bench) - start;
+    }
+    print_times("  OpenBLAS beside it", times, repeats, 2.0 * m * n * k);
+#else
+    (void)bench, (void)op, (void)transposed;
+#endif
+}
+
 static void bench_matmul(struct bench *bench, const char *name, int64_t m, int64_t n, int64_t k, scry_dtype dtype,
                          bool transposed)
 {
@@ -148,24 +176,7 @@ static void bench_matmul(struct bench *bench, const char *name, int64_t m, int64
     op.matmul.c     = tensor(bench, SCRY_F32, 0, SHAPE(m, n));
     op.matmul.alpha = 1;
     time_op(bench, name, &op);
-    if (dtype != SCRY_F32) return;
-    const float *a = scry_buffer_host(op.matmul.a.buffer), *b = scry_buffer_host(op.matmul.b.buffer);
-    float       *c = scry_buffer_host(op.matmul.c.buffer);
-    if (!a || !b || !c) return;
-    double times[MAX_REPEATS];
-    char   title[64];
-    int    repeats = 0;
-    snprintf(title, sizeof title, "  OpenBLAS beside it");
-    for (int i = -1; i < 0 || i < repeats; i++) {
-        double start = now(bench);
-        cblas_sgemm(CblasRowMajor, CblasNoTrans, transposed ? CblasTrans : CblasNoTrans, (int)m, (int)n, (int)k, 1, a,
-                    (int)k, b, (int)(transposed ? k : n), 0, c, (int)n);
-        if (i < 0)
-            repeats = repeats_of(bench, now(bench) - start);
-        else
-            times[i] = now(bench) - start;
-    }
-    print_times(title, times, repeats, 2.0 * (double)m * (double)n * (double)k);
+    if (dtype == SCRY_F32) bench_yardstick(bench, &op.matmul, transposed);
 }
 
 static void case_matmul(struct bench *bench)
@@ -349,7 +360,6 @@ int main(int argc, char **argv)
         execv("/proc/self/exe", argv);
     }
     struct bench bench = {.options = parse(argc, argv)};
-    openblas_set_num_threads(bench.options.threads);
     check(scry_device_open(&bench.device,
                            &(scry_device_options){.name = bench.options.device, .threads = bench.options.threads}));
     const scry_device_info *info = scry_device_get_info(bench.device);

@@ -1,10 +1,10 @@
 # Sourced by tools/demo and tools/check: installs missing packages, configures and builds. Quick when nothing is missing.
 
 # What building and running scry takes, by Debian and Ubuntu package name.
-build_packages="gcc libc6-dev cmake ninja-build pkg-config libopenblas-dev libjansson-dev libpcre2-dev libutf8proc-dev
+build_packages="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libpcre2-dev libutf8proc-dev
   libcairo2-dev libpango1.0-dev zlib1g-dev fonts-dejavu-core"
 # What the tests take besides.
-test_packages="libcriterion-dev clang llvm libclang-rt-dev libomp-dev"
+test_packages="libcriterion-dev clang llvm libclang-rt-dev libopenblas-dev"
 
 say() { printf '%s\n' "$*"; }
 
