@@ -93,6 +93,14 @@ const scry__head_scores *scry__report_attention_scores(const scry__report_attent
     return attention->present[layer] ? &attention->scores[layer * attention->head_count + head] : NULL;
 }
 
+static void note_look(scry__report_attention *attention, int layer, int head, const float *pattern)
+{
+    int          last = attention->token_count - 1;
+    const float *row  = pattern + (size_t)last * (size_t)attention->token_count;
+    for (int key = 1; key < last; key++)
+        if (row[key] > attention->look.weight) attention->look = (struct scry__look){layer, head, key, row[key]};
+}
+
 /* The largest weight of one block, as a code; NaN counts as 0. */
 static int block_code(const scry__report_attention *attention, const float *pattern, int row, int column)
 {
@@ -113,6 +121,7 @@ scry_status scry__report_attention_add(scry__report_attention *attention, int la
     for (int head = 0; head < attention->head_count; head++) {
         const float *values = pattern + (size_t)head * (size_t)attention->token_count * (size_t)attention->token_count;
         attention->scores[layer * attention->head_count + head] = score(attention, values);
+        note_look(attention, layer, head, values);
         for (int row = 0; row < attention->grid; row++)
             for (int column = 0; column <= row; column++) {
                 int value = block_code(attention, values, row, column);

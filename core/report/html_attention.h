@@ -4,6 +4,12 @@
 
 #include "report/html.h"
 
+/* Where a head looks from the last token; the first token, a common sink, and the last itself are left out. */
+struct scry__look {
+    int   layer, head, key;
+    float weight; /* 0: no token lies between */
+};
+
 struct scry__report_attention {
     int                layer_count, head_count, token_count;
     int                block;  /* positions on a side that one code stands for */
@@ -13,6 +19,7 @@ struct scry__report_attention {
     uint8_t           *codes; /* [layer_count][head_count][grid * (grid + 1) / 2], 1 or 2 bytes each */
     bool              *present;
     scry__head_scores *scores; /* [layer_count, head_count] */
+    struct scry__look  look;   /* the strongest one */
     float             *rows;   /* scratch: [5, token_count], the statistics that scores are made of */
 };
 

@@ -83,6 +83,16 @@ static json_t *scores_object(scry__json_builder *builder, scry__head_scores scor
     return object;
 }
 
+static json_t *look_object(scry__json_builder *builder, struct scry__look look)
+{
+    if (!(look.weight > 0)) return json_null();
+    json_t *object = scry__json_new_object(builder);
+    scry__json_set_int(builder, object, "layer", look.layer);
+    scry__json_set_int(builder, object, "head", look.head);
+    scry__json_set_int(builder, object, "key", look.key);
+    return object;
+}
+
 static json_t *codes_text(scry__json_builder *builder, const scry__report_attention *attention, int layer)
 {
     if (!attention->present[layer]) return json_null();
@@ -110,6 +120,7 @@ static json_t *attention_object(scry__json_builder *builder, const scry__report_
     scry__json_set_int(builder, object, "block", attention->block);
     scry__json_set_int(builder, object, "grid", attention->grid);
     scry__json_set_int(builder, object, "levels", attention->levels);
+    scry__json_set(builder, object, "look", look_object(builder, attention->look));
     scry__json_set(builder, object, "null_scores",
                    scores_object(builder, scry__head_scores_uniform(attention->token_count)));
     scry__json_set(builder, object, "scores", scores);

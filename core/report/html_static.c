@@ -151,12 +151,13 @@ static void add_lens_sentence(scry__text *out, const scry_lens *lens)
     int last = lens->layer_count - 1, first = last;
     while (first > 0 && top_id_at_end(lens, first - 1) == top_id_at_end(lens, last)) first--;
     scry__text_adds(out, "<p>Read by the logit lens, ");
+    add_token(out, lens->cells[(size_t)lens->layer_count * (size_t)lens->token_count - 1].top[0].text);
     if (first == last)
-        scry__text_addf(out, "only the last of the %d layers puts it first", last);
+        scry__text_addf(out, " is first only after the last of the %d layers", last);
     else if (first == 0)
-        scry__text_adds(out, "it is first from the embedding on");
+        scry__text_adds(out, " is first from the embedding on");
     else
-        scry__text_addf(out, "it is first from layer %d of %d on", first, last);
+        scry__text_addf(out, " is first from layer %d of %d on", first, last);
     scry__text_adds(out, ".</p>");
 }
 
@@ -179,6 +180,16 @@ static void add_head_sentence(scry__text *out, const scry__report_attention *att
                     "Most attention to the %s token: layer %d, head %d, with %.2f on average, where an even spread "
                     "gives %.2f. ",
                     what, best / attention->head_count, best % attention->head_count, (double)most, (double)even);
+}
+
+static void add_look_sentence(scry__text *out, const struct scry__report *report)
+{
+    struct scry__look look = report->attention->look;
+    if (!(look.weight > 0)) return;
+    scry__text_adds(out, "<p>From the last token, the strongest look back is at ");
+    add_token(out, report->tokens->texts ? report->tokens->texts[look.key] : NULL);
+    scry__text_addf(out, ": layer %d, head %d, weight %.2f (the first token and itself left out).</p>", look.layer,
+                    look.head, (double)look.weight);
 }
 
 void scry__html_summary(scry__text *out, const struct scry__report *report)
@@ -204,6 +215,7 @@ void scry__html_summary(scry__text *out, const struct scry__report *report)
         scry__text_adds(out, "</bdi></p>");
     }
     if (report->lens) add_lens_sentence(out, report->lens);
+    if (report->attention) add_look_sentence(out, report);
     if (report->attention && report->attention->token_count > 1) {
         scry__text_adds(out, "<p>");
         add_head_sentence(out, report->attention, "previous", offsetof(scry__head_scores, previous));

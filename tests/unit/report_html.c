@@ -238,6 +238,9 @@ Test(html, scores__are_those_of_the_whole_pattern)
      * half a unit for each of the two roundings to f32. */
     cr_expect_leq(fabs((double)attention->scores[2].entropy - 1), 0x1p-22);
     cr_expect_eq(scry__report_attention_scores(attention, 1, 2), &attention->scores[heads + 2]);
+    /* Head 1 of the first layer looks from the last token at the one before, and nothing beats it. */
+    cr_expect(attention->look.layer == 0 && attention->look.head == 1 && attention->look.key == count - 2);
+    cr_expect_eq(attention->look.weight, 1);
     scry__report_attention_destroy(&attention);
     cr_assert_eq(scry__report_attention_create(&attention, layers, heads, count), SCRY_OK);
     cr_expect_null(scry__report_attention_scores(attention, 1, 2), "the layer was not added");

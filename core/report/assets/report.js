@@ -5,20 +5,17 @@ const start = (name, most, otherwise) => name in asked ? clamp(Number(asked[name
 
 if (attention && attention.codes.some(code => code !== null)) {
   attentionView();
-  /* Shown first: the strongest previous-token head. The head with the lowest entropy would often be a mere sink. */
-  let best = attention.codes.findIndex(code => code !== null) * attention.head_count;
-  attention.scores.forEach((scores, i) => {
-    if (scores && (scores.previous ?? 0) > (attention.scores[best].previous ?? 0)) best = i;
-  });
-  const layer = start("layer", attention.layer_count - 1, Math.floor(best / attention.head_count));
+  /* Shown first: where the last token looks hardest. */
+  const look = attention.look || { layer: attention.codes.findIndex(code => code !== null), head: 0, key: 0 };
+  const layer = start("layer", attention.layer_count - 1, look.layer);
   const query = start("query", attention.grid - 1, attention.grid - 1);
   update({
     /* Spread over many tokens, weights are small. */
     curve: asked.curve || (data.tokens.length > 48 ? "root" : "linear"),
-    layer: attention.codes[layer] === null ? Math.floor(best / attention.head_count) : layer,
-    head: start("head", attention.head_count - 1, best % attention.head_count),
+    layer: attention.codes[layer] === null ? look.layer : layer,
+    head: start("head", attention.head_count - 1, look.head),
     query,
-    key: start("key", query, Math.max(query - 1, 0)),
+    key: start("key", query, Math.min(Math.floor(look.key / attention.block), query)),
   });
   byId("attention-curve").value = state.curve;
 }
