@@ -74,6 +74,7 @@ scry_tensor scry__pass_wide_block(const scry__pass *pass, int64_t columns, size_
     return block;
 }
 
+/* normed = norm(resid), with the hook points of that norm. */
 static scry_status norm(const scry__pass *pass, const scry_norm_parameters *parameters, scry__hook scale_hook,
                         scry__hook normed_hook)
 {
@@ -248,9 +249,9 @@ static scry_status check_ids(const scry__session *session, const int32_t *ids, i
     if (count < 1 || count > options->rows || count > options->capacity - past)
         return scry__fail(SCRY_BAD_ARGUMENT, "%d rows after %d: expected 1 to %d in a pass, at most %d in all", count,
                           past, options->rows, options->capacity);
-    for (int i = 0; i < options->batch * count; i++)
+    for (int64_t i = 0; i < (int64_t)options->batch * count; i++)
         if (ids[i] < 0 || ids[i] >= vocabulary)
-            return scry__fail(SCRY_BAD_ARGUMENT, "token %d: id %d: expected 0 to %lld", i, ids[i],
+            return scry__fail(SCRY_BAD_ARGUMENT, "token %lld: id %d: expected 0 to %lld", (long long)i, ids[i],
                               (long long)vocabulary - 1);
     return SCRY_OK;
 }
@@ -264,6 +265,7 @@ scry_status scry__session_forward(scry__session *session, const int32_t *ids, in
     scry__pass pass    = {.session = session,
                           .hooks   = hooks,
                           .arch    = &session->model->arch,
+                          .layer   = -1,
                           .batch   = session->options.batch,
                           .rows    = count,
                           .past    = session->length,
@@ -272,7 +274,7 @@ scry_status scry__session_forward(scry__session *session, const int32_t *ids, in
     pass.normed.buffer = session->slots[SCRY__SLOT_NORMED];
     status             = scry__session_prepare_ropes(session, pass.past, pass.past + pass.rows);
     if (!status) status = embed(&pass, ids);
-    for (; !status && pass.layer < pass.arch->layer_count; pass.layer++) {
+    for (pass.layer = 0; !status && pass.layer < pass.arch->layer_count; pass.layer++) {
         pass.weights = &session->model->weights.layers[pass.layer];
         status       = block(&pass);
         if (status) return scry__fail_prefix(status, "layer %d", pass.layer);

@@ -6,7 +6,7 @@
 #include "model/hook.h"
 #include "scry/model.h"
 
-/* Callbacks of one pass; each may be NULL. */
+/* Callbacks of one pass; each may be NULL. `layer` is -1 outside the blocks. */
 typedef struct scry__hooks {
     void *user;
     /* Asked before the pass uses a hook point: is it wanted? What is not wanted need not be materialised. */

@@ -35,7 +35,8 @@ static scry_status keep(void *user, scry__hook hook, int layer, const scry_tenso
     scry_tensor    dense  = *value;
     scry_buffer   *buffer = NULL;
     size_t         count = (size_t)scry_tensor_count(value), bytes = count * 4;
-    (void)layer;
+    cr_expect(scry__hook_in_block(hook) ? layer >= record->offers[hook] : layer == -1, "%s: layer %d",
+              scry__hook_name(hook), layer);
     cr_assert_eq(scry_buffer_create(&buffer, record->fixture->device, bytes), SCRY_OK);
     dense      = scry_tensor_of(buffer, 0, value->dtype, value->rank, value->shape);
     scry_op op = {.kind = SCRY_OP_COPY, .copy = {.x = *value, .out = dense}};
