@@ -16,7 +16,7 @@ struct scry__cpu {
     const struct scry__cpu_kernels *kernels;
 };
 
-extern const struct scry_host *scry__cpu_host;
+extern const struct scry_host     *scry__cpu_host;
 extern scry_backend_entry_function scry_cpu_entry; /* device.c */
 
 /* memory.c */

@@ -19,20 +19,6 @@ static int default_threads(void)
     return threads < 1 ? 1 : threads > SCRY__CPU_MAX_THREADS ? SCRY__CPU_MAX_THREADS : threads;
 }
 
-/* The best variant that was built and that this processor runs. */
-static const struct scry__cpu_kernels *choose_kernels(void)
-{
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (scry__cpu_kernels_avx512.multiply && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        return &scry__cpu_kernels_avx512;
-    if (scry__cpu_kernels_avx2.multiply && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-        return &scry__cpu_kernels_avx2;
-#endif
-    return &scry__cpu_kernels_baseline;
-}
-
 /* The processor's own name, where the system tells it. */
 static void describe(char *text, size_t size)
 {
@@ -57,7 +43,7 @@ static scry_status find(scry_device_info *infos, int capacity, int *count)
     long              pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
     snprintf(info->name, sizeof info->name, "cpu:0");
     snprintf(info->backend, sizeof info->backend, "cpu");
-    snprintf(info->driver, sizeof info->driver, "%s kernels", choose_kernels()->name);
+    snprintf(info->driver, sizeof info->driver, "%s kernels", scry__cpu_kernels_usable(0)->name);
     describe(info->description, sizeof info->description);
     info->type          = SCRY_DEVICE_CPU;
     info->memory_bytes  = pages > 0 && page > 0 ? (uint64_t)pages * (uint64_t)page : 0;
@@ -77,7 +63,7 @@ static scry_status device_open(scry_device *device, int index, const scry_device
     struct scry__cpu *cpu = scry__cpu_host->allocate(1, sizeof *cpu);
     if (!cpu) return SCRY_OUT_OF_MEMORY;
     cpu->threads       = wanted ? wanted : default_threads();
-    cpu->kernels       = choose_kernels();
+    cpu->kernels       = scry__cpu_kernels_usable(0);
     scry_status status = scry__cpu_pool_create(&cpu->pool, scry__cpu_host, &cpu->threads);
     if (status) {
         scry__cpu_host->release(cpu);

@@ -109,4 +109,7 @@ extern const struct scry__cpu_kernels scry__cpu_kernels_baseline;
 extern const struct scry__cpu_kernels scry__cpu_kernels_avx2;
 extern const struct scry__cpu_kernels scry__cpu_kernels_avx512;
 
+/* The usable variants, the best first; NULL past the last. Variant 0 is always there. */
+const struct scry__cpu_kernels *scry__cpu_kernels_usable(int index);
+
 #endif
