@@ -3,7 +3,6 @@
 #include "cli/output.h"
 
 #include "analysis/heads.h"
-#include "base/alloc.h"
 #include "report/html.h"
 
 #include <stdio.h>
@@ -11,11 +10,6 @@
 #include <time.h>
 
 enum { CANDIDATES = 10 };
-
-/* The row statistics that head scores are made of, in the order in which they arrive. */
-enum { STAT_ENTROPY, STAT_MAX, STAT_PREVIOUS, STAT_SELF, STAT_FIRST, STAT_COUNT };
-static const char *const stat_names[STAT_COUNT] = {"stat_entropy", "stat_max", "stat_previous", "stat_self",
-                                                   "stat_first"};
 
 struct report {
     struct cli_common       common;
@@ -25,63 +19,31 @@ struct report {
     scry_lens              *lens;
     scry_generation        *generation;
     scry__report_attention *attention;
-    scry__head_scores      *scores; /* [layers, heads] */
-    float                  *stats;  /* [STAT_COUNT, heads, tokens] of the layer at hand */
     struct cli_progress     progress;
 };
 
-static int stat_index(const char *name)
-{
-    const char *last = strrchr(name, '.');
-    for (int stat = 0; stat < STAT_COUNT; stat++)
-        if (last && !strcmp(last + 1, stat_names[stat])) return stat;
-    return -1;
-}
-
-/* Head scores of a layer, once the last of its statistics is there. */
-static void score_layer(struct report *report, int layer, int heads, int count)
-{
-    size_t plane = (size_t)heads * (size_t)count;
-    for (int head = 0; head < heads; head++) {
-        const float *row = report->stats + (size_t)head * (size_t)count;
-        report->scores[layer * heads + head] =
-            scry__head_scores_of(count, row + STAT_PREVIOUS * plane, row + STAT_SELF * plane, row + STAT_FIRST * plane,
-                                 row + STAT_ENTROPY * plane, row + STAT_MAX * plane);
-    }
-}
-
-static scry_status take_capture(void *user, const scry_capture *capture)
+static scry_status take_pattern(void *user, const scry_capture *capture)
 {
     struct report *report = user;
-    int            stat = stat_index(capture->name), heads = (int)capture->shape[0], count = (int)capture->shape[1];
     cli_progress_step(&report->progress, capture->layer + 1, scry_model_get_info(report->common.model)->layer_count);
-    if (stat < 0) return scry__report_attention_add(report->attention, capture->layer, capture->data);
-    size_t plane = (size_t)heads * (size_t)count;
-    memcpy(report->stats + (size_t)stat * plane, capture->data, plane * sizeof(float));
-    if (stat == STAT_FIRST) score_layer(report, capture->layer, heads, count);
-    return SCRY_OK;
+    return scry__report_attention_add(report->attention, capture->layer, capture->data);
 }
 
 static scry_status collect(struct report *report, const char *text)
 {
-    const scry_model_info   *info  = scry_model_get_info(report->common.model);
-    const scry_lens_options  lens  = {.ids      = report->common.ids,
-                                      .id_count = report->common.id_count,
-                                      .top      = info->vocabulary < CANDIDATES ? info->vocabulary : CANDIDATES};
-    const scry_trace_options trace = {
-        .ids      = report->common.ids,
-        .id_count = report->common.id_count,
-        .hooks    = "blocks.*.attn.hook_pattern,blocks.*.attn.stat_entropy,blocks.*.attn.stat_max,"
-                    "blocks.*.attn.stat_previous,blocks.*.attn.stat_self,blocks.*.attn.stat_first",
-        .sink     = take_capture,
-        .user     = report};
-    scry_status status = scry_lens_run(&report->lens, report->common.model, text, &lens);
+    const scry_model_info   *info   = scry_model_get_info(report->common.model);
+    const scry_lens_options  lens   = {.ids      = report->common.ids,
+                                       .id_count = report->common.id_count,
+                                       .top      = info->vocabulary < CANDIDATES ? info->vocabulary : CANDIDATES};
+    const scry_trace_options trace  = {.ids      = report->common.ids,
+                                       .id_count = report->common.id_count,
+                                       .hooks    = "blocks.*.attn.hook_pattern",
+                                       .sink     = take_pattern,
+                                       .user     = report};
+    scry_status              status = scry_lens_run(&report->lens, report->common.model, text, &lens);
     if (status) return status;
-    int count      = report->lens->token_count;
-    report->scores = scry__alloc((size_t)info->layer_count * (size_t)info->head_count, sizeof *report->scores);
-    report->stats  = scry__alloc((size_t)STAT_COUNT * (size_t)info->head_count, (size_t)count * sizeof *report->stats);
-    if (!report->scores || !report->stats) return SCRY_OUT_OF_MEMORY;
-    status = scry__report_attention_create(&report->attention, info->layer_count, info->head_count, count);
+    int count = report->lens->token_count;
+    status    = scry__report_attention_create(&report->attention, info->layer_count, info->head_count, count);
     cli_progress_start(&report->progress, &report->common, "layers");
     if (!status) status = scry_trace_run(&report->trace, report->common.model, text, &trace);
     cli_progress_end(&report->progress);
@@ -139,28 +101,30 @@ static int settled_layer(const scry_lens *lens)
     return layer;
 }
 
-static void add_leader(scry__text *out, const struct report *report, const char *what, size_t offset, float null)
+/* The head with the highest of one score, given by its place in struct scry__head_scores, beside its null. */
+static void add_leader(scry__text *out, const struct report *report, const char *what, size_t offset)
 {
-    const scry_model_info *info = scry_model_get_info(report->common.model);
-    int                    best = 0;
-    float                  most = -1;
+    const scry_model_info  *info = scry_model_get_info(report->common.model);
+    const scry__head_scores null = scry__head_scores_uniform(report->lens->token_count);
+    int                     best = 0;
+    float                   most = -1, even, score;
     for (int i = 0; i < info->layer_count * info->head_count; i++) {
-        float score;
-        memcpy(&score, (const char *)&report->scores[i] + offset, sizeof score);
-        if (score > most) {
-            most = score;
-            best = i;
-        }
+        int layer = i / info->head_count, head = i % info->head_count;
+        memcpy(&score, (const char *)scry__report_attention_scores(report->attention, layer, head) + offset,
+               sizeof score);
+        if (score <= most) continue;
+        most = score;
+        best = i;
     }
-    scry__text_addf(out, "  %-22s head %d.%d at %.2f (uniform attention: %.2f)\n", what, best / info->head_count,
-                    best % info->head_count, (double)most, (double)null);
+    memcpy(&even, (const char *)&null + offset, sizeof even);
+    scry__text_addf(out, "  %-16s head %d.%d at %.2f (uniform attention: %.2f)\n", what, best / info->head_count,
+                    best % info->head_count, (double)most, (double)even);
 }
 
 static scry_status print_summary(const struct report *report)
 {
     const scry_lens       *lens  = report->lens;
     const scry_model_info *info  = scry_model_get_info(report->common.model);
-    scry__head_scores      null  = scry__head_scores_uniform(lens->token_count);
     const scry_candidate  *top   = scry_lens_at(lens, lens->layer_count - 1, lens->token_count - 1)->top;
     int                    layer = settled_layer(lens);
     scry__text             out   = {0};
@@ -174,9 +138,9 @@ static scry_status print_summary(const struct report *report)
     char from[32] = "the embedding";
     if (layer) snprintf(from, sizeof from, "layer %d of %d", layer, lens->layer_count - 1);
     scry__text_addf(&out, "\nLens       \"%s\" leads from %s on\nAttention\n", top->text ? top->text : "", from);
-    add_leader(&out, report, "previous token", offsetof(scry__head_scores, previous), null.previous);
-    add_leader(&out, report, "first token", offsetof(scry__head_scores, first), null.first);
-    add_leader(&out, report, "the token itself", offsetof(scry__head_scores, self), null.self);
+    add_leader(&out, report, "previous token", offsetof(scry__head_scores, previous));
+    add_leader(&out, report, "first token", offsetof(scry__head_scores, first));
+    add_leader(&out, report, "the token itself", offsetof(scry__head_scores, self));
     if (report->generation) scry__text_addf(&out, "Goes on    %s\n", report->generation->text);
     scry__text_addf(&out, "Report     %s\n", report->output);
     return cli_print(&out);
@@ -205,8 +169,6 @@ static scry_status make(void *state, const char *text)
     scry_generation_destroy(&report->generation);
     scry_trace_destroy(&report->trace);
     scry_lens_destroy(&report->lens);
-    scry__free(report->scores);
-    scry__free(report->stats);
     return status;
 }
 
