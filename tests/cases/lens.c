@@ -149,6 +149,20 @@ static const struct row {
      .exact      = true,
      .norm       = SCRY_NORM_NONE,
      .weight     = SCRY_BF16},
+    {.name       = "lens/larger",
+     .size       = {2, 41, 130, 3001},
+     .top        = 10,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .norm       = SCRY_NORM_RMS},
+    {.name       = "lens/larger-bf16",
+     .size       = {3, 19, 96, 2050},
+     .top        = 10,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .weight     = SCRY_BF16},
 };
 
 static const char *name(int row)

@@ -94,6 +94,11 @@ static const struct row {
      .size   = {21, 22, 23},
      .exact  = true,
      .layout = {S, T, S}},
+    {.name = "matmul/130x1030x260", .size = {130, 1030, 260}},
+    {.name = "matmul/515x70x300-transposed", .size = {515, 70, 300}, .bias = true, .layout = {T, T, 0}},
+    {.name = "matmul/bf16-67x1100x259", .size = {67, 1100, 259}, .weight = SCRY_BF16, .layout = {0, T, 0}},
+    {.name = "matmul/f16-one-row-5003", .size = {1, 5003, 300}, .weight = SCRY_F16, .bias = true, .layout = {0, T, 0}},
+    {.name = "matmul/lattice-k-4100", .size = {20, 30, 4100}, .exact = true},
 };
 
 static const char *name(int row)

@@ -157,7 +157,7 @@ double scry__array_read(const scry__array *operand, const uint8_t *image, int64_
 
 double scry__array_get(const scry__array *operand, int64_t index)
 {
-    return scry__array_read(operand, operand->image, index);
+    return operand->image ? scry__array_read(operand, operand->image, index) : 0; /* none: the plan has failed */
 }
 
 void scry__array_set(scry__array *operand, int64_t index, double value)

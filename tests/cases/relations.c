@@ -125,6 +125,15 @@ static bool take_one_layer(scry__plan *plan, int step)
 
 /* --- Layout and grouping --- */
 
+/* Which entry of the old operand entry `e` of its copy is, where axis 2 of four holds each of its entries `repeat`
+ * times. */
+static int64_t origin_of(int64_t e, const int64_t *shape, int64_t repeat)
+{
+    if (repeat == 1) return e;
+    int64_t inner = e % shape[3], head = e / shape[3] % shape[2], outer = e / shape[3] / shape[2];
+    return (outer * (shape[2] / repeat) + head / repeat) * shape[3] + inner;
+}
+
 /* Puts a copy of an operand, in another layout or with the entries of axis 2 repeated, in its place. */
 static void replace(scry__plan *plan, scry__array *old, unsigned layout, int64_t repeat)
 {
@@ -135,11 +144,8 @@ static void replace(scry__plan *plan, scry__array *old, unsigned layout, int64_t
     scry__plan_drop(plan, old);
     scry__array *copy =
         scry__plan_add(plan, tensor, old->name, old->role, old->view.dtype, layout, old->view.rank, shape);
-    for (int64_t e = 0; old->role != SCRY__OUTPUT && e < scry__array_count(copy); e++) {
-        int64_t inner = e % shape[3], head = e / shape[3] % shape[2], outer = e / shape[3] / shape[2];
-        int64_t from = repeat > 1 ? (outer * (shape[2] / repeat) + head / repeat) * shape[3] + inner : e;
-        scry__array_set(copy, e, scry__array_get(old, from));
-    }
+    for (int64_t e = 0; old->role != SCRY__OUTPUT && e < scry__array_count(copy); e++)
+        scry__array_set(copy, e, scry__array_get(old, origin_of(e, shape, repeat)));
 }
 
 static bool pad_everything(scry__plan *plan, int step)

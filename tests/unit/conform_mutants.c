@@ -9,6 +9,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 char *scry__mutant_address(const scry_tensor *x, int64_t index)
@@ -57,6 +58,21 @@ double scry__mutant_to_half(double value)
     int    exponent;
     double fraction = frexp(value, &exponent);
     return ldexp(rint(ldexp(fraction, 11)), exponent - 11);
+}
+
+static float *staged;
+
+void scry__mutant_stage(const scry_tensor *x)
+{
+    staged = calloc((size_t)scry_tensor_count(x) + 1, sizeof *staged);
+    for (int64_t i = 0; i < scry_tensor_count(x); i++) staged[i] = scry__mutant_get(x, i);
+    scry__mutant_map(x, scry__mutant_to_half);
+}
+
+void scry__mutant_unstage(const scry_tensor *x)
+{
+    for (int64_t i = 0; i < scry_tensor_count(x); i++) scry__mutant_put(x, i, staged[i]);
+    free(staged);
 }
 
 static const scry_tensor *output_of(const scry_op *op)

@@ -27,6 +27,10 @@ void    scry__mutant_map(const scry_tensor *x, double (*f)(double));
 /* Rounds to 11 significant bits, as f16 and TF32 do. */
 double scry__mutant_to_half(double value);
 
+/* Rounds an input so, and puts it back: all that the op may see of such a bug is its result. */
+void scry__mutant_stage(const scry_tensor *x);
+void scry__mutant_unstage(const scry_tensor *x);
+
 /* Bugs that any op can have. */
 scry__mutant_after scry__mutant_leave_last, scry__mutant_write_past_end, scry__mutant_write_before_start,
     scry__mutant_vary, scry__mutant_give_half;

@@ -119,6 +119,31 @@ static void drop_last_key(scry_op *op)
     if (op->attention.k.shape[1] > 40) op->attention.mask.key_begin.buffer = NULL, op->attention.k.shape[1]--;
 }
 
+static void see_one_future_key_in_long_rows(scry_op *op)
+{
+    if (op->attention.k.shape[1] >= 1024) op->attention.mask.query_offset += op->attention.mask.causal;
+}
+
+static void stage_queries(scry_op *op)
+{
+    scry__mutant_stage(&op->attention.q);
+}
+
+static void unstage_queries(const scry_op *op)
+{
+    scry__mutant_unstage(&op->attention.q);
+}
+
+static void stage_values(scry_op *op)
+{
+    scry__mutant_stage(&op->attention.v);
+}
+
+static void unstage_values(const scry_op *op)
+{
+    scry__mutant_unstage(&op->attention.v);
+}
+
 static void capture_first_heads(scry_op *op)
 {
     uint64_t *heads = op->attention.capture.heads;
@@ -253,6 +278,9 @@ const scry__mutant scry__attention_mutants[] = {
     {"attention leaves the last element", SCRY_OP_ATTENTION, NULL, scry__mutant_leave_last},
     {"attention varies", SCRY_OP_ATTENTION, NULL, scry__mutant_vary},
     {"attention sees one future key", SCRY_OP_ATTENTION, see_one_future_key, NULL},
+    {"attention sees one future key in long rows", SCRY_OP_ATTENTION, see_one_future_key_in_long_rows, NULL},
+    {"attention stages queries in half precision", SCRY_OP_ATTENTION, stage_queries, unstage_queries},
+    {"attention stages values in half precision", SCRY_OP_ATTENTION, stage_values, unstage_values},
     {"attention forgets the offset", SCRY_OP_ATTENTION, forget_offset, NULL},
     {"attention forgets causality", SCRY_OP_ATTENTION, forget_causal, NULL},
     {"attention's window is one too wide", SCRY_OP_ATTENTION, widen_window, NULL},

@@ -2,7 +2,6 @@
 #include "unit/conform_mutants.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* --- matmul --- */
@@ -38,21 +37,20 @@ static void forget_batch_of_b(scry_op *op)
     if (op->matmul.b.rank > 2) op->matmul.b.stride[0] = 0;
 }
 
-/* a is kept so that the input stays as it was, which is all that the op may see. */
-static float *kept;
-
-static void stage_a_in_half(scry_op *op)
+static void stage_a(scry_op *op)
 {
-    const scry_tensor *a = &op->matmul.a;
-    kept                 = calloc((size_t)scry_tensor_count(a) + 1, sizeof *kept);
-    for (int64_t i = 0; i < scry_tensor_count(a); i++)
-        scry__mutant_put(a, i, scry__mutant_to_half(kept[i] = scry__mutant_get(a, i)));
+    scry__mutant_stage(&op->matmul.a);
 }
 
-static void restore_a(const scry_op *op)
+static void unstage_a(const scry_op *op)
 {
-    for (int64_t i = 0; i < scry_tensor_count(&op->matmul.a); i++) scry__mutant_put(&op->matmul.a, i, kept[i]);
-    free(kept);
+    scry__mutant_unstage(&op->matmul.a);
+}
+
+static void drop_last_of_many_k(scry_op *op)
+{
+    int64_t *k = &op->matmul.a.shape[op->matmul.a.rank - 1];
+    *k -= *k >= 4096;
 }
 
 static void change_an_input(const scry_op *op)
@@ -109,6 +107,22 @@ static void forget_mean(scry_op *op)
     if (op->norm.parameters.kind == SCRY_NORM_LAYER) op->norm.parameters.kind = SCRY_NORM_RMS;
 }
 
+/* Not in place, where the result would be what is put back. */
+static bool can_stage_x_of_norm(const scry_op *op)
+{
+    return op->norm.x.buffer != op->norm.out.buffer;
+}
+
+static void stage_x_of_norm(scry_op *op)
+{
+    if (can_stage_x_of_norm(op)) scry__mutant_stage(&op->norm.x);
+}
+
+static void unstage_x_of_norm(const scry_op *op)
+{
+    if (can_stage_x_of_norm(op)) scry__mutant_unstage(&op->norm.x);
+}
+
 static void divide_by_one_less(const scry_op *op)
 {
     double d = (double)op->norm.x.shape[op->norm.x.rank - 1];
@@ -141,6 +155,16 @@ static void lens_leaves_out_last_id(scry_op *op)
 static void lens_repeats_first_layer(scry_op *op)
 {
     op->lens.x.stride[0] = 0;
+}
+
+static void stage_x_of_lens(scry_op *op)
+{
+    scry__mutant_stage(&op->lens.x);
+}
+
+static void unstage_x_of_lens(const scry_op *op)
+{
+    scry__mutant_unstage(&op->lens.x);
 }
 
 static void kl_the_other_way(scry_op *op)
@@ -230,9 +254,10 @@ const scry__mutant scry__other_mutants[] = {
     {"matmul writes before the start", SCRY_OP_MATMUL, NULL, scry__mutant_write_before_start},
     {"matmul varies", SCRY_OP_MATMUL, NULL, scry__mutant_vary},
     {"matmul gives half precision", SCRY_OP_MATMUL, NULL, scry__mutant_give_half},
-    {"matmul stages an input in half precision", SCRY_OP_MATMUL, stage_a_in_half, restore_a},
+    {"matmul stages an input in half precision", SCRY_OP_MATMUL, stage_a, unstage_a},
     {"matmul changes an input", SCRY_OP_MATMUL, NULL, change_an_input},
     {"matmul drops the last k", SCRY_OP_MATMUL, drop_last_k, NULL},
+    {"matmul drops the last of many k", SCRY_OP_MATMUL, drop_last_of_many_k, NULL},
     {"matmul forgets bias", SCRY_OP_MATMUL, forget_bias, NULL},
     {"matmul forgets alpha", SCRY_OP_MATMUL, forget_alpha, NULL},
     {"matmul forgets beta", SCRY_OP_MATMUL, forget_beta, NULL},
@@ -247,12 +272,14 @@ const scry__mutant scry__other_mutants[] = {
     {"norm forgets the weight's offset", SCRY_OP_NORM, forget_weight_offset, NULL},
     {"norm forgets bias", SCRY_OP_NORM, forget_norm_bias, NULL},
     {"norm forgets the mean", SCRY_OP_NORM, forget_mean, NULL},
+    {"norm stages its input in half precision", SCRY_OP_NORM, stage_x_of_norm, unstage_x_of_norm},
     {"norm's scale divides by d - 1", SCRY_OP_NORM, NULL, divide_by_one_less},
     {"lens forgets bias", SCRY_OP_LENS, lens_forgets_bias, NULL},
     {"lens forgets the soft-cap", SCRY_OP_LENS, lens_forgets_softcap, NULL},
     {"lens forgets the logit scale", SCRY_OP_LENS, lens_forgets_logit_scale, NULL},
     {"lens leaves out the last id", SCRY_OP_LENS, lens_leaves_out_last_id, NULL},
     {"lens repeats the first layer", SCRY_OP_LENS, lens_repeats_first_layer, NULL},
+    {"lens stages its input in half precision", SCRY_OP_LENS, stage_x_of_lens, unstage_x_of_lens},
     {"lens's KL is the other way round", SCRY_OP_LENS, kl_the_other_way, NULL},
     {"lens's KL of equal rows is not 0", SCRY_OP_LENS, NULL, kl_not_quite_zero},
     {"lens's rank counts from 1", SCRY_OP_LENS, NULL, rank_counts_from_one},
