@@ -53,3 +53,10 @@ scry_status scry__read_tensor(const scry_tensor *tensor, void *out)
     if (!status) gather(tensor, host + tensor->offset, out);
     return status;
 }
+
+scry_status scry__tensor_on_host(void **out, const scry_tensor *tensor)
+{
+    char *host = scry_tensor_is_contiguous(tensor) ? scry_buffer_host(tensor->buffer) : NULL;
+    *out       = host ? host + tensor->offset : NULL;
+    return host ? scry_device_finish(tensor->buffer->device) : SCRY_OK;
+}

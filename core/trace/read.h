@@ -8,4 +8,7 @@
  * all work enqueued before. */
 scry_status scry__read_tensor(const scry_tensor *tensor, void *out);
 
+/* Where a gapless tensor lies in the host's memory, after all work enqueued before; NULL where it does not. */
+scry_status scry__tensor_on_host(void **out, const scry_tensor *tensor);
+
 #endif

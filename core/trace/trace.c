@@ -99,6 +99,22 @@ static scry_status read_heads(const struct tracer *tracer, const scry_tensor *va
     return SCRY_OK;
 }
 
+/* Lends the value to the sink; large ones, such as patterns, are not copied where that can be helped. */
+static scry_status hand_over(struct tracer *tracer, const scry_tensor *value, int axis, size_t bytes,
+                             scry_capture *capture)
+{
+    bool        whole  = axis < 0 || tracer->selection.selected_heads == tracer->selection.head_count;
+    scry_status status = whole ? scry__tensor_on_host(&capture->data, value) : SCRY_OK;
+    if (!status && !capture->data) {
+        status        = reserve_scratch(tracer, bytes);
+        capture->data = tracer->scratch;
+        if (!status) status = read_heads(tracer, value, axis, tracer->scratch);
+    }
+    if (!status) status = tracer->options->sink(tracer->options->user, capture);
+    capture->data = NULL;
+    return status;
+}
+
 static scry_status keep(struct tracer *tracer, scry_capture *capture)
 {
     scry_trace *trace = tracer->trace;
@@ -131,16 +147,11 @@ static scry_status at_hook(void *user, scry__hook hook, int layer, const scry_te
     capture.name = scry__strdup(name);
     if (!capture.name) return SCRY_OUT_OF_MEMORY;
 
-    if (tracer->options->sink)
-        status = reserve_scratch(tracer, bytes);
-    else if (!(capture.data = scry__alloc_aligned(bytes)))
-        status = SCRY_OUT_OF_MEMORY;
-    void *data = tracer->options->sink ? tracer->scratch : capture.data;
-    if (!status) status = read_heads(tracer, &value, axis, data);
-    if (!status && tracer->options->sink) {
-        capture.data = data;
-        status       = tracer->options->sink(tracer->options->user, &capture);
-        capture.data = NULL;
+    if (tracer->options->sink) {
+        status = hand_over(tracer, &value, axis, bytes, &capture);
+    } else {
+        capture.data = scry__alloc_aligned(bytes);
+        status       = capture.data ? read_heads(tracer, &value, axis, capture.data) : SCRY_OUT_OF_MEMORY;
     }
     if (!status) status = keep(tracer, &capture);
     if (status) {

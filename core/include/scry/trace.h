@@ -35,7 +35,8 @@ typedef struct scry_capture {
     void      *data; /* owned by the trace; NULL once it went to a sink */
 } scry_capture;
 
-/* Takes a capture as soon as its layer is done; the data is valid during the call. */
+/* Takes a capture as soon as it is there; the data is valid during the call and only to be read: it may be the pass's
+ * own. */
 typedef scry_status (*scry_capture_sink)(void *user, const scry_capture *capture);
 
 typedef struct scry_trace_options {
