@@ -129,9 +129,9 @@ static void fill_scores(const struct scry__cpu_attention *plan, const struct scr
             const struct group *group = &groups[i];
             int64_t             row   = group->query - groups[0].query;
             if (key < group->begin || key >= group->end) continue;
-            plan->cpu->kernels->multiply(space->tile + row * plan->tile_stride + key, plan->tile_stride,
-                                         space->queries + row * plan->head_size, plan->head_size,
-                                         space->keys + key * plan->head_size, group->rows, plan->head_size, false);
+            plan->cpu->kernels->multiply(
+                space->tile + row * plan->tile_stride + key, plan->tile_stride, space->queries + row * plan->head_size,
+                plan->head_size, space->keys + key * plan->head_size, group->rows, plan->head_size, false, NULL);
         }
     }
 }
@@ -188,7 +188,7 @@ static void mix_values(const struct scry__cpu_attention *plan, struct scry__cpu_
         if (space->finite)
             kernels->multiply(mixed, stride, tile + group->begin, plan->tile_stride,
                               space->values + (panel * plan->keys + group->begin) * plan->width, group->rows,
-                              most(0, end - group->begin), false);
+                              most(0, end - group->begin), false, NULL);
         else
             for (int64_t i = 0; i < group->rows; i++)
                 mix_careful(plan, space, batch, group->query + i, tile + i * plan->tile_stride, mixed + i * stride,

@@ -43,10 +43,11 @@ struct scry__cpu_kernels {
     void (*pack)(float *panel, const void *b, scry_dtype dtype, int64_t k, int64_t columns, int64_t stride_k,
                  int64_t stride_column);
 
-    /* c [rows, tile_columns] = (add ? c : 0) + a [rows, k] panel [k, tile_columns]; leading sizes lda, ldc. Each
-     * element is one chain of fused multiply-adds in ascending k: |error| <= gamma(k) sum |a||b|. */
+    /* c [rows, tile_columns] = a [rows, k] panel [k, tile_columns] + (add ? c : 0) + (bias ? bias [tile_columns] : 0);
+     * leading sizes lda, ldc. Each element is one chain of fused multiply-adds in ascending k, and then what is added:
+     * |error| <= gamma(k + 2) (sum |a||b| + |c| + |bias|). */
     void (*multiply)(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, int64_t rows, int64_t k,
-                     bool add);
+                     bool add, const float *bias);
 
     /* c[row, i] = alpha * tile[row, i] + (beta ? beta * c[row, i] : 0) + (bias ? bias[i] : 0) for a tile of
      * multiply's. */

@@ -261,7 +261,7 @@ static void vocabulary_part(const void *job, int part, int parts)
             biases = scry__cpu_gather(plan->cpu, bias, begin * bias->stride[0], bias->stride[0], rows, space.bias);
         for (int64_t panel = 0; panel < plan->block_vectors / 2; panel++)
             plan->cpu->kernels->multiply(space.logits + panel * width, ldt, weights, stride,
-                                         plan->panels + panel * width * plan->size, rows, plan->size, false);
+                                         plan->panels + panel * width * plan->size, rows, plan->size, false, NULL);
         take(plan, &space, begin, rows, biases);
     }
 }

@@ -86,15 +86,13 @@ static void tile(const struct product *p, int64_t batch, int64_t row, int64_t ro
     int64_t                         width = kernels->tile_columns, column = panel * width;
     int64_t                         columns = least(width, p->n - column);
     float                           alpha = p->op->alpha, beta = p->op->beta;
-    float       *out    = element(c, scry__cpu_row_index(c, c->rank - 2, batch) + row * p->c_row + column);
-    const float *bias   = bias_of(p, column, columns, space + kernels->tile_rows * width);
-    bool         direct = columns == width && beta == 0;
-    if (direct) {
-        kernels->multiply(out, p->c_row, a, lda, packed, rows, p->k, false);
-        if (alpha != 1 || bias) kernels->finish(out, p->c_row, out, p->c_row, rows, columns, alpha, 0, bias);
+    float       *out  = element(c, scry__cpu_row_index(c, c->rank - 2, batch) + row * p->c_row + column);
+    const float *bias = bias_of(p, column, columns, space + kernels->tile_rows * width);
+    if (columns == width && alpha == 1 && (beta == 0 || beta == 1)) {
+        kernels->multiply(out, p->c_row, a, lda, packed, rows, p->k, beta == 1, bias);
         return;
     }
-    kernels->multiply(space, width, a, lda, packed, rows, p->k, false);
+    kernels->multiply(space, width, a, lda, packed, rows, p->k, false, NULL);
     kernels->finish(out, p->c_row, space, width, rows, columns, alpha, beta, bias);
 }
 

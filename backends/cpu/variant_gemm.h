@@ -124,15 +124,17 @@ static void pack(float *panel, const void *b, scry_dtype dtype, int64_t k, int64
 /* --- the register tile: TILE_ROWS x 2 vectors of sums, an element of a broadcast to each --- */
 
 INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, const int rows,
-                          int64_t k, bool add)
+                          int64_t k, bool add, const float *bias)
 {
     vf sums[TILE_ROWS][2];
     /* Rows are reached from every fourth one: twelve pointers would not leave registers for the loop. */
     const float *a0 = a, *a1 = a + 4 * lda, *a2 = a + 8 * lda;
 #pragma GCC unroll 12
-    for (int i = 0; i < rows; i++) {
-        sums[i][0] = add ? load(c + i * ldc) : splat(0);
-        sums[i][1] = add ? load(c + i * ldc + LANES) : splat(0);
+    for (int i = 0; i < rows; i++) sums[i][0] = sums[i][1] = splat(0);
+    /* What is added last is often far away: it comes while the products are made. */
+    for (int i = 0; add && i < rows; i++) {
+        __builtin_prefetch(c + i * ldc, 1);
+        __builtin_prefetch(c + i * ldc + TILE_COLUMNS - 1, 1);
     }
     for (int64_t step = 0; step < k; step++, a0++, a1++, a2++, panel += TILE_COLUMNS) {
         vf b0 = load(panel), b1 = load(panel + LANES);
@@ -143,20 +145,25 @@ INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t lda, co
             sums[i][1] += x * b1;
         }
     }
+    vf low = bias ? load(bias) : splat(0), high = bias ? load(bias + LANES) : splat(0);
 #pragma GCC unroll 12
     for (int i = 0; i < rows; i++) {
-        store(c + i * ldc, sums[i][0]);
-        store(c + i * ldc + LANES, sums[i][1]);
+        if (add) {
+            sums[i][0] += load(c + i * ldc);
+            sums[i][1] += load(c + i * ldc + LANES);
+        }
+        store(c + i * ldc, sums[i][0] + low);
+        store(c + i * ldc + LANES, sums[i][1] + high);
     }
 }
 
 static void multiply(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, int64_t rows, int64_t k,
-                     bool add)
+                     bool add, const float *bias)
 {
     int64_t row = 0;
 #define TILE(height)                                                                                                   \
     for (; row + (height) <= rows; row += (height))                                                                    \
-        multiply_tile(c + row * ldc, ldc, a + row * lda, lda, panel, height, k, add);
+        multiply_tile(c + row * ldc, ldc, a + row * lda, lda, panel, height, k, add, bias);
     TILE(TILE_ROWS)
 #if LANES == 16
     TILE(8)

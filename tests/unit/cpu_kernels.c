@@ -163,9 +163,36 @@ Test(cpu_kernels, multiply__gives_equal_bits_anywhere_in_a_tile)
             for (int row = 0; row < ROWS; row++) a[row * K + k] = sinf((float)k);
             for (int j = 0; j < width; j++) panel[k * width + j] = cosf((float)(3 * k));
         }
-        kernels->multiply(c, width, a, K, panel, ROWS, K, false);
+        kernels->multiply(c, width, a, K, panel, ROWS, K, false, NULL);
         for (int i = 1; i < ROWS * width; i++) cr_assert(c[i] == c[0], "%s: element %d", kernels->name, i);
     }
+}
+
+/* What a tile adds at its end has the bits that finishing it in a second pass gives: edges of a product and its inner
+ * tiles agree. */
+Test(cpu_kernels, multiply__adds_as_finish_does)
+{
+    enum { K = 19, ROWS = 23, WIDTH = 2 * SCRY__CPU_LANES };
+    static float                    panel[K * WIDTH], a[ROWS * K], bias[WIDTH], old[ROWS * WIDTH];
+    static float                    tile[ROWS * WIDTH], direct[ROWS * WIDTH], finished[ROWS * WIDTH];
+    const struct scry__cpu_kernels *kernels;
+    for (int i = 0; i < ROWS * K; i++) a[i] = sinf((float)i);
+    for (int i = 0; i < ROWS * WIDTH; i++) old[i] = 3 * cosf((float)(5 * i));
+    for (int i = 0; i < K * WIDTH; i++) panel[i] = cosf((float)(3 * i));
+    for (int i = 0; i < WIDTH; i++) bias[i] = sinf((float)(7 * i));
+    for (int v = 0; (kernels = scry__cpu_kernels_usable(v)); v++)
+        for (int which = 0; which < 4; which++) {
+            bool         add    = which & 1;
+            const float *biases = which & 2 ? bias : NULL;
+            int          width = kernels->tile_columns, count = ROWS * width;
+            memcpy(direct, old, sizeof old);
+            memcpy(finished, old, sizeof old);
+            kernels->multiply(direct, width, a, K, panel, ROWS, K, add, biases);
+            kernels->multiply(tile, width, a, K, panel, ROWS, K, false, NULL);
+            kernels->finish(finished, width, tile, width, ROWS, width, 1, add, biases);
+            cr_assert(!memcmp(direct, finished, (size_t)count * sizeof *direct), "%s: add %d, bias %d", kernels->name,
+                      add, biases != NULL);
+        }
 }
 
 /* Packing by transposition and packing by copying make the same panel, whatever the type. */
