@@ -7,7 +7,7 @@
 #include <limits.h>
 #include <string.h>
 
-enum { TEXT_LIMIT = 1 << 26 }; /* bytes in one call */
+enum { TEXT_LIMIT = 1 << 25 }; /* bytes in one call */
 
 static bool has_token(const scry_tokenizer *tokenizer, int32_t id)
 {

