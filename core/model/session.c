@@ -32,16 +32,16 @@ static scry_status reserve_floats(scry__session *session, scry__slot slot, const
     return scry__session_tensor(&unused, session, slot, SCRY_F32, 4, shape);
 }
 
-/* Columns of the wide slot: a layer's attention and its MLP take turns in it. Each block begins at a multiple of 64
- * bytes, so there is some room for padding. */
+/* Floats per row of the wide slot: a layer's attention and its MLP take turns in it. Each of their at most five blocks
+ * begins at a multiple of 64 bytes, for which one row's extra floats are enough. */
+enum { WIDE_PADDING = 5 * 64 / sizeof(float) };
+
 static int64_t wide_columns(const scry__arch *arch)
 {
     int64_t attention = (2 * arch->head_count + 2 * arch->kv_head_count) * arch->head_size;
     int64_t mlp       = arch->mlp_size * (arch->gated ? 2 : 1);
-    return attention > mlp ? attention : mlp;
+    return (attention > mlp ? attention : mlp) + WIDE_PADDING;
 }
-
-enum { WIDE_PADDING = 64 };
 
 static scry_status reserve_all(scry__session *session)
 {
@@ -52,8 +52,7 @@ static scry_status reserve_all(scry__session *session)
     scry_status                  status  = reserve_floats(session, SCRY__SLOT_IDS, (int64_t[]){rows, 1, 1, 1});
     if (!status) status = reserve_floats(session, SCRY__SLOT_RESID, (int64_t[]){rows, arch->hidden_size, 1, 1});
     if (!status) status = reserve_floats(session, SCRY__SLOT_NORMED, (int64_t[]){rows, arch->hidden_size, 1, 1});
-    if (!status)
-        status = reserve_floats(session, SCRY__SLOT_WIDE, (int64_t[]){rows + WIDE_PADDING, wide_columns(arch), 1, 1});
+    if (!status) status = reserve_floats(session, SCRY__SLOT_WIDE, (int64_t[]){rows, wide_columns(arch), 1, 1});
     for (int slot = SCRY__SLOT_KEYS; slot <= SCRY__SLOT_VALUES && options->keep_cache && !status; slot++)
         status = reserve_floats(session, (scry__slot)slot,
                                 (int64_t[]){arch->layer_count, options->batch, options->capacity, heads});
