@@ -1,8 +1,9 @@
 /* matmul: C = alpha A B + beta C + bias.
  *
  * B is packed, and widened where it is f16 or bf16, into panels of tile_columns columns: as many at a time as stay in
- * the second cache, while the rows of A pass by them. The work is shared by (batch, panel), or by rows where there are
- * too few panels. Products of up to FEW_ROWS rows are bound by memory: they read B as it is stored, once. */
+ * the second cache, while the rows of A pass by them. The work is shared by (batch, band of rows, panel); there is one
+ * band where the panels suffice for all threads. Products of up to FEW_ROWS rows are bound by memory: they read B as it
+ * is stored, once. */
 #include "operand.h"
 
 /* A stretch of columns of B is read once for each row: from the second row on, out of the second cache. */
@@ -15,15 +16,10 @@ struct product {
     int64_t                 m, n, k, batches, panels;
     int64_t                 a_row, a_k, b_k, b_column, c_row; /* strides */
     int64_t                 group;                            /* panels that are packed at once */
-    bool                    share_rows;
+    int64_t                 bands, band_rows;                 /* how the rows are shared */
     size_t                  part_bytes;
     char                   *scratch;
 };
-
-static int64_t axis_stride(const scry_tensor *x, int axis)
-{
-    return x->stride[axis];
-}
 
 /* A part's scratch: packed panels, A's rows where they are not contiguous in k, and a tile. */
 static size_t part_floats(const struct product *p)
@@ -39,14 +35,18 @@ static struct product product_of(const struct scry__cpu *cpu, const scry_matmul 
     int                last = c->rank - 1, width = cpu->kernels->tile_columns;
     struct product     p = {.cpu = cpu, .op = op, .scratch = scratch};
     p.m = c->shape[last - 1], p.n = c->shape[last], p.k = a->shape[last];
-    p.a_row = axis_stride(a, last - 1), p.a_k = axis_stride(a, last);
-    p.b_k = axis_stride(b, last - 1), p.b_column = axis_stride(b, last);
-    p.c_row      = axis_stride(c, last - 1);
-    p.batches    = scry__cpu_row_count(c, last - 1);
-    p.panels     = (p.n + width - 1) / width;
-    p.group      = most(1, least(p.panels, PANEL_BYTES / most(1, width * p.k * 4)));
-    p.share_rows = p.batches * p.panels < 2 * cpu->threads;
-    p.part_bytes = (size_t)round_up((int64_t)part_floats(&p) * 4, 64);
+    p.a_row = a->stride[last - 1], p.a_k = a->stride[last];
+    p.b_k = b->stride[last - 1], p.b_column = b->stride[last];
+    p.c_row   = c->stride[last - 1];
+    p.batches = scry__cpu_row_count(c, last - 1);
+    p.panels  = (p.n + width - 1) / width;
+    p.group   = most(1, least(p.panels, PANEL_BYTES / most(1, width * p.k * 4)));
+    /* Every band packs the panels anew: no more than keep the threads busy, none of few rows. */
+    int64_t wanted = (4 * cpu->threads + p.batches * p.panels - 1) / most(1, p.batches * p.panels);
+    int64_t height = cpu->kernels->tile_rows;
+    p.bands        = most(1, least(wanted, p.m / (4 * height)));
+    p.band_rows    = round_up((p.m + p.bands - 1) / p.bands, height);
+    p.part_bytes   = (size_t)round_up((int64_t)part_floats(&p) * 4, 64);
     return p;
 }
 
@@ -121,15 +121,12 @@ static void multiply_part(const void *job, int part, int parts)
 {
     const struct product *p       = job;
     float                *scratch = (float *)(p->scratch + (size_t)part * p->part_bytes);
-    int64_t               row = 0, row_end = p->m, unit = 0, unit_end = p->batches * p->panels;
-    if (p->share_rows)
-        scry__cpu_share(p->m, p->cpu->kernels->tile_rows, part, parts, &row, &row_end);
-    else
-        scry__cpu_share(unit_end, 1, part, parts, &unit, &unit_end);
-    while (unit < unit_end && row < row_end) {
-        int64_t batch = unit / p->panels, panel = unit % p->panels;
-        int64_t count = least(least(p->group, p->panels - panel), unit_end - unit);
-        panel_group(p, batch, panel, count, row, row_end, scratch);
+    int64_t               unit, end;
+    scry__cpu_share(p->batches * p->bands * p->panels, 1, part, parts, &unit, &end);
+    while (unit < end) {
+        int64_t panel = unit % p->panels, band = unit / p->panels % p->bands, batch = unit / p->panels / p->bands;
+        int64_t count = least(least(p->group, p->panels - panel), end - unit), row = band * p->band_rows;
+        panel_group(p, batch, panel, count, row, least(p->m, row + p->band_rows), scratch);
         unit += count;
     }
 }
@@ -164,7 +161,9 @@ static void few_rows_part(const void *job, int part, int parts)
 
 void scry__cpu_matmul(const struct scry__cpu *cpu, const scry_matmul *op, void *scratch)
 {
-    struct product p     = product_of(cpu, op, scratch);
-    int            parts = scry__cpu_parts(cpu->threads, (double)p.batches * p.m * p.n * most(1, p.k) / 32);
+    struct product p = product_of(cpu, op, scratch);
+    /* Products of few rows wait for memory: a product takes them longer than it takes a tile. */
+    double work  = (double)(p.batches * p.m) * (double)(p.n * most(1, p.k)) / (p.m <= FEW_ROWS ? 8 : 32);
+    int    parts = scry__cpu_parts(cpu->threads, work);
     scry__cpu_parallel(cpu->pool, parts, p.m <= FEW_ROWS ? few_rows_part : multiply_part, &p);
 }
