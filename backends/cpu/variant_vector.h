@@ -180,7 +180,9 @@ INLINE vf normal_below(vf x)
     static const float factor[] = {
         0.11968671530485153f,  0.11957131326198578f, 0.11023937165737152f, 0.07837208360433578f, 0.09620533138513565f,
         -0.07950995117425919f, 0.19188426434993744f, -0.2282855361700058f, 0.11246511340141296f, -0.02062872238457203f};
-    vf a = choose(x < splat(0), -x, x), t = 1.0f / (1.0f + 0.3f * a), p = splat(factor[9]);
+    vf a = choose(x < splat(0), -x, x), p = splat(factor[9]);
+    a    = choose(a > splat(16), splat(16), a); /* the tail is 0 from here on, and the square of more may overflow */
+    vf t = 1.0f / (1.0f + 0.3f * a);
     for (int i = 8; i >= 0; i--) p = p * t + factor[i];
     vf square = a * a, lost = a * a - square; /* what rounding the square lost, where the products are fused */
     vf tail = exp_any(-0.5f * square) * (1.0f - 0.5f * lost) * (p * t);

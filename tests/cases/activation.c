@@ -6,7 +6,7 @@
 static const struct row {
     const char          *name;
     scry_activation_kind function;
-    bool                 gated;
+    bool                 gated, special;
     int                  rank;
     int64_t              shape[SCRY_MAX_RANK];
     unsigned             layout;
@@ -20,6 +20,10 @@ static const struct row {
     {.name = "activation/silu", .function = SCRY_SILU, .rank = 2, .shape = {33, 65}},
     {.name = "activation/silu-wide", .function = SCRY_SILU, .rank = 2, .shape = {33, 65}, .deviation = 40},
     {.name = "activation/relu", .function = SCRY_RELU, .rank = 2, .shape = {33, 65}},
+    {.name = "activation/gelu-erf-special", .function = SCRY_GELU_ERF, .rank = 1, .shape = {257}, .special = true},
+    {.name = "activation/gelu-tanh-special", .function = SCRY_GELU_TANH, .rank = 1, .shape = {257}, .special = true},
+    {.name = "activation/silu-special", .function = SCRY_SILU, .rank = 1, .shape = {257}, .special = true},
+    {.name = "activation/relu-special", .function = SCRY_RELU, .rank = 1, .shape = {257}, .special = true},
     {.name = "activation/none", .function = SCRY_SILU, .rank = 2, .shape = {0, 65}},
     {.name = "activation/one", .function = SCRY_GELU_TANH, .rank = 1, .shape = {1}},
     {.name = "activation/in-place", .function = SCRY_GELU_TANH, .rank = 2, .shape = {31, 257}, .in_place = 1},
@@ -61,12 +65,15 @@ static void build(scry__plan *plan, int index)
     op->function            = row->function;
     on[1] = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->layout, row->rank, row->shape);
     scry__array_fill_normal(plan, on[1], 0, row->deviation > 0 ? row->deviation : 2);
+    for (int64_t i = 0; row->special && i < scry__array_count(on[1]); i += 5)
+        scry__array_set(on[1], i, i % 2 ? INFINITY : (double)NAN);
     if (row->gated) {
         on[2] = scry__plan_add(plan, &op->gated, "gated", SCRY__INPUT, SCRY_F32, row->layout, row->rank, row->shape);
         scry__array_fill_normal(plan, on[2], 0, 1);
     }
     /* Places where formulas change their behaviour. */
-    static const double landmarks[] = {0., -0., 1e-30, -1e-30, 1e-4, -1e-4, 20., -20., -5.5, 87.2, -87.2, 100., -100.};
+    static const double landmarks[] = {0.,    -0.,  1e-30, -1e-30, 1e-4,  -1e-4, 20.,   -20., -5.5, 87.2,
+                                       -87.2, 100., -100., 1e13,   -1e13, 1e20,  -1e20, 3e38, -3e38};
     for (int64_t i = 0; i < scry__array_count(on[1]) && i < (int64_t)(sizeof landmarks / sizeof *landmarks); i++)
         if (row->deviation > 0) scry__array_set(on[1], i, landmarks[i]);
     if (row->in_place)

@@ -133,6 +133,7 @@ static const struct row add_rows[] = {
      .second = SCRY__REPEAT0,
      .out    = IN_PLACE},
     {.name = "add/bf16", .rank = 2, .shape = {33, 65}, .from = SCRY_BF16},
+    {.name = "add/special", .rank = 2, .shape = {31, 65}, .second = SCRY__REPEAT0, .special = true},
     {.name = "add/lattice", .rank = 2, .shape = {33, 1025}, .exact = true},
 };
 
@@ -170,6 +171,7 @@ static const struct row scale_rows[] = {
     {.name = "scale/in-place", .rank = 2, .shape = {33, 65}, .factor = 0.125, .out = IN_PLACE},
     {.name = "scale/padded", .rank = 3, .shape = {3, 31, 33}, .factor = -2.5, .offset = 1, .first = P, .out = P},
     {.name = "scale/strided", .rank = 4, .shape = {2, 3, 5, 7}, .factor = -2.5, .first = X | T, .out = X},
+    {.name = "scale/special", .rank = 1, .shape = {96}, .factor = 0.5, .offset = 1, .special = true},
     {.name = "scale/lattice", .rank = 2, .shape = {33, 1025}, .factor = 3, .offset = -5, .exact = true},
 };
 

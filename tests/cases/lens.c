@@ -7,7 +7,7 @@ static const struct row {
     const char    *name;
     int64_t        size[4]; /* N layers, T rows, d, V */
     int64_t        top;     /* 0: no top-k */
-    bool           statistics, target, reference, bias, exact;
+    bool           statistics, target, reference, bias, exact, special;
     int64_t        ties; /* > 0: id v has the unembedding of id v mod ties */
     scry_norm_kind norm;
     scry_dtype     weight;
@@ -118,6 +118,14 @@ static const struct row {
      .x          = SCRY__SWAPPED},
     {.name = "lens/many-rows", .size = {1, 131, 16, 65}, .top = 3, .statistics = true, .target = true},
     {.name = "lens/one-row", .size = {1, 1, 48, 5003}, .top = 7, .statistics = true, .target = true, .reference = true},
+    {.name       = "lens/special",
+     .size       = {3, 9, 32, 257},
+     .top        = 5,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .norm       = SCRY_NORM_RMS,
+     .special    = true},
     {.name   = "lens/ties",
      .size   = {2, 9, 16, 300},
      .top    = 12,
@@ -179,6 +187,7 @@ static void add_inputs(scry__plan *plan, const struct row *row)
                                      2, SCRY__SHAPE(V, d));
     scry__array_fill_usual(plan, x);
     scry__array_fill_usual(plan, w);
+    if (row->special) scry__array_fill_specials(x, 5 * d + 3);
     for (int64_t e = 0; row->ties && e < V * d; e++)
         scry__array_set(w, e, scry__array_get(w, e / d % row->ties * d + e % d));
     if (row->bias)

@@ -114,6 +114,7 @@ static void judge_target(const struct judging *j, int64_t index, int64_t t)
     const double *logits = j->row.scores, *errors = j->row.score_errors;
     bool          inside = id >= 0 && id < j->V;
     scry__verdict_value(j->verdict, logit, index, inside ? errors[id] : 0);
+    if (isnan(j->row.lse)) return; /* among NaN there is no order */
     for (int64_t v = 0; inside && v < j->V; v++) {
         double above = logits[v] - logits[id], blur = errors[v] + errors[id];
         bool   before = above > 0 || (above == 0 && v < id); /* as the exact logits have it */

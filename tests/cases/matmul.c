@@ -12,7 +12,7 @@ static const struct row {
     int64_t     size[3];    /* m, n, k */
     scry_dtype  weight;     /* of b and bias */
     float       factors[2]; /* alpha and beta; {0, 0} stands for {1, 0} */
-    bool        bias, exact;
+    bool        bias, exact, special;
     unsigned    layout[3]; /* of a, b, c */
 } rows[] = {
     {.name = "matmul/1x1x1", .size = {1, 1, 1}},
@@ -67,6 +67,9 @@ static const struct row {
      .size   = {5, 33, 17},
      .weight = SCRY_BF16,
      .layout = {0, R0 | T, 0}},
+    {.name = "matmul/special", .size = {33, 34, 35}, .special = true},
+    {.name = "matmul/special-transposed", .size = {33, 34, 35}, .bias = true, .special = true, .layout = {0, T, 0}},
+    {.name = "matmul/special-one-row", .size = {1, 130, 65}, .special = true, .layout = {0, T, 0}},
     {.name = "matmul/lattice", .size = {65, 67, 129}, .exact = true},
     {.name    = "matmul/lattice-k-1025",
      .size    = {9, 11, 1025},
@@ -115,6 +118,7 @@ static void add(scry__plan *plan, const struct row *row, scry_tensor *tensor, co
     sizes[rank - 1]              = j;
     scry__array *operand         = scry__plan_add(plan, tensor, label, role, dtype, layout, rank, sizes);
     if (role != SCRY__OUTPUT) scry__array_fill_usual(plan, operand);
+    if (row->special && role == SCRY__INPUT) scry__array_fill_specials(operand, 211);
 }
 
 static void build(scry__plan *plan, int index)

@@ -16,7 +16,7 @@ static const struct row {
     scry_norm_kind kind;
     int            rank;
     int64_t        shape[SCRY_MAX_RANK];
-    bool           weight, bias, scale, in_place;
+    bool           weight, bias, scale, in_place, special;
     scry_dtype     dtype; /* of weight and bias */
     float          weight_offset, epsilon;
     double         mean, deviation; /* of x; deviation 0: 1 */
@@ -84,6 +84,8 @@ static const struct row {
      .deviation = 1e-30,
      .epsilon   = 1e-6f,
      .weight    = true},
+    {.name = "norm/layer-special", .rank = 2, .shape = {9, 65}, .weight = true, .bias = true, .special = true},
+    {.name = "norm/rms-special", .kind = SCRY_NORM_RMS, .rank = 2, .shape = {9, 65}, .weight = true, .special = true},
     {.name = "norm/none", .kind = SCRY_NORM_NONE, .rank = 2, .shape = {9, 65}, .scale = true},
     {.name = "norm/none-in-place", .kind = SCRY_NORM_NONE, .rank = 2, .shape = {9, 65}, .in_place = true},
 };
@@ -114,6 +116,7 @@ static void build(scry__plan *plan, int index)
     scry_norm        *op  = &plan->op.norm;
     scry__array      *x   = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->x, row->rank, row->shape);
     scry__array_fill_normal(plan, x, row->mean, row->deviation > 0 ? row->deviation : 1);
+    if (row->special) scry__array_fill_specials(x, 3 * row->shape[1]);
     add_parameters(plan, row);
     if (row->in_place)
         scry__plan_add_in_place(plan, &op->out, "out", x);

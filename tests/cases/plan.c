@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { GAP = 3, EMPTY = 0xff };
@@ -198,6 +199,13 @@ void scry__array_fill_integers(scry__plan *plan, scry__array *operand, int low, 
     if (!operand->image) return;
     for (int64_t i = 0; i < scry__array_count(operand); i++)
         scry__array_set(operand, i, low + (int)scry__random_below(&plan->random, (uint64_t)(high - low + 1)));
+}
+
+void scry__array_fill_specials(scry__array *operand, int64_t period)
+{
+    static const double specials[] = {(double)NAN, INFINITY, -INFINITY};
+    for (int64_t i = 0; operand->image && i < scry__array_count(operand); i += period)
+        scry__array_set(operand, i, specials[i / period % 3]);
 }
 
 void scry__array_fill_usual(scry__plan *plan, scry__array *operand)

@@ -72,6 +72,8 @@ void    scry__array_set(scry__array *operand, int64_t index, double value);
 void    scry__array_fill(scry__array *operand, double value);
 void    scry__array_fill_normal(scry__plan *plan, scry__array *operand, double mean, double deviation);
 void    scry__array_fill_integers(scry__plan *plan, scry__array *operand, int low, int high);
+/* Puts one of NaN, inf, -inf at every `period`-th element. */
+void scry__array_fill_specials(scry__array *operand, int64_t period);
 /* Integers of [-4, 4] where the plan is exact, else standard normal numbers: what most inputs are. */
 void scry__array_fill_usual(scry__plan *plan, scry__array *operand);
 

@@ -10,7 +10,7 @@ static const struct row {
     int64_t     shape[4]; /* B, T, H, D */
     int64_t     turned;   /* R; 0: D */
     int64_t     first;    /* position_offset */
-    bool        interleaved, inverse, in_place, positions, outside;
+    bool        interleaved, inverse, in_place, positions, outside, special;
     unsigned    x, out;
 } rows[] = {
     {.name = "rope/half-split", .shape = {2, 33, 3, 16}},
@@ -32,6 +32,7 @@ static const struct row {
     {.name = "rope/positions", .shape = {3, 19, 2, 16}, .positions = true},
     {.name = "rope/positions-far", .shape = {1, 5, 2, 16}, .first = 131067},
     {.name = "rope/outside", .shape = {2, 19, 2, 16}, .turned = 8, .positions = true, .outside = true},
+    {.name = "rope/special", .shape = {1, 9, 3, 24}, .turned = 10, .special = true},
     {.name = "rope/padded", .shape = {2, 9, 3, 16}, .x = P, .out = P},
     {.name = "rope/padded-in-place", .shape = {2, 9, 3, 16}, .in_place = true, .x = P},
     {.name = "rope/heads-first", .shape = {2, 9, 3, 16}, .x = S, .out = S | P},
@@ -67,6 +68,7 @@ static void build(scry__plan *plan, int index)
     op->position_offset = row->first - table_first;
     scry__array *x      = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->x, 4, row->shape);
     scry__array_fill_usual(plan, x);
+    if (row->special) scry__array_fill_specials(x, 17);
     scry__array *cosine =
         scry__plan_add(plan, &op->cosine, "cosine", SCRY__INPUT, SCRY_F32, 0, 2, SCRY__SHAPE(table_rows, pairs));
     scry__array *sine =
