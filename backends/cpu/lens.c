@@ -251,6 +251,7 @@ static void vocabulary_part(const void *job, int part, int parts)
     struct scry__cpu_lens_space  space = scry__cpu_lens_space(plan, part);
     const scry_tensor           *bias  = &plan->op->bias;
     int64_t                      begin, end, stride, width = 2 * plan->lanes, ldt = plan->block_vectors * plan->lanes;
+    int64_t                      height = plan->cpu->kernels->tile_rows;
     scry__cpu_lens_begin(plan, &space);
     scry__cpu_share(plan->vocabulary, plan->cpu->kernels->tile_rows, part, parts, &begin, &end);
     for (; begin < end; begin += TILE) {
@@ -259,9 +260,11 @@ static void vocabulary_part(const void *job, int part, int parts)
         const float *biases  = NULL;
         if (present(bias))
             biases = scry__cpu_gather(plan->cpu, bias, begin * bias->stride[0], bias->stride[0], rows, space.bias);
-        for (int64_t panel = 0; panel < plan->block_vectors / 2; panel++)
-            plan->cpu->kernels->multiply(space.logits + panel * width, ldt, weights, stride,
-                                         plan->panels + panel * width * plan->size, rows, plan->size, false, NULL);
+        for (int64_t row = 0; row < rows; row += height)
+            for (int64_t panel = 0; panel < plan->block_vectors / 2; panel++)
+                plan->cpu->kernels->multiply(space.logits + row * ldt + panel * width, ldt, weights + row * stride,
+                                             stride, plan->panels + panel * width * plan->size,
+                                             least(height, rows - row), plan->size, false, NULL);
         take(plan, &space, begin, rows, biases);
     }
 }
