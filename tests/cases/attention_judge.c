@@ -94,13 +94,14 @@ static void judge_output(const struct judging *j, int64_t b, int64_t h, int64_t 
     int64_t               Dv   = op->v.shape[3];
     double                last = gamma_of((double)K + 4 + (double)K / 32, j->verdict->unit);
     for (int64_t d = 0; d < Dv; d++) {
-        double bound = 0;
+        double bound = 0, mixed = 0;
         for (int64_t key = 0; key < K; key++) {
             if (j->scores[key] == -INFINITY) continue;
-            double value = fabs(scry__array_get(j->v, ((b * K + key) * G + h / (H / G)) * Dv + d));
-            bound += (j->row.errors[key] + last * j->row.probabilities[key]) * value;
+            double value = scry__array_get(j->v, ((b * K + key) * G + h / (H / G)) * Dv + d);
+            bound += (j->row.errors[key] + last * j->row.probabilities[key]) * fabs(value);
+            mixed += j->row.probabilities[key] * value;
         }
-        scry__verdict_value(j->verdict, j->out, ((b * Q + i) * H + h) * Dv + d, bound);
+        scry__verdict_result(j->verdict, j->out, ((b * Q + i) * H + h) * Dv + d, mixed, bound);
     }
 }
 
@@ -116,8 +117,8 @@ static int64_t slot_of(const scry_attention_capture *capture, int64_t h)
     return slot;
 }
 
-static void judge_tile(const struct judging *j, const scry_tensor *tensor, const double *bounds, int64_t b, int64_t h,
-                       int64_t i)
+static void judge_tile(const struct judging *j, const scry_tensor *tensor, const double *exact, const double *bounds,
+                       int64_t b, int64_t h, int64_t i)
 {
     const scry_attention_capture *capture = &j->op->capture;
     const scry__array            *tile    = scry__plan_find(j->plan, tensor);
@@ -128,7 +129,7 @@ static void judge_tile(const struct judging *j, const scry_tensor *tensor, const
         int64_t key = capture->key_begin + column;
         /* A row that sees a NaN may be NaN at its masked keys too. */
         if (isnan(j->row.lse) && j->scores[key] == -INFINITY) continue;
-        scry__verdict_value(j->verdict, tile, first + column, bounds[key]);
+        scry__verdict_result(j->verdict, tile, first + column, exact[key], bounds[key]);
     }
 }
 
@@ -161,7 +162,7 @@ static void judge_sums(const struct judging *j, const scry_tensor *tensor, const
     double             gamma  = gamma_of((double)j->op->q.shape[1], j->verdict->unit);
     if (!output) return;
     for (int64_t n = 0; n < tensor->shape[2]; n++)
-        scry__verdict_value(j->verdict, output, head * tensor->shape[2] + n, errors[n] + gamma * sums[n]);
+        scry__verdict_result(j->verdict, output, head * tensor->shape[2] + n, sums[n], errors[n] + gamma * sums[n]);
 }
 
 static void judge_head(struct judging *j, int64_t b, int64_t h)
@@ -172,8 +173,8 @@ static void judge_head(struct judging *j, int64_t b, int64_t h)
     for (int64_t i = 0; i < Q; i++) {
         fill_row(j, b, h, i);
         judge_output(j, b, h, i);
-        judge_tile(j, &op->capture.probabilities, j->row.errors, b, h, i);
-        judge_tile(j, &op->capture.scores, j->score_errors, b, h, i);
+        judge_tile(j, &op->capture.probabilities, j->row.probabilities, j->row.errors, b, h, i);
+        judge_tile(j, &op->capture.scores, j->scores, j->score_errors, b, h, i);
         scry__row_statistics_judge(j->plan, j->verdict, &op->capture.rows, &op->mask, &j->row, head * Q + i, b, i);
         judge_top(j, head * Q + i);
         add_to_sums(j, i);

@@ -58,6 +58,19 @@ void scry__verdict_value(scry__verdict *verdict, const scry__array *output, int6
                            index_text(text, output, index), expected, got, bound);
 }
 
+void scry__verdict_result(scry__verdict *verdict, const scry__array *output, int64_t index, double exact, double bound)
+{
+    char text[64];
+    if (!output) return;
+    double expected = scry__array_read(output, output->expected, index);
+    double allowed  = 0x1.001p-24 * fabs(exact) + 0x1p-20 * bound + 0x1p-149;
+    bool   agrees   = expected == exact || (isnan(expected) && isnan(exact)) || fabs(expected - exact) <= allowed;
+    if (!agrees)
+        scry__verdict_fail(verdict, "%s%s: the reference says %.9g, its judge %.12g", output->name,
+                           index_text(text, output, index), expected, exact);
+    scry__verdict_value(verdict, output, index, bound);
+}
+
 void scry__verdict_integer(scry__verdict *verdict, const scry__array *output, int64_t index, double low, double high)
 {
     char text[64];

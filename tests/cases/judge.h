@@ -17,6 +17,11 @@ void scry__verdict_fail(scry__verdict *verdict, const char *format, ...) __attri
  * reference's own rounding; bound 0 means equal. NaN matches only NaN, infinity only itself. */
 void scry__verdict_value(scry__verdict *verdict, const scry__array *output, int64_t index, double bound);
 
+/* The same where the judge has a result of its own, computed in double precision on the way to the bound: a second
+ * opinion on the reference, which must lie within its final rounding of it (and 2^-20 of the bound, for the rounding of
+ * both). */
+void scry__verdict_result(scry__verdict *verdict, const scry__array *output, int64_t index, double exact, double bound);
+
 /* An integer output that must lie in [low, high]. */
 void scry__verdict_integer(scry__verdict *verdict, const scry__array *output, int64_t index, double low, double high);
 

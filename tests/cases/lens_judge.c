@@ -113,7 +113,7 @@ static void judge_target(const struct judging *j, int64_t index, int64_t t)
     int64_t       id = (int64_t)scry__array_get(target, t), lowest = 0, highest = 0;
     const double *logits = j->row.scores, *errors = j->row.score_errors;
     bool          inside = id >= 0 && id < j->V;
-    scry__verdict_value(j->verdict, logit, index, inside ? errors[id] : 0);
+    scry__verdict_result(j->verdict, logit, index, inside ? logits[id] : (double)NAN, inside ? errors[id] : 0);
     if (isnan(j->row.lse)) return; /* among NaN there is no order */
     for (int64_t v = 0; inside && v < j->V; v++) {
         double above = logits[v] - logits[id], blur = errors[v] + errors[id];
@@ -124,13 +124,16 @@ static void judge_target(const struct judging *j, int64_t index, int64_t t)
     scry__verdict_integer(j->verdict, rank, index, inside ? (double)lowest : -1, inside ? (double)highest : -1);
 }
 
-/* KL(reference || row) and the bound of its error. */
-static double divergence_error(const struct judging *j)
+/* KL(reference || row). */
+static void judge_divergence(const struct judging *j, const scry__array *output, int64_t index)
 {
     const scry__softmax_row *p = &j->reference_row, *q = &j->row;
     double                   u = j->verdict->unit, kl = 0, size = 0, moved = 0;
     double                   last = gamma_of((double)j->V * (1 + 1. / 32) + 8, u);
-    if (!memcmp(p->scores, q->scores, (size_t)j->V * sizeof *p->scores)) return 0;
+    if (!memcmp(p->scores, q->scores, (size_t)j->V * sizeof *p->scores)) {
+        scry__verdict_result(j->verdict, output, index, p->lse - q->lse, 0); /* 0, or NaN where the row is */
+        return;
+    }
     for (int64_t v = 0; v < j->V; v++) kl += p->probabilities[v] * ((p->scores[v] - p->lse) - (q->scores[v] - q->lse));
     for (int64_t v = 0; v < j->V; v++) {
         double ratio = (p->scores[v] - p->lse) - (q->scores[v] - q->lse), between = fabs(p->scores[v] - q->scores[v]);
@@ -141,7 +144,8 @@ static double divergence_error(const struct judging *j)
     }
     /* Both lse are rounded and subtracted; their errors from the logits' are counted in `moved`. */
     double lse_size = 2 + fabs(p->lse) + fabs(q->lse);
-    return moved + last * (size + lse_size) + log_error(p->lse, u) + log_error(q->lse, u);
+    scry__verdict_result(j->verdict, output, index, kl,
+                         moved + last * (size + lse_size) + log_error(p->lse, u) + log_error(q->lse, u));
 }
 
 static void judge_row(struct judging *j, int64_t n, int64_t t)
@@ -152,12 +156,12 @@ static void judge_row(struct judging *j, int64_t n, int64_t t)
     const scry__array  *logits = scry__plan_find(plan, &op->top_logit);
     int64_t             index = n * j->T + t, places = ids ? op->top_id.shape[2] : 0;
     fill_row(j, &j->row, j->x, index);
-    scry__verdict_value(j->verdict, scry__plan_find(plan, &op->lse), index, j->row.lse_error);
-    scry__verdict_value(j->verdict, scry__plan_find(plan, &op->entropy), index, j->row.entropy_error);
+    scry__verdict_result(j->verdict, scry__plan_find(plan, &op->lse), index, j->row.lse, j->row.lse_error);
+    scry__verdict_result(j->verdict, scry__plan_find(plan, &op->entropy), index, j->row.entropy, j->row.entropy_error);
     scry__ranking ranking = {j->row.scores, j->row.scores, j->row.score_errors, j->V, plan->exact};
     scry__verdict_ranking(j->verdict, &ranking, ids, logits, index * places, places);
     judge_target(j, index, t);
-    if (j->reference) scry__verdict_value(j->verdict, scry__plan_find(plan, &op->kl), index, divergence_error(j));
+    if (j->reference) judge_divergence(j, scry__plan_find(plan, &op->kl), index);
 }
 
 void scry__judge_lens(const scry__plan *plan, scry__verdict *verdict)

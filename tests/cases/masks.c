@@ -111,7 +111,8 @@ static void judge_mass(const scry__plan *plan, scry__verdict *verdict, const scr
                        const scry__softmax_row *row, int64_t index, int64_t key)
 {
     bool inside = key >= 0 && key < row->count;
-    scry__verdict_value(verdict, scry__plan_find(plan, tensor), index, inside ? row->errors[key] : 0);
+    scry__verdict_result(verdict, scry__plan_find(plan, tensor), index, inside ? row->probabilities[key] : 0,
+                         inside ? row->errors[key] : 0);
 }
 
 void scry__row_statistics_judge(const scry__plan *plan, scry__verdict *verdict, const scry_row_statistics *rows,
@@ -121,9 +122,9 @@ void scry__row_statistics_judge(const scry__plan *plan, scry__verdict *verdict, 
     const scry__array *begin  = scry__plan_find(plan, &mask->key_begin);
     const scry__array *argmax = scry__plan_find(plan, &rows->argmax);
     int64_t            at     = mask->query_offset + i;
-    scry__verdict_value(verdict, scry__plan_find(plan, &rows->lse), index, row->lse_error);
-    scry__verdict_value(verdict, scry__plan_find(plan, &rows->entropy), index, row->entropy_error);
-    scry__verdict_value(verdict, scry__plan_find(plan, &rows->max), index, row->largest_error);
+    scry__verdict_result(verdict, scry__plan_find(plan, &rows->lse), index, row->lse, row->lse_error);
+    scry__verdict_result(verdict, scry__plan_find(plan, &rows->entropy), index, row->entropy, row->entropy_error);
+    scry__verdict_result(verdict, scry__plan_find(plan, &rows->max), index, row->largest, row->largest_error);
     judge_mass(plan, verdict, &rows->previous, row, index, at - 1);
     judge_mass(plan, verdict, &rows->self, row, index, at);
     judge_mass(plan, verdict, &rows->first, row, index, begin ? (int64_t)fmax(0, scry__array_get(begin, b)) : 0);

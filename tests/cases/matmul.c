@@ -149,12 +149,15 @@ void scry__judge_matmul(const scry__plan *plan, scry__verdict *verdict)
     double             gamma = gamma_of((double)k + 4, verdict->unit);
     for (int64_t e = 0; e < scry__array_count(c); e++) {
         int64_t batch = e / (m * n), i = e / n % m, j = e % n;
-        double  size = 0;
-        for (int64_t p = 0; p < k; p++)
-            size += fabs(scry__array_get(a, (batch * m + i) * k + p) * scry__array_get(b, (batch * k + p) * n + j));
-        size *= fabs(op->alpha);
-        if (op->beta != 0) size += fabs(op->beta * scry__array_get(c, e));
-        if (bias) size += fabs(scry__array_get(bias, j));
-        scry__verdict_value(verdict, c, e, plan->exact ? 0 : gamma * size + (double)(k + 4) * SCRY__TINY);
+        double  sum = 0, size = 0, old = op->beta != 0 ? op->beta * scry__array_get(c, e) : 0;
+        for (int64_t p = 0; p < k; p++) {
+            double product = scry__array_get(a, (batch * m + i) * k + p) * scry__array_get(b, (batch * k + p) * n + j);
+            sum += product;
+            size += fabs(product);
+        }
+        double last_term = bias ? scry__array_get(bias, j) : 0;
+        sum              = op->alpha * sum + old + last_term;
+        size             = fabs(op->alpha) * size + fabs(old) + fabs(last_term);
+        scry__verdict_result(verdict, c, e, sum, plan->exact ? 0 : gamma * size + (double)(k + 4) * SCRY__TINY);
     }
 }

@@ -187,8 +187,9 @@ void scry__judge_norm(const scry__plan *plan, scry__verdict *verdict)
         scry__norm_row row = {.values = work + 3 * d, .errors = work + 4 * d};
         for (int64_t i = 0; i < d; i++) work[2 * d + i] = scry__array_get(x, r * d + i);
         scry__norm_row_bounds(&row, parameters, work + 2 * d, weight, bias, d, verdict->unit);
-        for (int64_t i = 0; i < d; i++) scry__verdict_value(verdict, out, r * d + i, row.errors[i]);
-        scry__verdict_value(verdict, scale, r, row.denominator * (row.denominator_error + gamma_of(1, verdict->unit)));
+        for (int64_t i = 0; i < d; i++) scry__verdict_result(verdict, out, r * d + i, row.values[i], row.errors[i]);
+        scry__verdict_result(verdict, scale, r, row.denominator,
+                             row.denominator * (row.denominator_error + gamma_of(1, verdict->unit)));
     }
     scry__free(work);
 }

@@ -53,6 +53,7 @@ static void bound_entropy(scry__softmax_row *row, double largest, double log_z, 
         if (p > 0)
             moved += p * exp(row->log_errors[j]) * (fabs(log(p) + row->entropy) + 2 * widest) * row->score_errors[j];
     }
+    if (isnan(row->lse)) row->entropy = (double)NAN;
     row->entropy_error = moved + rounded + log_error(log_z, u) +
                          (sum_error + gamma_of(8, u)) * (1 + fabs(log_z) + weighted + row->entropy);
 }
@@ -62,8 +63,8 @@ void scry__softmax_row_bounds(scry__softmax_row *row, double u)
     double largest, log_z = exact_row(row, &largest);
     double rescalings = 1 + (double)row->count / 32;
     double sum_error  = gamma_of((double)row->count + rescalings, u);
-    row->entropy = row->entropy_error = row->lse_error = row->largest_error = 0;
-    row->lse                                                                = row->empty ? -INFINITY : largest + log_z;
+    row->entropy = row->entropy_error = row->lse_error = row->largest_error = row->largest = 0;
+    row->lse = row->empty ? -INFINITY : largest + log_z;
     for (int64_t j = 0; j < row->count; j++) {
         bool masked    = row->scores[j] == -INFINITY;
         row->errors[j] = 0;
@@ -81,6 +82,8 @@ void scry__softmax_row_bounds(scry__softmax_row *row, double u)
         double p           = row->probabilities[j];
         row->errors[j]     = (p > 0 ? p * expm1(row->log_errors[j]) : 0) + 2 * SCRY__TINY;
         row->largest_error = fmax(row->largest_error, row->errors[j]);
+        row->largest       = fmax(row->largest, p);
     }
+    if (isnan(row->lse)) row->largest = (double)NAN;
     bound_entropy(row, largest, log_z, sum_error, u);
 }

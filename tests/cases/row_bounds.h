@@ -14,7 +14,7 @@ typedef struct scry__softmax_row {
     double       *errors;        /* bound of each probability's absolute error; 0 where masked */
     double       *log_errors;    /* bound of each probability's error in the log domain */
     bool          empty;         /* no key is visible */
-    double        lse, lse_error, entropy, entropy_error, largest_error; /* largest of errors */
+    double lse, lse_error, entropy, entropy_error, largest, largest_error; /* the largest probability, and of errors */
 } scry__softmax_row;
 
 /* Fills all but count, scores and score_errors; u is the unit roundoff. */

@@ -121,7 +121,8 @@ void scry__judge_softmax(const scry__plan *plan, scry__verdict *verdict)
                                  .errors        = work + 3 * K,
                                  .log_errors    = work + 4 * K};
         scry__softmax_row_bounds(&row, verdict->unit);
-        for (int64_t j = 0; j < K; j++) scry__verdict_value(verdict, output, r * K + j, row.errors[j]);
+        for (int64_t j = 0; j < K; j++)
+            scry__verdict_result(verdict, output, r * K + j, row.probabilities[j], row.errors[j]);
         scry__row_statistics_judge(plan, verdict, &op->rows, &op->mask, &row, r, b, i);
     }
     scry__free(work);
