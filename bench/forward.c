@@ -39,9 +39,6 @@ struct bench {
     FILE        *arrays_text;
 };
 
-/* --- one run of each mode ------------------------------------------------------------------------------------------
- */
-
 static void dump_array(struct bench *bench, const char *name, scry_dtype dtype, int rank, const int64_t *shape,
                        const void *data, size_t bytes)
 {
@@ -187,9 +184,6 @@ static scry_status run_once(struct bench *bench, int count, double *ms)
     scry_trace_destroy(&trace);
     return status;
 }
-
-/* --- the measurement ------------------------------------------------------------------------------------------------
- */
 
 static scry_status measure(struct bench *bench)
 {

@@ -141,9 +141,6 @@ MODES = {
 }
 
 
-# --- comparison with scry's dump ---------------------------------------------------------------------------------------
-
-
 def load_dump(path, arrays):
     """The arrays that scry-bench-forward wrote, by name."""
     types = {"f32": np.float32, "i32": np.int32}
@@ -173,7 +170,8 @@ def check_statistics(worst, attention, found):
     entropy, largest, _, received = statistics_of(attention)
     worst.add("entropy", found["entropy"], entropy)
     worst.add("max", found["max"], largest)
-    worst.add("probability at argmax", attention.gather(-1, found["argmax"].long().unsqueeze(-1)).squeeze(-1), largest)
+    reached = attention.gather(-1, found["argmax"].long().unsqueeze(-1)).squeeze(-1)
+    worst.add("probability at argmax", reached, largest)
     worst.add("received", found["received"], received)
 
 
@@ -213,9 +211,6 @@ def check_attention(operands, dump):
     worst.add("lse", dump["lse"], (q @ k.transpose(-1, -2) * HEAD_SIZE**-0.5 + mask).logsumexp(-1))
     check_statistics(worst, attention, dump)
     return worst.by_kind
-
-
-# --- the measurement ---------------------------------------------------------------------------------------------------
 
 
 def load_model(path, ids):
