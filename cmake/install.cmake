@@ -7,6 +7,8 @@ install(DIRECTORY core/include/scry DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY models/demo DESTINATION ${CMAKE_INSTALL_DATADIR}/scry/models OPTIONAL)
 install(EXPORT scryTargets NAMESPACE scry:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/scry)
 
+# The file finds its prefix from where it lies, so that an installed tree can be moved.
+file(RELATIVE_PATH pc_to_prefix /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(cmake/scry.pc.in ${PROJECT_BINARY_DIR}/scry.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/scry.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 file(WRITE ${PROJECT_BINARY_DIR}/scryConfig.cmake
