@@ -115,3 +115,24 @@ scry_status scry__json_array(scry__json_at at, const char *key, bool required, c
     *out = value;
     return SCRY_OK;
 }
+
+/* True if `list`, words with one space between, has `word`. */
+static bool has_word(const char *list, const char *word)
+{
+    for (size_t size; *list; list += size + (list[size] == ' ')) {
+        size = strcspn(list, " ");
+        if (strlen(word) == size && !memcmp(list, word, size)) return true;
+    }
+    return false;
+}
+
+scry_status scry__json_only(scry__json_at at, const char *known)
+{
+    void *iterator = json_object_iter((json_t *)at.object);
+    for (; iterator; iterator = json_object_iter_next((json_t *)at.object, iterator)) {
+        const char *key = json_object_iter_key(iterator);
+        if (!has_word(known, key))
+            return scry__fail(SCRY_BAD_INPUT, "%s: key \"%.100s\": expected one of: %s", at.origin, key, known);
+    }
+    return SCRY_OK;
+}

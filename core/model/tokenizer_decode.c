@@ -64,8 +64,8 @@ static scry_status unbytes(const scry__pieces *in, scry__pieces *out, bool alone
         if (piece->added || !add_unbytes(to, text, piece->size)) scry__text_add(to, text, piece->size);
         if (!alone) continue;
         scry__pieces_add_written(out, begin, *piece);
-        /* Later stages expect UTF-8: an id keeps them off. */
-        if (!out->status && !scry__utf8_valid(to->data + begin, to->size - begin, NULL)) out->items[i].id = 0;
+        if (scry__pieces_status(out)) break;
+        if (!scry__utf8_valid(to->data + begin, to->size - begin, NULL)) out->items[i].id = SCRY__RAW_BYTES;
     }
     if (!alone) {
         add_lossy(&out->text, bytes.data, bytes.size);
@@ -83,12 +83,13 @@ static int fallback_byte(const char *text, size_t size)
     if (size != 6 || memcmp(text, "<0x", 3) || text[5] != '>') return -1;
     for (int i = 3; i < 5; i++) {
         char c     = text[i];
-        int  digit = c >= '0' && c <= '9'   ? c - '0'
-                     : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                     : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                            : -1;
-        if (digit < 0) return -1;
-        value = value * 16 + digit;
+        int  lower = c | 0x20; /* of a letter */
+        if (c >= '0' && c <= '9')
+            value = value * 16 + c - '0';
+        else if (lower >= 'a' && lower <= 'f')
+            value = value * 16 + lower - 'a' + 10;
+        else
+            return -1;
     }
     return value;
 }
@@ -116,7 +117,7 @@ static scry_status byte_fallback(const scry__pieces *in, scry__pieces *out, bool
         if (byte >= 0) {
             scry__text_add(&out->text, &plain, 1);
             if (!alone) continue;
-            scry__pieces_add_written(out, out->text.size - 1, (scry__piece){.id = 0});
+            scry__pieces_add_written(out, out->text.size - 1, (scry__piece){.id = SCRY__RAW_BYTES});
         } else {
             if (!alone) end_run(out, run);
             scry__pieces_copy(out, in, piece);
@@ -172,7 +173,7 @@ static scry_status strip(const scry__stage *stage, const scry__pieces *in, scry_
     return scry__pieces_status(out);
 }
 
-scry_status scry__stage_decode(const scry__stage *stage, const scry__pieces *in, scry__pieces *out, bool alone)
+static scry_status decode(const scry__stage *stage, const scry__pieces *in, scry__pieces *out, bool alone)
 {
     switch (stage->kind) {
     case SCRY__STAGE_UNBYTES:
@@ -197,7 +198,8 @@ scry_status scry__stages_decode(const scry__stages *stages, scry__pieces *pieces
         const scry__stage *stage = &stages->items[i];
         scry__pieces       out   = {0};
         if (alone && (stage->kind == SCRY__STAGE_FUSE || stage->kind == SCRY__STAGE_STRIP)) continue;
-        status = scry__stage_decode(stage, pieces, &out, alone);
+        status = decode(stage, pieces, &out, alone);
+        if (!status) status = scry__pieces_status(&out);
         scry__pieces_finish(pieces);
         *pieces = out;
     }

@@ -226,6 +226,7 @@ scry_status scry__stages_run(const scry__stages *stages, scry__pieces *pieces)
             status = scry__stage_replace(stage, pieces, &out);
         else
             status = change_text(stage, pieces, &out);
+        if (!status) status = scry__pieces_status(&out);
         scry__pieces_finish(pieces);
         *pieces = out;
     }

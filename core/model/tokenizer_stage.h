@@ -16,6 +16,9 @@
 /* Bytes that the pieces of one list may hold, so that a hostile file cannot blow up a text without end. */
 enum { SCRY__PIECES_LIMIT = 1 << 28 };
 
+/* As a piece's id: bytes that need not be UTF-8, which stages leave alone. */
+enum { SCRY__RAW_BYTES = INT32_MAX };
+
 /* A stretch of text, or a token that later stages leave alone. */
 typedef struct scry__piece {
     size_t  begin, size; /* in the list's text */
@@ -102,15 +105,11 @@ scry_status scry__normalizers_load(scry__stages *stages, const json_t *value);
 scry_status scry__pre_tokenizers_load(scry__stages *stages, const json_t *value);
 scry_status scry__decoders_load(scry__stages *stages, const json_t *value);
 
-/* Refuses keys of at.object that `known` (separated by spaces) does not name. */
-scry_status scry__json_only(scry__json_at at, const char *known);
-
 /* Runs all stages over the pieces, in place. */
 scry_status scry__stages_run(const scry__stages *stages, scry__pieces *pieces);
 
-/* Runs one decoding stage from `in` to `out`. `alone`: each piece for itself, as the bytes that it stands for: what
- * looks at neighbours or at the text's ends is left out, and bytes that are no UTF-8 stay. */
-scry_status scry__stage_decode(const scry__stage *stage, const scry__pieces *in, scry__pieces *out, bool alone);
+/* Runs all decoding stages over the pieces, in place. `alone`: each piece for itself, as the bytes that it stands for:
+ * what looks at neighbours or at the text's ends is left out, and bytes that are no UTF-8 stay. */
 scry_status scry__stages_decode(const scry__stages *stages, scry__pieces *pieces, bool alone);
 
 /* Shared by both directions. */

@@ -15,11 +15,12 @@ enum {
     STRIP_LIMIT   = 1 << 20,
 };
 
-/* GPT-2's pattern, which ByteLevel has built in, and what the other built-in splits look for. */
+/* GPT-2's pattern, which ByteLevel has built in, and what the other built-in splits look for. A word is what Unicode's
+ * UTS #18 calls one, joiners included. */
 #define GPT2_PATTERN        "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 #define PUNCTUATION_PATTERN "[!-/:-@\\[-`{-~\\p{P}]"
-#define WORD                                                                                                           \
-    "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}" /* as the word characters of UTS #18, joiners too */
+#define IN_WORD             "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\x{200c}\\x{200d}"
+#define WORDS_PATTERN       "[" IN_WORD "]+|[^" IN_WORD "\\s]+"
 
 typedef struct stage_type {
     const char      *name;
@@ -42,27 +43,6 @@ void scry__stages_finish(scry__stages *stages)
     }
     scry__free(stages->items);
     *stages = (scry__stages){0};
-}
-
-/* True if `list`, words with one space between, has `word`. */
-static bool has_word(const char *list, const char *word)
-{
-    for (size_t size; *list; list += size + (list[size] == ' ')) {
-        size = strcspn(list, " ");
-        if (strlen(word) == size && !memcmp(list, word, size)) return true;
-    }
-    return false;
-}
-
-scry_status scry__json_only(scry__json_at at, const char *known)
-{
-    void *iterator = json_object_iter((json_t *)at.object);
-    for (; iterator; iterator = json_object_iter_next((json_t *)at.object, iterator)) {
-        const char *key = json_object_iter_key(iterator);
-        if (!has_word(known, key))
-            return scry__fail(SCRY_BAD_INPUT, "%s: key \"%.100s\": expected one of: %s", at.origin, key, known);
-    }
-    return SCRY_OK;
 }
 
 /* --- Parts of stages --------------------------------------------------------------------------------------------- */
@@ -230,7 +210,7 @@ static scry_status load_whitespace(scry__stages *stages, const stage_type *type,
 {
     (void)type;
     (void)at;
-    return add_split(stages, "[" WORD "]+|[^" WORD "\\s]+", false, SCRY__REMOVED, true);
+    return add_split(stages, WORDS_PATTERN, false, SCRY__REMOVED, true);
 }
 
 static scry_status load_whitespace_split(scry__stages *stages, const stage_type *type, scry__json_at at)
@@ -256,7 +236,7 @@ typedef struct metaspace {
 
 static scry_status get_metaspace(scry__json_at at, metaspace *out)
 {
-    const char *scheme = "always";
+    const char *scheme = NULL;
     bool        add    = true;
     *out               = (metaspace){.split = true};
     scry_status status = one_character(at, "replacement", &out->replacement);
@@ -264,7 +244,8 @@ static scry_status get_metaspace(scry__json_at at, metaspace *out)
     if (!status) status = scry__json_bool(at, "add_prefix_space", false, &add); /* its older spelling */
     if (!status) status = scry__json_bool(at, "split", false, &out->split);
     if (status) return status;
-    if (!strcmp(scheme, "never") || !add)
+    if (!scheme) scheme = add ? "always" : "never";
+    if (!strcmp(scheme, "never"))
         out->when = SCRY__NEVER;
     else if (!strcmp(scheme, "always"))
         out->when = SCRY__UNLESS_THERE;
@@ -272,6 +253,9 @@ static scry_status get_metaspace(scry__json_at at, metaspace *out)
         out->when = SCRY__FIRST_UNLESS_THERE;
     else
         return scry__fail(SCRY_BAD_INPUT, "%s: key \"prepend_scheme\": \"%.100s\": expected always, first or never",
+                          at.origin, scheme);
+    if (!add && out->when != SCRY__NEVER)
+        return scry__fail(SCRY_BAD_INPUT, "%s: key \"add_prefix_space\": false contradicts prepend_scheme \"%s\"",
                           at.origin, scheme);
     return SCRY_OK;
 }

@@ -62,7 +62,7 @@ static void sort_run(utf8proc_int32_t *run, utf8proc_int32_t *sorted, size_t cou
 {
     size_t place[257] = {0};
     for (size_t i = 0; i < count; i++) place[combining_class(run[i]) + 1]++;
-    for (int class = 0; class < 256; class ++) place[class + 1] += place[class];
+    for (int i = 0; i < 256; i++) place[i + 1] += place[i];
     for (size_t i = 0; i < count; i++) sorted[place[combining_class(run[i])]++] = run[i];
     memcpy(run, sorted, count * sizeof *run);
 }

@@ -303,6 +303,9 @@ Test(tokenizer, open__refuses_by_name_what_it_does_not_know)
         {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"ab\"}," PLAIN "}", "expected one character"},
         {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"last\"}," PLAIN "}",
          "prepend_scheme"},
+        {"{\"pre_tokenizer\":{\"type\":\"Metaspace\",\"replacement\":\"_\",\"prepend_scheme\":\"always\",\"add_prefix_"
+         "space\":false}," PLAIN "}",
+         "add_prefix_space"},
         {"{\"decoder\":{\"type\":\"CTC\"}," PLAIN "}", "decoder: key \"type\": \"CTC\""},
         {"{\"decoder\":{\"type\":\"Strip\",\"content\":\" \",\"start\":-1,\"stop\":0}," PLAIN "}", "start"},
         {"{\"post_processor\":{\"type\":\"BertProcessing\"}," PLAIN "}",
