@@ -1,5 +1,6 @@
 /* What every command shares. See command.h. */
 #include "cli/command.h"
+#include "cli/output.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -30,14 +31,14 @@ static void start_log(const struct cli_common *common)
     scry_set_log_sink(print_log, NULL);
 }
 
-/* Prints the error (if any) on stderr and gives the exit code. */
-static int end(scry_status status)
+/* Says what failed (on stderr, and with --json as an object on stdout) and gives the exit code. */
+static int end(const struct cli_common *common, scry_status status)
 {
-    if (status) {
-        const char *detail = scry_last_error();
-        fflush(stdout);
-        fprintf(stderr, "scry: error: %s\n", *detail ? detail : scry_status_text(status));
-    }
+    json_t *object = NULL;
+    if (!status) return 0;
+    const char *detail = scry_last_error();
+    fprintf(stderr, "scry: error: %s\n", *detail ? detail : scry_status_text(status));
+    if (common->json && !scry__json_error(&object, status)) cli_print_json(object);
     return scry_status_exit_code(status);
 }
 
@@ -56,7 +57,7 @@ int cli_main(const struct cli_syntax *syntax, struct cli_common *common, int arg
     }
     start_log(common);
     scry_status status    = run(state, text);
-    int         exit_code = end(status); /* before closing: the detail is still the failure's */
+    int         exit_code = end(common, status); /* before closing: the detail is still the failure's */
     cli_close(common);
     return exit_code;
 }

@@ -153,6 +153,18 @@ Test(commands, devices__lists_the_built_in_backends)
     outcome_free(&outcome);
 }
 
+Test(commands, json__says_what_failed)
+{
+    struct outcome outcome = SCRY("lens", "--model", "models/nowhere", capital, "--json");
+    cr_expect_eq(outcome.exit_code, 3);
+    json_t *object = json_loadb(outcome.out, outcome.out_size, 0, NULL);
+    cr_expect_str_eq(json_string_value(json_object_get(object, "schema")), "scry.error/1");
+    cr_expect_eq(json_integer_value(json_object_get(object, "exit_code")), 3);
+    cr_expect(strstr(json_string_value(json_object_get(object, "detail")), "models/nowhere"));
+    json_decref(object);
+    outcome_free(&outcome);
+}
+
 Test(commands, help__is_there_for_every_command)
 {
     static const char *const names[] = {"report", "lens", "attn", "trace", "run", "devices"};
