@@ -96,7 +96,7 @@ def top(tokenizer, model, prompt, count=3):
 @torch.no_grad()
 def held_loss(tokenizer, model):
     rows = train.Rows(tokenizer.backend_tokenizer, seed=77)
-    values = [train.loss_of(model, *rows.batch()).item() for _ in range(8)]
+    values = [train.loss_of(model, *rows.batch(train.LONG)).item() for _ in range(8)]
     return sum(values) / len(values)
 
 
@@ -105,11 +105,15 @@ def figures(directory, verbose):
     tokenizer, model = load(directory)
     record = json.loads((directory / "training.json").read_text())
     config = model.config
+    steps, tokens, minutes = (sum(stage[key] for stage in record["stages"]) for key in ("steps", "tokens", "minutes"))
     lines = [
-        f"Parameters: {record['parameters']:,} (embedding and unembedding are tied). Trained for {record['steps']:,} "
-        f"steps of {record['batch_rows']} rows of {record['row']} tokens, {record['tokens'] / 1e6:.1f} M tokens, in "
-        f"{record['minutes']} minutes on {record['threads']} CPU threads (torch {record['torch']}, transformers "
-        f"{record['transformers']}).", "",
+        f"Parameters: {record['parameters']:,} (embedding and unembedding are tied). Trained for {steps:,} steps of "
+        f"{record['batch_tokens']:,} tokens, {tokens / 1e6:.1f} M tokens, in {minutes:.0f} minutes on "
+        f"{record['threads']} shared CPU cores (torch {record['torch']}, transformers {record['transformers']}).", "",
+        "| stage | steps | tokens | minutes | loss at its end, on its own mix |",
+        "| --- | ---: | ---: | ---: | ---: |",
+        *(f"| {s['stage']} | {s['steps']:,} | {s['tokens'] / 1e6:.1f} M | {s['minutes']:.0f} | {s['curve'][-1][1]:.3f} |"
+          for s in record["stages"]), "",
         f"Loss on unseen text from the same generator, in nats per token: {held_loss(tokenizer, model):.3f} for the "
         f"bf16 file computed in f32.", "",
         "| held-out (fact, template) pairs | right | asked | accuracy | mean probability of the answer |",

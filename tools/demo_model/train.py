@@ -1,11 +1,11 @@
 """Trains the demo model: tokenizer, then a small LlamaForCausalLM on the text of world.py, on the CPU.
 
-In: --minutes (the learning rate falls to zero at that time) or --steps, --out. Out: a directory as `save_pretrained`
-lays it out (config.json, model.safetensors in bf16, tokenizer.json) and training.json, the record that evaluate.py
-turns into the model card. Every few minutes the current weights are saved to --checkpoints, so that a run that is
-cut short leaves a usable model.
+In: --minutes (the learning rate falls to zero at that time) or --steps, --out; --start for a second stage. Out: a
+directory as `save_pretrained` lays it out (config.json, model.safetensors in bf16, tokenizer.json) and training.json,
+the record that evaluate.py turns into the model card. Every few minutes the same goes to --checkpoints, so that a run
+that is cut short leaves a usable model, and a later stage can start there.
 
-Documents are packed into rows of ROW tokens; a document attends to nothing outside itself. Each begins with
+Documents are packed into rows; a document attends to nothing outside itself. Each begins with
 <|bos|> and ends with <|endoftext|>.
 """
 
@@ -24,8 +24,9 @@ import world
 
 BOS, EOS = "<|bos|>", "<|endoftext|>"
 BOS_ID, EOS_ID = 0, 1
-ROW = 256
-BATCH = 16
+BATCH_TOKENS = 4096
+# Rows of SHORT tokens for most of a run, since attention is dear on a CPU; of LONG for the last part of it.
+SHORT, LONG, LONG_FROM = 128, 256, 0.85
 # Weight of the loss on the first copy of random tokens, which nothing can predict.
 UNPREDICTABLE = 0.1
 
@@ -33,7 +34,7 @@ UNPREDICTABLE = 0.1
 def train_tokenizer(vocabulary):
     """Byte-level BPE. The word list is repeated so that the words of the world become single tokens."""
     generator = world.Generator(1)
-    text = [generator.text() for _ in range(20000)]
+    text = [generator.document() for _ in range(20000)]
     text += [" " + " ".join(world.lexicon())] * 3000
     text += ["\n".join(world.facts.NAMES)] * 3000
     tokenizer = Tokenizer(models.BPE())
@@ -66,14 +67,13 @@ def make_config(vocabulary):
 class Rows:
     """An endless stream of batches: ids, document number of each token, loss weight of each token as a target."""
 
-    def __init__(self, tokenizer, seed, random_share=0.15):
+    def __init__(self, tokenizer, seed, stage="whole"):
         self.tokenizer = tokenizer
-        self.generator = world.Generator(seed, tokenizer.get_vocab_size(), EOS_ID + 1)
-        self.random_share = random_share
+        self.generator = world.Generator(seed, tokenizer.get_vocab_size(), EOS_ID + 1, stage=stage)
         self.pending = []
 
     def refill(self):
-        documents = [self.generator.document(self.random_share) for _ in range(2000)]
+        documents = [self.generator.document() for _ in range(2000)]
         texts = [d for d in documents if isinstance(d, str)]
         encoded = iter(self.tokenizer.encode_batch(texts))
         for document in documents:
@@ -86,29 +86,29 @@ class Rows:
                 self.pending.append(([BOS_ID] + ids + [EOS_ID], weights))
         self.pending.reverse()
 
-    def batch(self, rows=BATCH):
-        ids = numpy.zeros((rows, ROW), numpy.int64)
-        documents = numpy.zeros((rows, ROW), numpy.int64)
-        weights = numpy.zeros((rows, ROW), numpy.float32)
+    def batch(self, length):
+        """BATCH_TOKENS tokens as rows of `length`."""
+        rows = BATCH_TOKENS // length
+        ids = numpy.zeros((rows, length), numpy.int64)
+        documents = numpy.zeros((rows, length), numpy.int64)
+        weights = numpy.zeros((rows, length), numpy.float32)
         for r in range(rows):
             at, number = 0, 0
-            while at < ROW:
+            while at < length:
                 if not self.pending:
                     self.refill()
                 tokens, weight = self.pending.pop()
-                n = min(len(tokens), ROW - at)
+                n = min(len(tokens), length - at)
                 ids[r, at:at + n], weights[r, at:at + n] = tokens[:n], weight[:n]
                 documents[r, at:at + n] = number
                 at, number = at + n, number + 1
         return tuple(map(torch.from_numpy, (ids, documents, weights)))
 
 
-CAUSAL = torch.ones(ROW, ROW, dtype=torch.bool).tril()
-
-
 def loss_of(model, ids, documents, weights):
     """Weighted mean cross-entropy of the next token, in nats."""
-    allowed = (documents[:, :, None] == documents[:, None, :]) & CAUSAL
+    causal = torch.ones(ids.shape[1], ids.shape[1], dtype=torch.bool).tril()
+    allowed = (documents[:, :, None] == documents[:, None, :]) & causal
     bias = torch.zeros(allowed.shape, dtype=torch.bfloat16).masked_fill_(~allowed, -1e4)[:, None]
     logits = model(input_ids=ids, attention_mask=bias, use_cache=False).logits[:, :-1]
     each = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none")
@@ -116,20 +116,18 @@ def loss_of(model, ids, documents, weights):
     return (each * target_weights).sum() / target_weights.sum()
 
 
-@torch.no_grad()
-def validation_loss(model, batches):
-    model.eval()
-    with torch.autocast("cpu", torch.bfloat16):
-        value = sum(loss_of(model, *b).item() for b in batches) / len(batches)
-    model.train()
-    return value
-
-
 def save_model(model, out):
     """Writes a bf16 copy; the trained weights stay in f32."""
     copy = transformers.LlamaForCausalLM(model.config)
     copy.load_state_dict(model.state_dict())
     copy.to(torch.bfloat16).save_pretrained(out)
+
+
+def write_record(out, options, common, stage):
+    """training.json: what is common to all stages, and the stages, those of --start first."""
+    earlier = options.start / "training.json" if options.start else None
+    stages = json.loads(earlier.read_text())["stages"] if earlier and earlier.exists() else []
+    (out / "training.json").write_text(json.dumps({**common, "stages": [*stages, stage]}, indent=1) + "\n")
 
 
 def make_optimizers(model, rate, muon):
@@ -145,7 +143,7 @@ def make_optimizers(model, rate, muon):
     return optimizers
 
 
-def main():
+def parse_options():
     parser = argparse.ArgumentParser(description="train the demo model")
     parser.add_argument("--out", type=pathlib.Path, required=True)
     parser.add_argument("--checkpoints", type=pathlib.Path, help="a directory for intermediate weights")
@@ -155,69 +153,95 @@ def main():
     parser.add_argument("--vocabulary", type=int, default=1920)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--start", type=pathlib.Path, help="a directory to go on from, as this program saves it")
+    parser.add_argument("--stage", choices=list(world.STAGES), default="whole", help="which mix of documents")
+    parser.add_argument("--warmup", type=int, default=200)
     parser.add_argument("--muon", action="store_true", help="Muon instead of AdamW for the matrices of the blocks")
-    parser.add_argument("--tokenizer-only", action="store_true")
     options = parser.parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
+    for directory in filter(None, (options.out, options.checkpoints)):
+        directory.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+def open_start(options):
+    """(tokenizer, model in f32): those of --start, or new ones."""
+    if options.start:
+        model = transformers.LlamaForCausalLM.from_pretrained(options.start, dtype=torch.float32,
+                                                              attn_implementation="eager")
+        return Tokenizer.from_file(str(options.start / "tokenizer.json")), model
+    tokenizer = train_tokenizer(options.vocabulary)
+    return tokenizer, transformers.LlamaForCausalLM(make_config(tokenizer.get_vocab_size()))
+
+
+class Run:
+    """One stage of training: its clock, its loss curve, and saving."""
+
+    def __init__(self, options):
+        self.options = options
+        self.tokenizer, self.model = open_start(options)
+        self.model.train()
+        self.step, self.curve, self.recent, self.started = 0, [], [], time.time()
+
+    def seconds(self):
+        return time.time() - self.started
+
+    def progress(self):
+        return max(self.step / self.options.steps, self.seconds() / (60 * self.options.minutes))
+
+    def rate(self):
+        """Warm-up, constant for 30 % of the run, then linear to zero."""
+        warm = min(1, (self.step + 1) / self.options.warmup)
+        return self.options.rate * warm * min(1, (1 - self.progress()) / 0.7)
+
+    def note(self, loss):
+        self.recent.append(loss)
+        self.step += 1
+        if self.step in (1, 10, 50, 100, 150) or self.step % 200 == 0:
+            mean = sum(self.recent) / len(self.recent)
+            if not math.isfinite(mean):
+                raise SystemExit("the loss is not finite")
+            self.curve.append([self.step, round(mean, 4)])
+            self.recent = []
+            print(f"step {self.step} loss {mean:.4f} seconds {self.seconds():.0f}", flush=True)
+
+    def save(self, out):
+        save_model(self.model, out)
+        save_tokenizer(self.tokenizer, out)
+        common = {"parameters": sum(p.numel() for p in self.model.parameters()), "threads": self.options.threads,
+                  "batch_tokens": BATCH_TOKENS, "torch": torch.__version__.split("+")[0],
+                  "transformers": transformers.__version__}
+        stage = {"stage": self.options.stage, "steps": self.step, "tokens": self.step * BATCH_TOKENS,
+                 "minutes": round(self.seconds() / 60, 1), "seed": self.options.seed, "peak_rate": self.options.rate,
+                 "curve": self.curve}
+        write_record(out, self.options, common, stage)
+
+
+def main():
+    options = parse_options()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-
-    tokenizer = train_tokenizer(options.vocabulary)
-    save_tokenizer(tokenizer, options.out)
-    if options.tokenizer_only:
-        return
-    model = transformers.LlamaForCausalLM(make_config(tokenizer.get_vocab_size()))
-    model.train()
-    parameters = sum(p.numel() for p in model.parameters())
-    print(f"{parameters} parameters, vocabulary {tokenizer.get_vocab_size()}", flush=True)
-    optimizers = make_optimizers(model, options.rate, options.muon)
-    compiled_loss = torch.compile(loss_of)
-    rows = Rows(tokenizer, seed=options.seed + 1000)
-    held_rows = Rows(tokenizer, seed=77)
-    held = [held_rows.batch() for _ in range(8)]
-
-    curve, step, started, saved = [], 0, time.time(), time.time()
-    warmup, recent = 200, []
-    while True:
-        elapsed = time.time() - started
-        progress = max(step / options.steps, elapsed / (60 * options.minutes))
-        if progress >= 1:
-            break
-        rate = options.rate * min(1, (step + 1) / warmup) * min(1, (1 - progress) / 0.7)
+    run = Run(options)
+    optimizers = make_optimizers(run.model, options.rate, options.muon)
+    compiled_loss = torch.compile(loss_of, dynamic=False)
+    rows = Rows(run.tokenizer, options.seed + 1000, options.stage)
+    saved = time.time()
+    while run.progress() < 1:
+        rate = run.rate()
         for optimizer in optimizers:
             for group in optimizer.param_groups:
                 group["lr"] = rate
         with torch.autocast("cpu", torch.bfloat16):
-            loss = compiled_loss(model, *rows.batch())
+            loss = compiled_loss(run.model, *rows.batch(LONG if run.progress() > LONG_FROM else SHORT))
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
         for optimizer in optimizers:
             optimizer.step()
-        model.zero_grad(set_to_none=True)
-        recent.append(loss.item())
-        step += 1
-        if step in (1, 10, 50, 100, 150) or step % 200 == 0:
-            mean = sum(recent) / len(recent)
-            curve.append([step, round(mean, 4)])
-            print(f"step {step} loss {mean:.4f} rate {rate:.2e} seconds {time.time() - started:.0f}", flush=True)
-            recent = []
-            if not math.isfinite(mean):
-                raise SystemExit("the loss is not finite")
+        run.model.zero_grad(set_to_none=True)
+        run.note(loss.item())
         if options.checkpoints and time.time() - saved > 240:
-            save_model(model, options.checkpoints)
-            save_tokenizer(tokenizer, options.checkpoints)
+            run.save(options.checkpoints)
             saved = time.time()
-
-    save_model(model, options.out)
-    record = {
-        "parameters": parameters, "steps": step, "tokens": step * BATCH * ROW, "row": ROW, "batch_rows": BATCH,
-        "minutes": round((time.time() - started) / 60, 1), "threads": options.threads, "peak_rate": options.rate,
-        "seed": options.seed, "final_training_loss": curve[-1][1] if curve else None,
-        "validation_loss": round(validation_loss(model, held), 4), "curve": curve,
-        "torch": torch.__version__, "transformers": transformers.__version__,
-    }
-    (options.out / "training.json").write_text(json.dumps(record, indent=1) + "\n")
-    print(f"done: step {step}, validation loss {record['validation_loss']}", flush=True)
+    run.save(options.out)
 
 
 if __name__ == "__main__":

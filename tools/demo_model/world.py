@@ -116,6 +116,15 @@ HEADLINES = {
 }
 
 
+# Shares of the kinds of documents. "whole" is the plain mix and teaches the facts. "context" comes second and teaches
+# copying, with short random segments said many times. "binding" comes third and dwells on passages.
+STAGES = {
+    "whole": {"facts": 22, "relation": 10, "profile": 12, "passage": 29, "sentences": 3, "words": 9, "random": 15},
+    "context": {"facts": 8, "relation": 6, "profile": 4, "passage": 35, "sentences": 3, "words": 14, "random": 30},
+    "binding": {"facts": 10, "relation": 6, "profile": 6, "passage": 66, "sentences": 2, "words": 3, "random": 7},
+}
+
+
 def hashed(*parts):
     """A hash that is the same in every process (Python's own is salted)."""
     return zlib.crc32("|".join(map(str, parts)).encode())
@@ -212,11 +221,13 @@ GAVE = ["When {p} and {q} went to the {place}, {s} gave a {o} to {r}.",
 class Generator:
     """Documents of the training text. The same seed gives the same documents."""
 
-    def __init__(self, seed, vocabulary=0, first_ordinary_id=2, evaluation=False):
+    def __init__(self, seed, vocabulary=0, first_ordinary_id=2, evaluation=False, stage="whole"):
         self.rng = random.Random(seed)
         self.vocabulary = vocabulary
         self.first_ordinary_id = first_ordinary_id
         self.evaluation = evaluation
+        self.stage = stage
+        self.shares = {k: v for k, v in STAGES[stage].items() if k != "random" or vocabulary}
         self.relations = list(FACTS)
         self.weights = [EMPHASIS.get(r, 1.0) * len(FACTS[r]) for r in self.relations]
         self.words = lexicon()
@@ -332,7 +343,8 @@ class Generator:
     PASSAGES = ["put", "likes", "goes", "owner", "colour", "gave", "tale"]
 
     def passage(self):
-        kind = self.rng.choices(self.PASSAGES, [3, 2, 2, 2, 1, 4, 1])[0]
+        weights = [3, 3, 3, 3, 2, 2, 1] if self.stage == "binding" else [3, 2, 2, 2, 1, 4, 1]
+        kind = self.rng.choices(self.PASSAGES, weights)[0]
         story, questions = getattr(self, "passage_" + kind)()
         self.rng.shuffle(questions)
         if kind != "gave" and self.rng.random() < 0.3:
@@ -359,27 +371,26 @@ class Generator:
 
     def random_ids(self):
         """(ids, length of the first copy): ordinary tokens drawn uniformly, then the same again."""
-        length = self.rng.randint(3, 100)
-        times = self.rng.randint(2, 3) if length < 60 else 2
+        if self.stage == "context" and self.rng.random() < 0.7:
+            length = self.rng.randint(2, 25)
+            times = max(2, self.rng.randint(40, 110) // length)
+        else:
+            length = self.rng.randint(3, 100)
+            times = self.rng.randint(2, 3) if length < 60 else 2
         once = [self.rng.randrange(self.first_ordinary_id, self.vocabulary) for _ in range(length)]
         return once * times, length
 
-    def text(self):
-        """One document as text."""
-        kind = self.rng.choices(["facts", "relation", "profile", "passage", "sentences", "words"],
-                                [26, 12, 14, 34, 4, 10])[0]
-        if kind == "words":
-            return self.repeated_words()
-        sentences = {"facts": self.fact_passage, "relation": self.relation_passage, "profile": self.profile,
-                     "passage": self.passage, "sentences": self.repeated_sentences}[kind]()
-        return " ".join(s for s in sentences if s)
-
-    def document(self, random_share=0.15):
+    def document(self):
         """One document: a text, or (ids, length of the first copy) for random tokens repeated."""
         while True:
-            if self.vocabulary and self.rng.random() < random_share:
+            kind = self.rng.choices(list(self.shares), list(self.shares.values()))[0]
+            if kind == "random":
                 return self.random_ids()
-            text = self.text()
+            if kind == "words":
+                return self.repeated_words()
+            sentences = {"facts": self.fact_passage, "relation": self.relation_passage, "profile": self.profile,
+                         "passage": self.passage, "sentences": self.repeated_sentences}[kind]()
+            text = " ".join(s for s in sentences if s)
             if text:
                 return text
 
@@ -399,7 +410,7 @@ def check(count):
     """Fails where one of `count` documents holds a held-out sentence."""
     forbidden = [p + a + "." for _, p, a in held_out_prompts()]
     generator = Generator(99)
-    text = "\n".join(generator.text() for _ in range(count))
+    text = "\n".join(generator.document() for _ in range(count))
     for sentence in forbidden:
         at = text.find(sentence)
         if at >= 0 and not text[max(0, at - 1)].isalpha():
@@ -415,4 +426,4 @@ if __name__ == "__main__":
     else:
         sample = Generator(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
         for _ in range(20):
-            print(sample.text())
+            print(sample.document())
