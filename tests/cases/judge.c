@@ -17,17 +17,20 @@ void scry__verdict_fail(scry__verdict *verdict, const char *format, ...)
 }
 
 /* "[1, 0, 3]" for messages. */
-static const char *index_text(char text[64], const scry__array *output, int64_t index)
+enum { INDEX_TEXT = SCRY_MAX_RANK * 24 };
+
+static const char *index_text(char text[INDEX_TEXT], const scry__array *output, int64_t index)
 {
     int64_t indices[SCRY_MAX_RANK] = {0};
-    int     length                 = 0;
+    size_t  length                 = 0;
     for (int axis = output->view.rank - 1; axis >= 0; axis--) {
         indices[axis] = index % output->view.shape[axis];
         index /= output->view.shape[axis];
     }
-    for (int axis = 0; axis < output->view.rank && length < 60; axis++)
-        length += snprintf(text + length, 64 - (size_t)length, axis ? ", %lld" : "[%lld", (long long)indices[axis]);
-    snprintf(text + length, 64 - (size_t)length, "]");
+    for (int axis = 0; axis < output->view.rank; axis++)
+        length +=
+            (size_t)snprintf(text + length, INDEX_TEXT - length, axis ? ", %lld" : "[%lld", (long long)indices[axis]);
+    snprintf(text + length, INDEX_TEXT - length, "]");
     return text;
 }
 
@@ -42,16 +45,14 @@ static void note(scry__verdict *verdict, const scry__array *output, double ratio
 
 void scry__verdict_value(scry__verdict *verdict, const scry__array *output, int64_t index, double bound)
 {
-    char text[64];
+    char text[INDEX_TEXT];
     if (!output) return;
     double expected = scry__array_read(output, output->expected, index);
     double got      = scry__array_read(output, output->got, index);
     if (bound > 0) bound += 0x1p-24 * fabs(expected);
     bool   same  = (isnan(expected) && isnan(got)) || expected == got;
     double error = fabs(expected - got);
-    /* Written so that a NaN anywhere fails. */
-    double ratio = same ? 0 : isfinite(error) && error <= bound ? error / bound : INFINITY;
-    if (!same && isfinite(error) && bound > 0 && error > bound) ratio = error / bound;
+    double ratio = same ? 0 : isfinite(error) && bound > 0 ? error / bound : INFINITY; /* NaN bounds nothing */
     note(verdict, output, ratio);
     if (!(ratio <= 1))
         scry__verdict_fail(verdict, "%s%s: expected %.9g, got %.9g; allowed difference %.3g", output->name,
@@ -60,7 +61,7 @@ void scry__verdict_value(scry__verdict *verdict, const scry__array *output, int6
 
 void scry__verdict_result(scry__verdict *verdict, const scry__array *output, int64_t index, double exact, double bound)
 {
-    char text[64];
+    char text[INDEX_TEXT];
     if (!output) return;
     double expected = scry__array_read(output, output->expected, index);
     double allowed  = 0x1.001p-24 * fabs(exact) + 0x1p-20 * bound + 0x1p-149;
@@ -73,7 +74,7 @@ void scry__verdict_result(scry__verdict *verdict, const scry__array *output, int
 
 void scry__verdict_integer(scry__verdict *verdict, const scry__array *output, int64_t index, double low, double high)
 {
-    char text[64];
+    char text[INDEX_TEXT];
     if (!output) return;
     double got = scry__array_read(output, output->got, index);
     bool   ok  = got >= low && got <= high;
@@ -96,7 +97,7 @@ static bool admissible(const scry__ranking *ranking, double expected, double got
 static void judge_id(scry__verdict *verdict, const scry__ranking *ranking, const scry__array *ids, int64_t index,
                      int64_t place)
 {
-    char   text[64];
+    char   text[INDEX_TEXT];
     double expected = scry__array_read(ids, ids->expected, index + place);
     double got      = scry__array_read(ids, ids->got, index + place);
     bool   ok       = admissible(ranking, expected, got);
