@@ -105,14 +105,15 @@ def figures(directory, verbose):
     tokenizer, model = load(directory)
     record = json.loads((directory / "training.json").read_text())
     config = model.config
-    steps, tokens, minutes = (sum(stage[key] for stage in record["stages"]) for key in ("steps", "tokens", "minutes"))
+    steps, tokens, minutes = (sum(s[key] for s in record["stages"]) for key in ("steps", "tokens", "minutes"))
     lines = [
         f"Parameters: {record['parameters']:,} (embedding and unembedding are tied). Trained for {steps:,} steps of "
         f"{record['batch_tokens']:,} tokens, {tokens / 1e6:.1f} M tokens, in {minutes:.0f} minutes on "
         f"{record['threads']} shared CPU cores (torch {record['torch']}, transformers {record['transformers']}).", "",
-        "| stage | steps | tokens | minutes | loss at its end, on its own mix |",
+        "| stage | steps | tokens | minutes | last logged training loss, on its own mix |",
         "| --- | ---: | ---: | ---: | ---: |",
-        *(f"| {s['stage']} | {s['steps']:,} | {s['tokens'] / 1e6:.1f} M | {s['minutes']:.0f} | {s['curve'][-1][1]:.3f} |"
+        *(f"| {s['stage']} | {s['steps']:,} | {s['tokens'] / 1e6:.1f} M | "
+          f"{s['minutes']:.0f} | {s['curve'][-1][1]:.3f} |"
           for s in record["stages"]), "",
         f"Loss on unseen text from the same generator, in nats per token: {held_loss(tokenizer, model):.3f} for the "
         f"bf16 file computed in f32.", "",
@@ -134,8 +135,8 @@ def figures(directory, verbose):
         row(relation, [(p, a) for r, p, a in held if r == relation])
     right, asked, probability = map(sum, zip(*counts))
     show("all", right, asked, probability / asked)
-    lines += ["", "| new passages of two statements, with pairs of names that never met in training | right | asked | accuracy | mean "
-              "probability of the answer |", "| --- | ---: | ---: | ---: | ---: |"]
+    lines += ["", "| new passages of two statements, with pairs of names that never met in training | right | asked | "
+              "accuracy | mean probability of the answer |", "| --- | ---: | ---: | ---: | ---: |"]
     for kind, name in PASSAGES.items():
         row(name, world.passage_prompts(kind, 200, seed=4242))
     copy = copying(model)
