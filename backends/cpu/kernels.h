@@ -64,6 +64,8 @@ struct scry__cpu_kernels {
 
     /* scores[i] = cap(scale * scores[i]); cap as in struct scry_attention. */
     void (*score_row)(float *scores, int64_t count, float scale, float softcap);
+    /* The largest; -inf where there is none. NaN is passed over. `count` is a multiple of `lanes`. */
+    float (*max_row)(const float *scores, int64_t count);
     /* Replaces scores by exp((score - max) * factor), factor > 0; the sums are of that. `count` is a multiple of
      * `lanes`. exp's error is at most 2 ulp where it is at least 2^-126; below 2^-126.5 it is 0. */
     struct scry__cpu_row (*exponentiate_row)(float *scores, int64_t count, float factor);

@@ -102,11 +102,18 @@ static float mass_of(const struct scry__cpu_scores *row, int64_t key, float fact
     return key >= 0 && i >= 0 && i < row->width ? row->values[i] * factor : 0;
 }
 
+/* Index of the row's first largest score, or -1. */
+static int64_t first_largest(const struct scry__cpu *cpu, const struct scry__cpu_scores *row)
+{
+    float max = cpu->kernels->max_row(row->values, row->width);
+    return max == -INFINITY ? -1 : cpu->kernels->find(row->values, 0, row->width, max, true);
+}
+
 float scry__cpu_scores_softmax(const struct scry__cpu *cpu, const scry_mask *mask,
                                const scry_row_statistics *statistics, struct scry__cpu_scores *row)
 {
     int64_t best = -1, position = mask->query_offset + row->query;
-    if (present(&statistics->argmax)) scry__cpu_scores_top(cpu, row, 1, &best);
+    if (present(&statistics->argmax)) best = first_largest(cpu, row);
     struct scry__cpu_row sums   = cpu->kernels->exponentiate_row(row->values, row->width, row->scale);
     bool                 empty  = sums.max == -INFINITY && sums.sum == 0;
     float                factor = empty ? 0 : 1 / sums.sum;

@@ -18,6 +18,7 @@ const struct scry__cpu_kernels VARIANT = {
     .widen            = widen,
     .narrow           = narrow,
     .score_row        = score_row,
+    .max_row          = max_row,
     .exponentiate_row = exponentiate_row,
     .add_columns      = add_columns,
     .scale            = scale,

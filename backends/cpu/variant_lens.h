@@ -71,10 +71,7 @@ static uint32_t lens_candidates(const struct scry__cpu_lens_lanes *state, const 
     vf threshold = load(state->threshold);
     vi above     = {0};
     for (int64_t row = 0; row < rows; row++) above |= load(logits + row * ldt) > threshold;
-    if (!any_lane(above)) return 0;
-    uint32_t lanes = 0;
-    for (int lane = 0; lane < LANES; lane++) lanes |= (uint32_t)(above[lane] != 0) << lane;
-    return lanes;
+    return lane_bits(above);
 }
 
 static void lens_dot(float *out, const float *panel, const float *targets, int64_t k)

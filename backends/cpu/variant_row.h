@@ -10,11 +10,17 @@ static void score_row(float *scores, int64_t count, float scale, float softcap)
     }
 }
 
+static float max_row(const float *scores, int64_t count)
+{
+    vf max = splat(-INFINITY);
+    for (int64_t i = 0; i < count; i += LANES) max = larger(load(scores + i), max);
+    return max_lanes(max);
+}
+
 static struct scry__cpu_row exponentiate_row(float *scores, int64_t count, float factor)
 {
-    vf max = splat(-INFINITY), sum = splat(0), entropy = splat(0);
-    for (int64_t i = 0; i < count; i += LANES) max = larger(load(scores + i), max);
-    struct scry__cpu_row row = {.max = max_lanes(max)};
+    vf                   sum = splat(0), entropy = splat(0);
+    struct scry__cpu_row row = {.max = max_row(scores, count)};
     /* A row that holds nothing but -inf (or NaN, which must reach the sums) has no maximum to subtract. */
     float centre = row.max == -INFINITY ? 0 : row.max;
     for (int64_t i = 0; i < count; i += LANES) {
@@ -56,8 +62,9 @@ static int64_t find(const float *x, int64_t begin, int64_t count, float bound, b
 {
     int64_t i = begin;
     for (; i + LANES <= count; i += LANES) {
-        vf value = load(x + i);
-        if (any_lane(equal ? value == splat(bound) : value > splat(bound))) break;
+        vf       value = load(x + i);
+        uint32_t found = lane_bits(equal ? value == splat(bound) : value > splat(bound));
+        if (found) return i + __builtin_ctz(found);
     }
     for (; i < count; i++)
         if (equal ? x[i] == bound : x[i] > bound) return i;

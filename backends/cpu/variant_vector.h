@@ -90,12 +90,20 @@ INLINE float max_lanes(vf x)
     return larger(x, ACROSS(x, 1))[0];
 }
 
-INLINE bool any_lane(vi mask)
+/* A bit for each lane where the mask is set. */
+INLINE uint32_t lane_bits(vi mask)
 {
-    uint64_t word[LANES / 2], any = 0;
-    memcpy(word, &mask, sizeof word);
-    for (int i = 0; i < LANES / 2; i++) any |= word[i];
-    return any != 0;
+#if LANES == 16
+    return _mm512_movepi32_mask((__m512i)mask);
+#elif LANES == 8
+    return (uint32_t)_mm256_movemask_ps((__m256)mask);
+#elif defined(__SSE__)
+    return (uint32_t)_mm_movemask_ps((__m128)mask);
+#else
+    uint32_t bits = 0;
+    for (int lane = 0; lane < LANES; lane++) bits |= (uint32_t)(mask[lane] != 0) << lane;
+    return bits;
+#endif
 }
 
 /* Widening is exact. f16: exponent and mantissa are moved to f32's places and the bias is mended by a power of two,
