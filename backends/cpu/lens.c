@@ -37,6 +37,16 @@ static size_t lay_out(const struct scry__cpu_lens *plan, struct scry__cpu_lens_s
     return used;
 }
 
+/* The layer of x whose memory the reference is, as a final layer's usually is, or -1. */
+static int64_t layer_of_reference(const scry_lens_op *op)
+{
+    const scry_tensor *x = &op->x, *r = &op->reference;
+    if (x->buffer != r->buffer || x->stride[1] != r->stride[0] || x->stride[2] != r->stride[1]) return -1;
+    for (int64_t layer = 0; layer < x->shape[0]; layer++)
+        if (element(x, layer * x->stride[0]) == element(r, 0)) return layer;
+    return -1;
+}
+
 static struct scry__cpu_lens plan_of(const struct scry__cpu *cpu, const scry_lens_op *op, void *scratch)
 {
     struct scry__cpu_lens plan = {.cpu = cpu, .op = op, .scratch = scratch, .lanes = cpu->kernels->lanes};
@@ -48,9 +58,10 @@ static struct scry__cpu_lens plan_of(const struct scry__cpu *cpu, const scry_len
     if (present(&op->top_id)) plan.top = op->top_id.shape[2];
     if (present(&op->top_logit)) plan.top = op->top_logit.shape[2];
 
-    plan.layers = plan.compares ? N : 1;
-    plan.rows   = plan.compares ? T : N * T;
-    plan.groups = (plan.rows + plan.lanes - 1) / plan.lanes;
+    plan.reference_layer = plan.compares ? layer_of_reference(op) : -1;
+    plan.layers          = plan.compares ? N - (plan.reference_layer >= 0) : 1;
+    plan.rows            = plan.compares ? T : N * T;
+    plan.groups          = (plan.rows + plan.lanes - 1) / plan.lanes;
     /* As few groups as the lanes allow, of about the same size. */
     plan.positions = plan.groups ? (plan.rows + plan.groups - 1) / plan.groups : 0;
     if (!plan.compares) plan.positions = plan.lanes;
@@ -97,9 +108,10 @@ bool scry__cpu_lens_row(const struct scry__cpu_lens *plan, int64_t vector, int l
     int64_t index         = (in_group - plan->compares) * plan->lanes + lane;
     row->reference_vector = vector - in_group;
     row->reference_lane   = index < 0 ? lane : index % positions;
-    row->layer            = index < 0 ? -1 : index / positions;
+    row->layer            = index < 0 ? plan->reference_layer : index / positions;
     row->position         = first + row->reference_lane;
-    if (row->layer >= plan->layers || row->reference_lane >= positions) return false;
+    if (row->reference_lane >= positions || (index >= 0 && row->layer >= plan->layers)) return false;
+    if (index >= 0 && plan->reference_layer >= 0 && row->layer >= plan->reference_layer) row->layer++;
     if (!plan->compares) {
         row->layer    = row->position / plan->op->x.shape[1];
         row->position = row->position % plan->op->x.shape[1];
@@ -178,7 +190,7 @@ static const float *weights_of(const struct scry__cpu_lens *plan, struct scry__c
 {
     const scry_tensor *weights = &plan->op->unembedding;
     *stride                    = weights->stride[0];
-    if (weights->dtype == SCRY_F32 && weights->stride[1] == 1 && *stride % 256) return element(weights, id * *stride);
+    if (weights->dtype == SCRY_F32 && weights->stride[1] == 1 && *stride % 1024) return element(weights, id * *stride);
     int64_t row_stride = plan->size + SCRY__CPU_LANES;
     for (int64_t i = 0; i < rows; i++) {
         float       *to = space->weights + i * row_stride;
@@ -245,13 +257,29 @@ static void take(const struct scry__cpu_lens *plan, struct scry__cpu_lens_space 
     }
 }
 
+/* Logits of a few vocabulary rows for the whole block; of a last panel whose second vector is padding, half. */
+static void multiply_block(const struct scry__cpu_lens *plan, struct scry__cpu_lens_space *space, const float *weights,
+                           int64_t stride, int64_t row, int64_t rows)
+{
+    const struct scry__cpu_kernels *kernels = plan->cpu->kernels;
+    int64_t                         vectors = (plan->last_group - plan->first_group) * plan->group_vectors,
+            ldt                             = plan->block_vectors * plan->lanes;
+    for (int64_t vector = 0; vector < vectors; vector += 2) {
+        float       *logits = space->logits + row * ldt + vector * plan->lanes;
+        const float *panel  = plan->panels + vector * plan->lanes * plan->size;
+        if (vector + 1 < vectors)
+            kernels->multiply(logits, ldt, weights, stride, panel, rows, plan->size, false, NULL);
+        else
+            kernels->multiply_half(logits, ldt, weights, stride, panel, rows, plan->size);
+    }
+}
+
 static void vocabulary_part(const void *job, int part, int parts)
 {
     const struct scry__cpu_lens *plan  = job;
     struct scry__cpu_lens_space  space = scry__cpu_lens_space(plan, part);
     const scry_tensor           *bias  = &plan->op->bias;
-    int64_t                      begin, end, stride, width = 2 * plan->lanes, ldt = plan->block_vectors * plan->lanes;
-    int64_t                      height = plan->cpu->kernels->tile_rows;
+    int64_t                      begin, end, stride, height = plan->cpu->kernels->tile_rows;
     scry__cpu_lens_begin(plan, &space);
     scry__cpu_share(plan->vocabulary, plan->cpu->kernels->tile_rows, part, parts, &begin, &end);
     for (; begin < end; begin += TILE) {
@@ -261,10 +289,7 @@ static void vocabulary_part(const void *job, int part, int parts)
         if (present(bias))
             biases = scry__cpu_gather(plan->cpu, bias, begin * bias->stride[0], bias->stride[0], rows, space.bias);
         for (int64_t row = 0; row < rows; row += height)
-            for (int64_t panel = 0; panel < plan->block_vectors / 2; panel++)
-                plan->cpu->kernels->multiply(space.logits + row * ldt + panel * width, ldt, weights + row * stride,
-                                             stride, plan->panels + panel * width * plan->size,
-                                             least(height, rows - row), plan->size, false, NULL);
+            multiply_block(plan, &space, weights + row * stride, stride, row, least(height, rows - row));
         take(plan, &space, begin, rows, biases);
     }
 }

@@ -6,15 +6,16 @@
 
 /* Rows of the residual stream are taken in blocks of groups. A group holds up to `positions` positions of all layers:
  * with a reference, a vector of reference rows and then the layers' rows, packed one behind the other into vectors;
- * without one, every row is a position of its own. */
+ * without one, every row is a position of its own. A reference that is one of the layers is not taken twice. */
 struct scry__cpu_lens {
     const struct scry__cpu *cpu;
     const scry_lens_op     *op;
     struct scry__cpu_norm   norm;
-    bool                    compares; /* a reference and kl are there */
+    bool                    compares;        /* a reference and kl are there */
+    int64_t                 reference_layer; /* the layer that the reference is, or -1 */
     bool                    sums, ranks;
     int64_t                 lanes, size, top, vocabulary;
-    int64_t                 layers, rows; /* of a group: N and T, or 1 and N * T */
+    int64_t                 layers, rows; /* of a group: N (less a reference among them) and T, or 1 and N * T */
     int64_t                 positions, groups;
     int64_t                 group_vectors, block_groups, block_vectors;
     char                   *scratch;
@@ -39,7 +40,7 @@ struct scry__cpu_lens_space {
 struct scry__cpu_lens_space scry__cpu_lens_space(const struct scry__cpu_lens *plan, int part);
 
 /* The row of x behind a lane of a vector of the block: layer and position; false for a lane without one. Reference rows
- * have layer -1. */
+ * that are no layer's have layer -1. */
 struct scry__cpu_lens_row {
     int64_t layer, position;
     int64_t reference_vector, reference_lane; /* where its reference row stands */

@@ -13,6 +13,7 @@ const struct scry__cpu_kernels VARIANT = {
     .tile_columns     = TILE_COLUMNS,
     .pack             = pack,
     .multiply         = multiply,
+    .multiply_half    = multiply_half,
     .finish           = finish,
     .multiply_row     = multiply_row,
     .widen            = widen,

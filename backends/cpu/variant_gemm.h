@@ -124,7 +124,7 @@ static void pack(float *panel, const void *b, scry_dtype dtype, int64_t k, int64
 /* --- the register tile: TILE_ROWS x 2 vectors of sums, an element of a broadcast to each --- */
 
 INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, const int rows,
-                          int64_t k, bool add, const float *bias)
+                          const int vectors, int64_t k, bool add, const float *bias)
 {
     vf sums[TILE_ROWS][2];
     /* Rows are reached from every fourth one: twelve pointers would not leave registers for the loop. */
@@ -137,33 +137,32 @@ INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t lda, co
         __builtin_prefetch(c + i * ldc + TILE_COLUMNS - 1, 1);
     }
     for (int64_t step = 0; step < k; step++, a0++, a1++, a2++, panel += TILE_COLUMNS) {
-        vf b0 = load(panel), b1 = load(panel + LANES);
+        vf b0 = load(panel), b1 = vectors == 2 ? load(panel + LANES) : b0;
 #pragma GCC unroll 12
         for (int i = 0; i < rows; i++) {
             float x = (i < 4 ? a0 : i < 8 ? a1 : a2)[(i & 3) * lda];
             sums[i][0] += x * b0;
-            sums[i][1] += x * b1;
+            if (vectors == 2) sums[i][1] += x * b1;
         }
     }
-    vf low = bias ? load(bias) : splat(0), high = bias ? load(bias + LANES) : splat(0);
+#pragma GCC unroll 2
+    for (int j = 0; j < vectors; j++) {
+        vf last = bias ? load(bias + j * LANES) : splat(0);
 #pragma GCC unroll 12
-    for (int i = 0; i < rows; i++) {
-        if (add) {
-            sums[i][0] += load(c + i * ldc);
-            sums[i][1] += load(c + i * ldc + LANES);
+        for (int i = 0; i < rows; i++) {
+            if (add) sums[i][j] += load(c + i * ldc + j * LANES);
+            store(c + i * ldc + j * LANES, sums[i][j] + last);
         }
-        store(c + i * ldc, sums[i][0] + low);
-        store(c + i * ldc + LANES, sums[i][1] + high);
     }
 }
 
-static void multiply(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, int64_t rows, int64_t k,
-                     bool add, const float *bias)
+INLINE void multiply_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, int64_t rows,
+                          const int vectors, int64_t k, bool add, const float *bias)
 {
     int64_t row = 0;
 #define TILE(height)                                                                                                   \
     for (; row + (height) <= rows; row += (height))                                                                    \
-        multiply_tile(c + row * ldc, ldc, a + row * lda, lda, panel, height, k, add, bias);
+        multiply_tile(c + row * ldc, ldc, a + row * lda, lda, panel, height, vectors, k, add, bias);
     TILE(TILE_ROWS)
 #if LANES == 16
     TILE(8)
@@ -172,6 +171,18 @@ static void multiply(float *c, int64_t ldc, const float *a, int64_t lda, const f
     TILE(2)
     TILE(1)
 #undef TILE
+}
+
+static void multiply(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, int64_t rows, int64_t k,
+                     bool add, const float *bias)
+{
+    multiply_rows(c, ldc, a, lda, panel, rows, 2, k, add, bias);
+}
+
+static void multiply_half(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, int64_t rows,
+                          int64_t k)
+{
+    multiply_rows(c, ldc, a, lda, panel, rows, 1, k, false, NULL);
 }
 
 static void finish(float *c, int64_t ldc, const float *tile, int64_t ldt, int64_t rows, int64_t columns, float alpha,

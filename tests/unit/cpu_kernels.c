@@ -165,6 +165,11 @@ Test(cpu_kernels, multiply__gives_equal_bits_anywhere_in_a_tile)
         }
         kernels->multiply(c, width, a, K, panel, ROWS, K, false, NULL);
         for (int i = 1; i < ROWS * width; i++) cr_assert(c[i] == c[0], "%s: element %d", kernels->name, i);
+        float whole = c[0];
+        memset(c, 0, sizeof c);
+        kernels->multiply_half(c, width, a, K, panel, ROWS, K);
+        for (int i = 0; i < ROWS * width; i++)
+            cr_assert(c[i] == (i % width < width / 2 ? whole : 0), "%s: element %d of a half", kernels->name, i);
     }
 }
 
