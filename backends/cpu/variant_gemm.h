@@ -198,27 +198,19 @@ static void finish(float *c, int64_t ldc, const float *tile, int64_t ldt, int64_
 
 /* --- one row --- */
 
-/* Columns contiguous in k: a chain of LANES sums for each of four columns at once. */
+/* Columns contiguous in k: read from one end to the other, as memory likes it best, into four vectors of sums. */
 INLINE void multiply_row_dots(float *out, const float *a, const void *b, scry_dtype dtype, int64_t k, int64_t columns,
                               int64_t stride)
 {
-    int64_t whole = k - k % LANES, j = 0;
-    for (; j + 4 <= columns; j += 4) {
-        vf sums[4] = {splat(0), splat(0), splat(0), splat(0)};
-        for (int64_t i = 0; i < whole; i += LANES) {
-            vf x = load(a + i);
-            for (int n = 0; n < 4; n++) sums[n] += x * load_as(b, dtype, (j + n) * stride + i);
-        }
-        for (int n = 0; n < 4; n++) {
-            out[j + n] = sum_lanes(sums[n]);
-            for (int64_t i = whole; i < k; i++) out[j + n] += a[i] * element_of(b, dtype, (j + n) * stride + i);
-        }
-    }
-    for (; j < columns; j++) {
-        vf sum = splat(0);
-        for (int64_t i = 0; i < whole; i += LANES) sum += load(a + i) * load_as(b, dtype, j * stride + i);
-        out[j] = sum_lanes(sum);
-        for (int64_t i = whole; i < k; i++) out[j] += a[i] * element_of(b, dtype, j * stride + i);
+    for (int64_t j = 0; j < columns; j++) {
+        vf      sums[4] = {splat(0), splat(0), splat(0), splat(0)};
+        int64_t i       = 0;
+        for (; i + 4 * LANES <= k; i += 4 * LANES)
+            for (int n = 0; n < 4; n++)
+                sums[n] += load(a + i + n * LANES) * load_as(b, dtype, j * stride + i + n * LANES);
+        for (; i + LANES <= k; i += LANES) sums[0] += load(a + i) * load_as(b, dtype, j * stride + i);
+        out[j] = sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
+        for (; i < k; i++) out[j] += a[i] * element_of(b, dtype, j * stride + i);
     }
 }
 
