@@ -12,12 +12,16 @@ struct lens {
     struct cli_common common;
     scry_lens_options options;
     const char       *output;
-    int               position; /* of the table of one position; -1: the last */
+    int               position;     /* of the table of one position; -1: the last shown */
+    int               positions[2]; /* columns of the overview; {0, 0}: the last that fit */
     scry_lens        *result;
 };
 
 /* Formatted cells of a table, kept until it is printed. */
 enum { CELL_SIZE = 96 };
+
+/* A token's label is worth that many columns before others are left out. */
+enum { READABLE = 8 };
 
 static void layer_name(char *out, size_t size, int layer, int layer_count)
 {
@@ -35,10 +39,37 @@ static void cell_text(char *out, const char *text)
     scry__text_finish(&label);
 }
 
-/* Layers down, positions across: the likeliest token, shaded by its probability. */
-static scry_status add_overview(scry__text *out, const scry_lens *lens)
+/* Columns that a position takes in the overview: its widest label, as far as that is worth its room. */
+static int overview_width(const scry_lens *lens, int position)
 {
-    int    columns = lens->token_count + 1, rows = lens->layer_count;
+    char text[CELL_SIZE];
+    int  most = 0;
+    for (int layer = -1; layer < lens->layer_count; layer++) {
+        cell_text(text, layer < 0 ? lens->tokens->texts[position] : scry_lens_at(lens, layer, position)->top->text);
+        int width = scry__label_width(text);
+        most      = width > most ? width : most;
+    }
+    return most < READABLE ? most : READABLE;
+}
+
+/* How many positions from `at` on (step 1) or back (step -1), at most `most`, stand readably beside the layers. */
+static int count_fitting(const scry_lens *lens, int at, int step, int most)
+{
+    char           layer[CELL_SIZE];
+    scry__terminal terminal = cli_terminal();
+    layer_name(layer, CELL_SIZE, lens->layer_count - 1, lens->layer_count);
+    int count = 0, used = scry__label_width(layer);
+    for (; count < most; count++) {
+        used += SCRY__TABLE_GAP + overview_width(lens, at + count * step);
+        if (used > terminal.width) break;
+    }
+    return count ? count : 1;
+}
+
+/* Layers down, positions across: the likeliest token, shaded by its probability. */
+static scry_status add_overview(scry__text *out, const scry_lens *lens, int begin, int end)
+{
+    int    columns = end - begin + 1, rows = lens->layer_count;
     size_t cells                 = (size_t)columns * (size_t)rows;
     char(*texts)[CELL_SIZE]      = scry__alloc(cells + (size_t)columns, sizeof *texts);
     const char        **pointers = scry__alloc(cells, sizeof *pointers);
@@ -48,13 +79,13 @@ static scry_status add_overview(scry__text *out, const scry_lens *lens)
     scry_status         status   = texts && pointers && shades && headings ? SCRY_OK : SCRY_OUT_OF_MEMORY;
     for (int column = 0; !status && column < columns; column++) {
         char *heading = texts[cells + (size_t)column];
-        if (column) cell_text(heading, lens->tokens->texts[column - 1]);
-        headings[column] = (scry__table_column){.heading = column ? heading : "layer"};
+        if (column) cell_text(heading, lens->tokens->texts[begin + column - 1]);
+        headings[column] = (scry__table_column){.heading = column ? heading : "layer", .whole = !column};
         for (int layer = 0; layer < rows; layer++) {
             size_t at    = (size_t)layer * (size_t)columns + (size_t)column;
             pointers[at] = texts[at];
             if (column) {
-                const scry_candidate *top = scry_lens_at(lens, layer, column - 1)->top;
+                const scry_candidate *top = scry_lens_at(lens, layer, begin + column - 1)->top;
                 cell_text(texts[at], top->text);
                 shades[at] = scry__colour_at(SCRY__COLOURS_SEQUENTIAL, (double)top->probability);
             } else {
@@ -69,6 +100,27 @@ static scry_status add_overview(scry__text *out, const scry_lens *lens)
     scry__free(shades);
     scry__free(pointers);
     scry__free(texts);
+    return status;
+}
+
+/* The overview of the positions asked for, in as many tables as they need; else of the last that fit, in one. */
+static scry_status add_overviews(scry__text *out, const struct lens *lens)
+{
+    const scry_lens *result = lens->result;
+    int              count  = result->token_count;
+    int              begin = lens->positions[0], last = lens->positions[1];
+    scry_status      status = SCRY_OK;
+    if (!last) {
+        last  = count;
+        begin = count - count_fitting(result, count - 1, -1, count);
+    }
+    for (int end; !status && begin < last; begin = end) {
+        end = begin + count_fitting(result, begin, 1, last - begin);
+        if (end - begin < count)
+            scry__text_addf(out, "%sPositions %d to %d of 0 to %d%s:\n", out->size ? "\n" : "", begin, end - 1,
+                            count - 1, lens->positions[1] ? "" : " (--positions A:B shows others)");
+        status = add_overview(out, result, begin, end);
+    }
     return status;
 }
 
@@ -100,9 +152,14 @@ static void position_row(char (*row)[CELL_SIZE], const scry_lens *lens, int laye
 static scry_status add_position(scry__text *out, const scry_lens *lens, int position)
 {
     static const scry__table_column headings[COLUMN_COUNT] = {
-        {"layer", SCRY__ALIGN_LEFT},        {"top-1", SCRY__ALIGN_LEFT}, {"probability", SCRY__ALIGN_RIGHT},
-        {"entropy", SCRY__ALIGN_RIGHT},     {"KL", SCRY__ALIGN_RIGHT},   {"target rank", SCRY__ALIGN_RIGHT},
-        {"target prob.", SCRY__ALIGN_RIGHT}};
+        {"layer", SCRY__ALIGN_LEFT, true},
+        {"top-1", SCRY__ALIGN_LEFT, false},
+        {"probability", SCRY__ALIGN_RIGHT, false},
+        {"entropy", SCRY__ALIGN_RIGHT, true},
+        {"KL", SCRY__ALIGN_RIGHT, true},
+        {"target rank", SCRY__ALIGN_RIGHT, false},
+        {"target prob.", SCRY__ALIGN_RIGHT, false},
+    };
     bool           has_target = scry_lens_at(lens, 0, position)->target_id >= 0;
     int            columns    = has_target ? COLUMN_COUNT : COLUMN_RANK;
     scry__terminal terminal   = cli_terminal();
@@ -165,9 +222,10 @@ static scry_status write_arrays(const scry_lens *lens, const char *path)
 static scry_status print_tables(const struct lens *lens)
 {
     const scry_lens *result   = lens->result;
-    int              position = lens->position < 0 ? result->token_count - 1 : lens->position;
+    int              shown    = lens->positions[1] ? lens->positions[1] : result->token_count;
+    int              position = lens->position < 0 ? shown - 1 : lens->position;
     scry__text       text     = {0};
-    scry_status      status   = add_overview(&text, result);
+    scry_status      status   = add_overviews(&text, lens);
     if (!status) status = add_position(&text, result, position);
     if (!status) return cli_print(&text);
     scry__text_finish(&text);
@@ -180,6 +238,9 @@ static scry_status print_result(struct lens *lens)
     if (lens->position >= lens->result->token_count)
         return cli_bad("--position %d: the prompt has positions 0 to %d", lens->position,
                        lens->result->token_count - 1);
+    if (lens->positions[1] > lens->result->token_count)
+        return cli_bad("--positions %d:%d: the prompt has positions 0 to %d, which is 0:%d", lens->positions[0],
+                       lens->positions[1], lens->result->token_count - 1, lens->result->token_count);
     if (lens->output) {
         status = write_arrays(lens->result, lens->output);
         if (!status && !lens->common.quiet)
@@ -222,7 +283,8 @@ int cli_lens(int argc, char **argv)
          "rank and probability of this token, e.g. \" Paris\"", 0, 0},
         {0, "target-id", CLI_INT, &lens.options.target_id, "ID", "the same, by id", 0, 1e9},
         {0, "next", CLI_FLAG, &lens.options.target_next, NULL, "the target is the prompt's own next token", 0, 0},
-        {'p', "position", CLI_INT, &lens.position, "N", "position shown in numbers (the last)", 0, 1e9},
+        {'p', "position", CLI_INT, &lens.position, "N", "position shown in numbers (the last shown)", 0, 1e9},
+        {0, "positions", CLI_RANGE, lens.positions, "A:B", "columns of the table (the last that fit)", 0, 0},
         {'o', "output", CLI_STRING, &lens.output, "F.npz", "arrays instead of the terminal", 0, 0},
         CLI_MODEL_OPTIONS(lens.common),
         CLI_COMMON_OPTIONS(lens.common),

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { default_width = 80, column_gap = 2, column_least = 3, bar_most = 30 };
+enum { default_width = 80, column_least = 3, bar_most = 30 };
 
 int scry__terminal_columns(const scry__terminal *terminal)
 {
@@ -57,7 +57,7 @@ static const char *cell_at(const scry__table *table, int row, int column)
 /* The width of each column: its widest cell, the widest columns cut until the line fits. */
 static void choose_widths(int *widths, const scry__table *table, int room)
 {
-    int total = (table->column_count - 1) * column_gap;
+    int total = (table->column_count - 1) * SCRY__TABLE_GAP;
     for (int column = 0; column < table->column_count; column++) {
         const char *heading = table->columns[column].heading;
         widths[column]      = heading ? scry__label_width(heading) : 0;
@@ -68,10 +68,10 @@ static void choose_widths(int *widths, const scry__table *table, int room)
         total += widths[column];
     }
     while (total > room) {
-        int widest = 0;
-        for (int column = 1; column < table->column_count; column++)
-            if (widths[column] > widths[widest]) widest = column;
-        if (widths[widest] <= column_least) return;
+        int widest = -1;
+        for (int column = 0; column < table->column_count; column++)
+            if (!table->columns[column].whole && (widest < 0 || widths[column] > widths[widest])) widest = column;
+        if (widest < 0 || widths[widest] <= column_least) return;
         widths[widest]--;
         total--;
     }
@@ -91,7 +91,7 @@ static void add_heading(scry__text *out, const scry__terminal *terminal, const s
     scry__terminal_bold(out, terminal);
     for (int column = 0; column < table->column_count; column++) {
         const char *heading = table->columns[column].heading;
-        if (column) scry__text_addf(out, "%*s", column_gap, "");
+        if (column) scry__text_addf(out, "%*s", SCRY__TABLE_GAP, "");
         scry__label_fit(out, heading ? heading : "", widths[column], table->columns[column].align);
     }
     scry__terminal_reset(out, terminal);
@@ -107,7 +107,7 @@ scry_status scry__terminal_table(scry__text *out, const scry__terminal *terminal
     for (int row = 0; row < table->row_count; row++) {
         for (int column = 0; column < table->column_count; column++) {
             size_t at = (size_t)row * (size_t)table->column_count + (size_t)column;
-            if (column) scry__text_addf(out, "%*s", column_gap, "");
+            if (column) scry__text_addf(out, "%*s", SCRY__TABLE_GAP, "");
             if (table->shades) scry__terminal_shade(out, terminal, table->shades[at]);
             scry__label_fit(out, cell_at(table, row, column), widths[column], table->columns[column].align);
             if (table->shades) scry__terminal_reset(out, terminal);

@@ -26,7 +26,10 @@ void scry__terminal_heatmap(scry__text *out, const scry__terminal *terminal, con
 typedef struct scry__table_column {
     const char *heading; /* NULL in all columns: no heading line */
     scry__align align;
+    bool        whole; /* never cut */
 } scry__table_column;
+
+enum { SCRY__TABLE_GAP = 2 }; /* between columns */
 
 typedef struct scry__table {
     int                       column_count, row_count;

@@ -113,6 +113,7 @@ Test(bad_input, prompts__are_refused_where_they_are_wrong)
         {{"lens", "-m", LLAMA, "some text"}, 3, "llama", "no tokenizer.json"},
         {{"lens", "-m", LLAMA, "--ids", "1,2", "--target-id", "131"}, 2, "131", "expected 0 to 130"},
         {{"lens", "-m", LLAMA, "--ids", "1,2", "-p", "2"}, 2, "--position 2", "positions 0 to 1"},
+        {{"lens", "-m", LLAMA, "--ids", "1,2", "--positions", "1:3"}, 2, "--positions 1:3", "which is 0:2"},
         {{"attn", "-m", LLAMA, "--ids", "1,2", "--layers", "2"}, 2, "layer", "0 to 1"},
         {{"attn", "-m", LLAMA, "--ids", "1,2", "--layers", "one"}, 2, "layer list \"one\"", "expected numbers"},
         {{"attn", "-m", LLAMA, "--ids", "1,2", "--heads", "6"}, 2, "head", "0 to 5"},

@@ -72,6 +72,22 @@ Test(commands, lens__prints_a_table_for_people)
     outcome_free(&outcome);
 }
 
+Test(commands, lens__shows_what_fits_of_a_long_prompt)
+{
+    char prompt[2048] = "The end.";
+    for (int i = 0; i < 20; i++) strcat(prompt, " Anna put the key in the box. Bob put the coin in the drawer.");
+    struct outcome last = SCRY("lens", prompt);
+    struct outcome part = SCRY("lens", prompt, "--positions", "1:30", "-p", "0");
+    cr_expect_eq(last.exit_code, 0, "%s", last.err);
+    cr_expect(strstr(last.out, "--positions A:B") && !strstr(last.out, "<|bos|>"), "%s", last.out);
+    for (char *line = strtok(last.out, "\n"); line; line = strtok(NULL, "\n")) /* 160 columns of up to 3 bytes */
+        cr_expect_leq(strlen(line), 3 * 160);
+    cr_expect(strstr(part.out, "Positions 1 to ") && strstr(part.out, " to 29 of 0 to "), "%s", part.out);
+    cr_expect(strstr(part.out, "At position 0,"), "%s", part.out);
+    outcome_free(&last);
+    outcome_free(&part);
+}
+
 Test(commands, run__goes_on_from_the_prompt_and_repeats_with_its_seed)
 {
     struct outcome first  = SCRY("run", capital, "-n", "4", "--json", "--temperature", "1", "--seed", "7");

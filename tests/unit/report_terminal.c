@@ -32,7 +32,7 @@ static int widest_line(const char *text)
 Test(terminal, table__aligns_wide_characters)
 {
     static const scry__table_column columns[] = {
-        {"layer", SCRY__ALIGN_RIGHT}, {"token", SCRY__ALIGN_LEFT}, {"p", SCRY__ALIGN_RIGHT}};
+        {"layer", SCRY__ALIGN_RIGHT, false}, {"token", SCRY__ALIGN_LEFT, false}, {"p", SCRY__ALIGN_RIGHT, false}};
     static const char *const cells[] = {"0", " Paris", "0.1", "10", "\xe5\x8c\x97\xe4\xba\xac", "0.99", "2", NULL, "x"};
     scry__table              table   = {3, 3, columns, cells, NULL};
     scry__text               text    = {0};
@@ -46,7 +46,7 @@ Test(terminal, table__aligns_wide_characters)
 
 Test(terminal, table__is_cut_to_the_width_and_carries_no_commands)
 {
-    static const scry__table_column columns[] = {{NULL, SCRY__ALIGN_LEFT}, {NULL, SCRY__ALIGN_LEFT}};
+    static const scry__table_column columns[] = {{NULL, SCRY__ALIGN_LEFT, false}, {NULL, SCRY__ALIGN_LEFT, false}};
     static const char *const        cells[]   = {"a cell that is far longer than forty columns can ever hold",
                                                  "ab\x1b[2Jc\nd\xe2\x80\xae"
                                                           "e"};
@@ -59,6 +59,19 @@ Test(terminal, table__is_cut_to_the_width_and_carries_no_commands)
                                                                      "d\xc2\xb7"
                                                                      "e"),
               "%s", text.data);
+    scry__text_finish(&text);
+}
+
+Test(terminal, table__cuts_no_column_that_is_to_stay_whole)
+{
+    static const scry__table_column columns[] = {{"number", SCRY__ALIGN_RIGHT, true},
+                                                 {"token", SCRY__ALIGN_LEFT, false}};
+    static const char *const        cells[]   = {"1234567890.123456789012345", "a token of some length"};
+    scry__table                     table     = {2, 1, columns, cells, NULL};
+    scry__text                      text      = {0};
+    cr_assert_eq(scry__terminal_table(&text, &plain, &table), SCRY_OK);
+    cr_expect_eq(widest_line(text.data), 40, "%s", text.data);
+    cr_expect(strstr(text.data, "1234567890.123456789012345  a token of \xe2\x80\xa6"), "%s", text.data);
     scry__text_finish(&text);
 }
 
