@@ -59,7 +59,8 @@ struct scry__cpu_attention scry__cpu_attention_plan(const struct scry__cpu *cpu,
     if (present(&capture->distance)) plan.distances = capture->distance.shape[2];
     if (present(&capture->top_key)) plan.top = capture->top_key.shape[3];
     if (present(&capture->top_probability)) plan.top = capture->top_probability.shape[3];
-    for (int word = 0; word < SCRY_MAX_HEADS / 64; word++) plan.selected |= capture->heads[word] != 0;
+    for (int word = 0; word < SCRY_MAX_HEADS / 64; word++)
+        if (capture->heads[word]) plan.selected = true;
     struct scry__cpu_attention_space measure;
     plan.part_bytes = lay_out(&plan, &measure, NULL);
     return plan;
@@ -153,7 +154,7 @@ static float softmax_row(const struct scry__cpu_attention *plan, struct scry__cp
         plan->cpu->kernels->score_row(row.values, row.width, op->scale, op->softcap);
         row.scale = 1;
     }
-    scry__cpu_scores_mask(plan->cpu, &op->mask, &row);
+    scry__cpu_scores_mask(&op->mask, &row);
     scry__cpu_capture_scores(plan, &row, top);
     float factor = scry__cpu_scores_softmax(plan->cpu, &op->mask, &op->capture.rows, &row);
     scry__cpu_capture_row(plan, space, &row, factor, top);

@@ -23,7 +23,7 @@ struct scry__cpu_attention {
     int64_t                 tile_stride;
     size_t                  part_bytes;
     char                   *scratch;
-    int64_t                 selected; /* heads in capture->heads; 0: all */
+    bool                    selected; /* capture->heads names some heads; otherwise all are captured */
 };
 
 /* One part's workspace, carved out of scratch. */
@@ -39,7 +39,7 @@ struct scry__cpu_attention_space {
 struct scry__cpu_attention scry__cpu_attention_plan(const struct scry__cpu *cpu, const scry_attention *op,
                                                     void *scratch);
 
-/* A part's workspace; `head` of its shared heads is left as the part wrote it unless `fresh`. */
+/* Stands at the start of the part's scratch, so that the merge finds what the part left. */
 struct scry__cpu_attention_space *scry__cpu_attention_space(const struct scry__cpu_attention *plan, int part);
 
 /* The slot of head h among the captured ones, or -1. */

@@ -3,26 +3,20 @@
 
 #include <math.h>
 
-struct rope_job {
-    const struct scry__cpu *cpu;
-    const scry_rope        *op;
-};
-
-/* One head of one row: x and out with their last strides, c and s contiguous. */
+/* One head of one row, whatever the strides. */
 static void turn(const scry_rope *op, const float *x, float *out, const float *c, const float *s, int64_t half,
                  float sign)
 {
-    int64_t in = op->x.stride[3], to = op->out.stride[3];
+    int64_t in = op->x.stride[3], to = op->out.stride[3], of_c = op->cosine.stride[1], of_s = op->sine.stride[1];
     int64_t step = op->interleaved ? 2 : 1, other = op->interleaved ? 1 : half;
     for (int64_t i = 0; i < half; i++) {
-        float x1 = x[i * step * in], x2 = x[(i * step + other) * in], sine = sign * s[i];
-        out[i * step * to]           = x1 * c[i] - x2 * sine;
-        out[(i * step + other) * to] = x2 * c[i] + x1 * sine;
+        float x1 = x[i * step * in], x2 = x[(i * step + other) * in], cosine = c[i * of_c], sine = sign * s[i * of_s];
+        out[i * step * to]           = x1 * cosine - x2 * sine;
+        out[(i * step + other) * to] = x2 * cosine + x1 * sine;
     }
 }
 
-/* The same where pairs are half a head apart and everything is contiguous: restrict lets it be vectorised, as x and out
- * are either the same row or apart. */
+/* The same where pairs are half a head apart and everything is contiguous, which can be vectorised. */
 static void turn_halves(const float *x, float *out, const float *c, const float *s, int64_t half, float sign)
 {
     for (int64_t i = 0; i < half; i++) {
@@ -32,29 +26,33 @@ static void turn_halves(const float *x, float *out, const float *c, const float 
     }
 }
 
+static bool is_plain(const scry_rope *op)
+{
+    return !op->interleaved && op->x.stride[3] == 1 && op->out.stride[3] == 1 && op->cosine.stride[1] == 1 &&
+           op->sine.stride[1] == 1;
+}
+
 /* What the entries of a position outside the tables turn into. */
 static void fill_nan(const scry_rope *op, float *out, int64_t count)
 {
     for (int64_t i = 0; i < count; i++) out[i * op->out.stride[3]] = NAN;
 }
 
-static void rope_row(const struct rope_job *job, int64_t batch, int64_t t)
+static void rope_row(const scry_rope *op, int64_t batch, int64_t t)
 {
-    const scry_rope *op       = job->op;
-    int64_t          position = op->position_offset + t, half = op->cosine.shape[1], size = op->x.shape[3];
+    int64_t position = op->position_offset + t, half = op->cosine.shape[1], size = op->x.shape[3];
     if (present(&op->positions))
         position =
             *(const int32_t *)element(&op->positions, batch * op->positions.stride[0] + t * op->positions.stride[1]);
-    bool         inside     = position >= 0 && position < op->cosine.shape[0];
-    const float *c          = inside ? element(&op->cosine, position * op->cosine.stride[0]) : NULL;
-    const float *s          = inside ? element(&op->sine, position * op->sine.stride[0]) : NULL;
-    bool         contiguous = !op->interleaved && (size == 1 || (op->x.stride[3] == 1 && op->out.stride[3] == 1));
+    bool         inside = position >= 0 && position < op->cosine.shape[0];
+    const float *c      = inside ? element(&op->cosine, position * op->cosine.stride[0]) : NULL;
+    const float *s      = inside ? element(&op->sine, position * op->sine.stride[0]) : NULL;
     for (int64_t head = 0; head < op->x.shape[2]; head++) {
         const float *x = element(&op->x, batch * op->x.stride[0] + t * op->x.stride[1] + head * op->x.stride[2]);
         float *out = element(&op->out, batch * op->out.stride[0] + t * op->out.stride[1] + head * op->out.stride[2]);
         if (!inside)
             fill_nan(op, out, 2 * half);
-        else if (contiguous)
+        else if (is_plain(op))
             turn_halves(x, out, c, s, half, op->inverse ? -1 : 1);
         else
             turn(op, x, out, c, s, half, op->inverse ? -1 : 1);
@@ -63,12 +61,12 @@ static void rope_row(const struct rope_job *job, int64_t batch, int64_t t)
     }
 }
 
-static void rope_part(const void *job_of, int part, int parts)
+static void rope_part(const void *job, int part, int parts)
 {
-    const struct rope_job *job  = job_of;
-    int64_t                rows = job->op->x.shape[1], begin, end;
-    scry__cpu_share(job->op->x.shape[0] * rows, 1, part, parts, &begin, &end);
-    for (; begin < end; begin++) rope_row(job, begin / rows, begin % rows);
+    const scry_rope *op   = job;
+    int64_t          rows = op->x.shape[1], begin, end;
+    scry__cpu_share(op->x.shape[0] * rows, 1, part, parts, &begin, &end);
+    for (; begin < end; begin++) rope_row(op, begin / rows, begin % rows);
 }
 
 size_t scry__cpu_rope_scratch(const struct scry__cpu *cpu, const scry_rope *op)
@@ -80,7 +78,6 @@ size_t scry__cpu_rope_scratch(const struct scry__cpu *cpu, const scry_rope *op)
 void scry__cpu_rope(const struct scry__cpu *cpu, const scry_rope *op, void *scratch)
 {
     (void)scratch;
-    struct rope_job job = {.cpu = cpu, .op = op};
-    scry__cpu_parallel(cpu->pool, scry__cpu_parts(cpu->threads, (double)scry__cpu_row_count(&op->x, 4)), rope_part,
-                       &job);
+    int parts = scry__cpu_parts(cpu->threads, (double)scry__cpu_row_count(&op->x, 4));
+    scry__cpu_parallel(cpu->pool, parts, rope_part, op);
 }

@@ -39,27 +39,25 @@ static void fill(float *values, int64_t begin, int64_t end, float value)
     for (int64_t i = begin; i < end; i++) values[i] = value;
 }
 
-static void add_additive(const struct scry__cpu *cpu, const scry_tensor *additive, const struct scry__cpu_scores *row,
-                         int64_t begin, int64_t end)
+static void add_additive(const scry_tensor *additive, const struct scry__cpu_scores *row, int64_t begin, int64_t end)
 {
     int64_t index = row->batch * additive->stride[0] + row->head * additive->stride[1] +
                     row->query * additive->stride[2] + begin * additive->stride[3];
     float *values = row->values + begin - row->begin;
-    (void)cpu;
     for (int64_t i = 0; i < end - begin; i++) {
         float bias = *(const float *)element(additive, index + i * additive->stride[3]);
         values[i]  = bias == -INFINITY ? -INFINITY : values[i] + bias;
     }
 }
 
-void scry__cpu_scores_mask(const struct scry__cpu *cpu, const scry_mask *mask, struct scry__cpu_scores *row)
+void scry__cpu_scores_mask(const scry_mask *mask, struct scry__cpu_scores *row)
 {
     int64_t done = 0;
     for (int part = 0; part < 2; part++) {
         if (is_empty(&row->view, part)) continue;
         int64_t begin = row->view.begin[part], end = row->view.end[part];
         fill(row->values, done, begin - row->begin, -INFINITY);
-        if (present(&mask->additive)) add_additive(cpu, &mask->additive, row, begin, end);
+        if (present(&mask->additive)) add_additive(&mask->additive, row, begin, end);
         done = end - row->begin;
     }
     fill(row->values, done, row->width, -INFINITY);

@@ -30,7 +30,7 @@ struct scry__cpu_scores {
 };
 
 /* Masked scores become -inf, the mask's additive part is added. */
-void scry__cpu_scores_mask(const struct scry__cpu *cpu, const scry_mask *mask, struct scry__cpu_scores *row);
+void scry__cpu_scores_mask(const scry_mask *mask, struct scry__cpu_scores *row);
 
 /* The `count` largest scores above -inf, as indices into values, ties to the lower; -1 where they run out. */
 void scry__cpu_scores_top(const struct scry__cpu *cpu, const struct scry__cpu_scores *row, int64_t count,

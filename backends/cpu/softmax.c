@@ -36,7 +36,7 @@ static void softmax_row(const struct softmax_job *job, int64_t number, float *va
     const float *from  = scry__cpu_gather(job->cpu, x, index, x->stride[3], count, values);
     if (from != values) memcpy(values, from, (size_t)count * sizeof *values);
     row.width = round_up(count, job->cpu->kernels->lanes);
-    scry__cpu_scores_mask(job->cpu, &op->mask, &row);
+    scry__cpu_scores_mask(&op->mask, &row);
     float factor = scry__cpu_scores_softmax(job->cpu, &op->mask, &op->rows, &row);
     if (present(out))
         scry__cpu_scores_store(job->cpu, &row, out, scry__cpu_row_index(out, 3, number), out->stride[3], 0, keys,
