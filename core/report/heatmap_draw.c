@@ -278,7 +278,7 @@ static void draw_column_axis(cairo_t *cairo, const scry__heatmap_layout *layout,
     char text[256];
     int  size = snprintf(text, sizeof text, "%s", layout->map->column_axis);
     if (layout->column_step > 1 && size >= 0 && (size_t)size < sizeof text)
-        snprintf(text + size, sizeof text - (size_t)size, ", every %dth labelled", layout->column_step);
+        snprintf(text + size, sizeof text - (size_t)size, ", one in %d labelled", layout->column_step);
     put_text(cairo, layout, text, scry__style_axis, x, y, 0, 0.5, 0, 0);
 }
 

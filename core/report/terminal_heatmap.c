@@ -24,6 +24,7 @@ struct view {
     int                   cell;   /* columns of a cell: 5, 2 or 1 */
     int                   block;  /* rows and columns of the map that a cell stands for */
     int                   shown;  /* cells in a line of a panel */
+    int                   panel;  /* columns of a panel: its cells, or its title where that is wider */
     int                   across; /* panels beside each other */
 };
 
@@ -42,9 +43,15 @@ static void choose_cell(struct view *view)
         view->cell = sizes[i];
         if (map->columns <= room / view->cell) break;
     }
-    view->block  = map->columns > room ? (map->columns + room - 1) / room : 1;
-    view->shown  = (map->columns + view->block - 1) / view->block;
-    view->across = (room + panel_gap) / (view->shown * view->cell + panel_gap);
+    view->block = map->columns > room ? (map->columns + room - 1) / room : 1;
+    view->shown = (map->columns + view->block - 1) / view->block;
+    view->panel = view->shown * view->cell;
+    for (int i = 0; i < map->panel_count; i++) {
+        int width = map->panels[i].title ? scry__label_width(map->panels[i].title) : 0;
+        if (width > room) width = room;
+        if (width > view->panel) view->panel = width;
+    }
+    view->across = (room + panel_gap) / (view->panel + panel_gap);
     if (view->across < 1) view->across = 1;
     if (view->across > map->panel_count) view->across = map->panel_count;
 }
@@ -121,7 +128,7 @@ static void add_column_numbers(scry__text *out, const struct view *view)
             used += space > digits(column) ? space : digits(column);
         }
     }
-    add_spaces(out, width - used);
+    add_spaces(out, view->panel - used);
 }
 
 /* Where columns have other labels than rows and no room above: "0 The, 1 cat". */
@@ -168,6 +175,7 @@ static void add_row(scry__text *out, const struct view *view, int panel, int row
         add_cell(out, view, value);
     }
     if (shaded) scry__terminal_reset(out, view->terminal);
+    add_spaces(out, view->panel - view->shown * view->cell);
 }
 
 /* Panels [begin, end) beside each other, with row labels once. */
@@ -188,7 +196,7 @@ static void add_panels(scry__text *out, const struct view *view, int begin, int 
             else if (end - begin == 1)
                 scry__text_adds(out, title);
             else
-                scry__label_fit(out, title, view->shown * view->cell, SCRY__ALIGN_LEFT);
+                scry__label_fit(out, title, view->panel, SCRY__ALIGN_LEFT);
         }
         if (line == 0) scry__terminal_reset(out, view->terminal);
         scry__terminal_end_line(out);

@@ -130,6 +130,19 @@ Test(terminal, heatmap__fits_any_width)
             }
 }
 
+Test(terminal, heatmap__keeps_the_titles_of_small_panels)
+{
+    static const float        value    = 1;
+    const scry__heatmap_panel panels[] = {{&value, "head 0"}, {&value, "head 10"}};
+    scry__heatmap             map      = {.rows = 1, .columns = 1, .panel_count = 2, .panels = panels, .maximum = 1};
+    scry__text                text     = {0};
+    scry__terminal_heatmap(&text, &plain, &map);
+    cr_assert_eq(text.status, SCRY_OK);
+    cr_expect(strstr(text.data, "head 0   head 10\n"), "%s", text.data);
+    cr_expect(strstr(text.data, "0  @@       @@\n"), "%s", text.data);
+    scry__text_finish(&text);
+}
+
 Test(terminal, progress__stays_in_one_line)
 {
     static const struct {
