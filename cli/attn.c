@@ -104,6 +104,7 @@ static scry_status draw(const struct attn *attn, const char *path)
         scry__text     text     = {0};
         scry__terminal terminal = cli_terminal();
         scry__terminal_heatmap(&text, &terminal, &map);
+        if (shape[2] > terminal.width) scry__text_adds(&text, "--queries A:B and --keys A:B show a part in full\n");
         status = cli_print(&text);
     }
     scry__free(panels);
