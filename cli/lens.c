@@ -182,10 +182,11 @@ static scry_status add_position(scry__text *out, const scry_lens *lens, int posi
 }
 
 /* One number of every cell as an array [layers, positions]. */
-static scry_status add_array(scry__npz *npz, const char *name, const scry_lens *lens, size_t offset)
+static scry_status add_array(scry__npz *npz, const char *name, scry__npy_dtype dtype, const scry_lens *lens,
+                             size_t offset)
 {
     const int64_t shape[] = {lens->layer_count, lens->token_count};
-    scry_status   status  = scry__npz_begin(npz, name, SCRY__NPY_F32, 2, shape);
+    scry_status   status  = scry__npz_begin(npz, name, dtype, 2, shape);
     for (int i = 0; !status && i < lens->layer_count * lens->token_count; i++)
         status = scry__npz_append(npz, (const char *)&lens->cells[i] + offset, sizeof(float));
     return status ? status : scry__npz_end(npz);
@@ -201,19 +202,33 @@ static scry_status add_top(scry__npz *npz, const char *name, scry__npy_dtype dty
     return status ? status : scry__npz_end(npz);
 }
 
-static scry_status write_arrays(const scry_lens *lens, const char *path)
+/* Targets only where any was asked for. */
+static scry_status add_targets(scry__npz *npz, const scry_lens *lens)
 {
-    scry__npz  *npz    = NULL;
-    scry_status status = scry__npz_open(&npz, path);
-    if (!status) status = add_top(npz, "top_id", SCRY__NPY_I32, lens, offsetof(scry_candidate, id));
-    if (!status) status = add_top(npz, "top_logit", SCRY__NPY_F32, lens, offsetof(scry_candidate, logit));
-    if (!status) status = add_top(npz, "top_probability", SCRY__NPY_F32, lens, offsetof(scry_candidate, probability));
-    if (!status) status = add_array(npz, "entropy", lens, offsetof(scry_lens_cell, entropy));
-    if (!status) status = add_array(npz, "lse", lens, offsetof(scry_lens_cell, lse));
-    if (!status) status = add_array(npz, "kl", lens, offsetof(scry_lens_cell, kl));
+    scry_status status = add_array(npz, "target_id", SCRY__NPY_I32, lens, offsetof(scry_lens_cell, target_id));
+    if (!status) status = add_array(npz, "target_rank", SCRY__NPY_I32, lens, offsetof(scry_lens_cell, target_rank));
+    if (!status) status = add_array(npz, "target_logit", SCRY__NPY_F32, lens, offsetof(scry_lens_cell, target_logit));
     if (!status)
-        status = add_array(npz, "target_log_probability", lens, offsetof(scry_lens_cell, target_log_probability));
-    if (!status) status = cli_add_tokens(npz, lens->tokens);
+        status = add_array(npz, "target_log_probability", SCRY__NPY_F32, lens,
+                           offsetof(scry_lens_cell, target_log_probability));
+    return status;
+}
+
+static scry_status write_arrays(const struct lens *lens)
+{
+    const scry_lens         *result  = lens->result;
+    const scry_lens_options *options = &lens->options;
+    scry__npz               *npz     = NULL;
+    scry_status              status  = scry__npz_open(&npz, lens->output);
+    if (!status) status = add_top(npz, "top_id", SCRY__NPY_I32, result, offsetof(scry_candidate, id));
+    if (!status) status = add_top(npz, "top_logit", SCRY__NPY_F32, result, offsetof(scry_candidate, logit));
+    if (!status) status = add_top(npz, "top_probability", SCRY__NPY_F32, result, offsetof(scry_candidate, probability));
+    if (!status) status = add_array(npz, "entropy", SCRY__NPY_F32, result, offsetof(scry_lens_cell, entropy));
+    if (!status) status = add_array(npz, "lse", SCRY__NPY_F32, result, offsetof(scry_lens_cell, lse));
+    if (!status) status = add_array(npz, "kl", SCRY__NPY_F32, result, offsetof(scry_lens_cell, kl));
+    if (!status && (options->target || options->has_target_id || options->target_next))
+        status = add_targets(npz, result);
+    if (!status) status = cli_add_tokens(npz, result->tokens);
     if (!status) return scry__npz_commit(&npz);
     scry__npz_abort(&npz);
     return status;
@@ -224,8 +239,10 @@ static scry_status print_tables(const struct lens *lens)
     const scry_lens *result   = lens->result;
     int              shown    = lens->positions[1] ? lens->positions[1] : result->token_count;
     int              position = lens->position < 0 ? shown - 1 : lens->position;
-    scry__text       text     = {0};
-    scry_status      status   = add_overviews(&text, lens);
+    if (lens->position < 0 && lens->options.target_next && position > 0 && position == result->token_count - 1)
+        position--; /* the last has no next token to rank */
+    scry__text  text   = {0};
+    scry_status status = add_overviews(&text, lens);
     if (!status) status = add_position(&text, result, position);
     if (!status) return cli_print(&text);
     scry__text_finish(&text);
@@ -242,7 +259,7 @@ static scry_status print_result(struct lens *lens)
         return cli_bad("--positions %d:%d: the prompt has positions 0 to %d, which is 0:%d", lens->positions[0],
                        lens->positions[1], lens->result->token_count - 1, lens->result->token_count);
     if (lens->output) {
-        status = write_arrays(lens->result, lens->output);
+        status = write_arrays(lens);
         if (!status && !lens->common.quiet)
             fprintf(stderr, "scry: %d layers x %d positions in %s\n", lens->result->layer_count,
                     lens->result->token_count, lens->output);
@@ -259,8 +276,10 @@ static scry_status print_result(struct lens *lens)
 
 static scry_status show(void *state, const char *text)
 {
-    struct lens *lens   = state;
-    scry_status  status = cli_open(&lens->common, text);
+    struct lens *lens = state;
+    if (!!lens->options.target + (lens->options.target_id >= 0) + lens->options.target_next > 1)
+        return cli_bad("--target, --target-id and --next were given together: expected one of them");
+    scry_status status = cli_open(&lens->common, text);
     if (status) return status;
     int vocabulary              = scry_model_get_info(lens->common.model)->vocabulary;
     lens->options.ids           = lens->common.ids;
@@ -282,7 +301,8 @@ int cli_lens(int argc, char **argv)
         {'t', "target", CLI_STRING, &lens.options.target, "TOKEN",
          "rank and probability of this token, e.g. \" Paris\"", 0, 0},
         {0, "target-id", CLI_INT, &lens.options.target_id, "ID", "the same, by id", 0, 1e9},
-        {0, "next", CLI_FLAG, &lens.options.target_next, NULL, "the target is the prompt's own next token", 0, 0},
+        {0, "next", CLI_FLAG, &lens.options.target_next, NULL,
+         "the target is the prompt's own next token, which the last position lacks", 0, 0},
         {'p', "position", CLI_INT, &lens.position, "N", "position shown in numbers (the last shown)", 0, 1e9},
         {0, "positions", CLI_RANGE, lens.positions, "A:B", "columns of the table (the last that fit)", 0, 0},
         {'o', "output", CLI_STRING, &lens.output, "F.npz", "arrays instead of the terminal", 0, 0},
@@ -293,7 +313,7 @@ int cli_lens(int argc, char **argv)
         .usage   = "scry lens [options] TEXT",
         .about   = "Reads every layer's residual stream with the model's own final norm and unembedding (the logit "
                    "lens). \"embed\" is\n"
-                   "the embedding, layer i the residual stream after block i, the last row the model's own prediction: "
+                   "the embedding, layer i the residual stream after i blocks, the last row the model's own prediction: "
                    "its KL is 0.",
         .options = options,
         .option_count = sizeof options / sizeof *options,

@@ -88,6 +88,8 @@ Test(bad_input, options__are_refused_by_name)
         {{"lens", "two", "texts"}, 2, "texts", "put text with spaces in quotes"},
         {{"lens"}, 2, "TEXT", "nothing to read"},
         {{"lens", "text", "--ids", "1"}, 2, "--ids", "expected one of them"},
+        {{"lens", "text", "--target", "a", "--target-id", "1"}, 2, "--target-id", "expected one of them"},
+        {{"lens", "text", "--next", "--target-id", "1"}, 2, "--next", "expected one of them"},
         {{"devices", "text"}, 2, "text", "unexpected argument"},
     };
     expect_refusals(cases, sizeof cases / sizeof *cases);
