@@ -105,18 +105,49 @@ static scry_status writer_fail(const scry__writer *writer, const char *what)
     return scry__fail(SCRY_IO, "%s: cannot %s: %s", writer->path, what, strerror(errno));
 }
 
+/* A file without a name in the folder of `path`; -1 where that cannot be, or could not be given its name later. */
+static int open_unnamed(const char *path)
+{
+    int descriptor = -1;
+#ifdef O_TMPFILE
+    char *folder = access("/proc/self/fd", X_OK) ? NULL : scry__strdup(path);
+    char *slash  = folder ? strrchr(folder, '/') : NULL;
+    if (slash) slash[slash == folder] = 0;
+    if (folder) descriptor = open(slash ? folder : ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, 0666);
+    scry__free(folder);
+#else
+    (void)path;
+#endif
+    return descriptor;
+}
+
+/* Gives an unnamed file its temporary name. */
+static scry_status name_it(scry__writer *writer)
+{
+    char link[40];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", writer->descriptor);
+    if (linkat(AT_FDCWD, link, AT_FDCWD, writer->temporary, AT_SYMLINK_FOLLOW)) return writer_fail(writer, "name");
+    writer->named = true;
+    return SCRY_OK;
+}
+
 scry_status scry__writer_open(scry__writer *writer, const char *path)
 {
     scry__text  name   = {0};
     scry_status status = SCRY_OK;
-    *writer            = (scry__writer){.descriptor = -1};
-    writer->path       = scry__strdup(path);
+    struct stat there;
+    *writer = (scry__writer){.descriptor = -1};
+    if (!stat(path, &there) && !S_ISREG(there.st_mode))
+        return scry__fail(SCRY_IO, "%s: expected a regular file or a new name", path);
+    writer->path = scry__strdup(path);
     if (!writer->path) return SCRY_OUT_OF_MEMORY;
     scry__text_addf(&name, "%s.%ld.part", path, (long)getpid());
     status = scry__text_take(&name, &writer->temporary, NULL);
-    if (!status) {
+    if (!status) writer->descriptor = open_unnamed(path);
+    if (!status && writer->descriptor < 0) {
         writer->descriptor = open(writer->temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-        if (writer->descriptor < 0) status = writer_fail(writer, "create");
+        writer->named      = writer->descriptor >= 0;
+        if (!writer->named) status = writer_fail(writer, "create");
     }
     if (status) scry__writer_abort(writer);
     return status;
@@ -147,13 +178,11 @@ scry_status scry__writer_commit(scry__writer *writer)
 {
     scry_status status = SCRY_OK;
     if (fsync(writer->descriptor) && errno != EINVAL && errno != EROFS) status = writer_fail(writer, "sync");
+    if (!status && !writer->named) status = name_it(writer);
     if (close(writer->descriptor) && !status) status = writer_fail(writer, "close");
     writer->descriptor = -1;
     if (!status && rename(writer->temporary, writer->path)) status = writer_fail(writer, "put in place");
-    if (!status) {
-        scry__free(writer->temporary);
-        writer->temporary = NULL;
-    }
+    if (!status) writer->named = false;
     scry__writer_abort(writer);
     return status;
 }
@@ -161,7 +190,7 @@ scry_status scry__writer_commit(scry__writer *writer)
 void scry__writer_abort(scry__writer *writer)
 {
     if (writer->descriptor >= 0) close(writer->descriptor);
-    if (writer->temporary) unlink(writer->temporary);
+    if (writer->named) unlink(writer->temporary);
     scry__free(writer->temporary);
     scry__free(writer->path);
     *writer = (scry__writer){.descriptor = -1};

@@ -27,11 +27,14 @@ bool scry__file_exists(const char *path);
 /* "directory/name"; release with scry__free. NULL when memory is refused. */
 char *scry__path_join(const char *directory, const char *name);
 
-/* A new file under a temporary name beside `path`; commit syncs it and puts it in place, abort (also after a failure)
- * removes it. */
+/* A new file in the folder of `path`, without a name where the system can do that (then nothing is left even of a
+ * killed process), else under a temporary one. Commit syncs it and puts it in place, abort (also after a failure)
+ * removes it. Where `path` is there and no regular file, opening is refused: renaming over a device or pipe would
+ * replace it. */
 typedef struct scry__writer {
     char    *path, *temporary;
     int      descriptor;
+    bool     named;  /* `temporary` is there */
     uint64_t offset; /* bytes written so far */
 } scry__writer;
 

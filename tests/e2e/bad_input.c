@@ -155,7 +155,7 @@ Test(bad_input, outputs__that_cannot_be_written_are_an_error)
         {{"trace", "-m", LLAMA, "--ids", "1", "--hooks", "logits", "-o", "@."},
          6,
          "/tmp/scry-e2e",
-         "cannot put in place"},
+         "expected a regular file"},
         {{"lens", "-m", LLAMA, "--ids", "1", "-o", "/nonexistent/l.npz"}, 6, "/nonexistent/l.npz", "No such file"},
         {{"attn", "-m", LLAMA, "--ids", "1", "-o", "/nonexistent/a.png"}, 6, "/nonexistent/a.png", "No such file"},
         {{"attn", "-m", LLAMA, "--ids", "1", "-o", "/nonexistent/a.svg"}, 6, "/nonexistent/a.svg", "No such file"},

@@ -134,7 +134,8 @@ Test(file, writer__leaves_nothing_behind_when_aborted)
     scry__writer writer;
     cr_assert_eq(scry__writer_open(&writer, path), SCRY_OK, "%s", scry_last_error());
     cr_assert_eq(scry__writer_write(&writer, "half", 4), SCRY_OK);
-    cr_expect(scry__file_exists(part));
+    cr_expect(!scry__file_exists(path));
+    cr_expect_eq(scry__file_exists(part), writer.named);
     scry__writer_abort(&writer);
     cr_expect(!scry__file_exists(path) && !scry__file_exists(part));
 }
@@ -157,6 +158,12 @@ Test(file, writer__names_the_path_it_cannot_write)
 {
     cr_expect_eq(scry__file_write("/nonexistent/x", "", 0), SCRY_IO);
     cr_expect(strstr(scry_last_error(), "/nonexistent/x"), "%s", scry_last_error());
+}
+
+Test(file, writer__replaces_no_device)
+{
+    cr_expect_eq(scry__file_write("/dev/null", "", 0), SCRY_IO);
+    cr_expect(strstr(scry_last_error(), "/dev/null: expected a regular file"), "%s", scry_last_error());
 }
 
 Test(json, getters__name_file_key_and_expectation)
