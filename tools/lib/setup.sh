@@ -4,7 +4,7 @@
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libpcre2-dev libutf8proc-dev
   libcairo2-dev libpango1.0-dev zlib1g-dev fonts-dejavu-core"
 # What the tests take besides.
-test_packages="libcriterion-dev clang llvm libclang-rt-dev libopenblas-dev"
+test_packages="libcriterion-dev clang llvm libclang-rt-dev clang-format libopenblas-dev"
 
 say() { printf '%s\n' "$*"; }
 
@@ -28,7 +28,8 @@ install_packages() {
   fi
   log=$(mktemp)
   # shellcheck disable=SC2086 # a list of words
-  if ! { $as_root apt-get update && DEBIAN_FRONTEND=noninteractive $as_root apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+  if ! { $as_root apt-get update && $as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+    apt-get install -y --no-install-recommends $missing; } >"$log" 2>&1; then
     tail -n 20 "$log"
     say "The installation failed: the whole log is $log"
     return 1
