@@ -2,6 +2,8 @@
 #include "base/error.h"
 #include "device/front.h"
 
+#include <stdio.h>
+
 static scry_status check_new(scry_buffer **out, scry_device *device, size_t bytes)
 {
     if (!out || !device) return scry__fail(SCRY_BAD_ARGUMENT, "buffer: expected a device and a place for the result");
@@ -55,9 +57,20 @@ fail:
     return status;
 }
 
+/* Waits for the work under way, which may use a buffer that is about to go. Often the caller is cleaning up after a
+ * failure, so the thread's detail stays that failure's; a device lost here says so at the next call. */
+static void wait_quietly(scry_device *device)
+{
+    char kept[1024];
+    if (device->front->lost) return;
+    snprintf(kept, sizeof kept, "%s", scry_last_error());
+    if (scry__front_result(device, device->backend->finish(device))) scry__fail(SCRY_OK, "%s", kept);
+}
+
 void scry_buffer_destroy(scry_buffer **buffer)
 {
     if (!buffer || !*buffer) return;
+    wait_quietly((*buffer)->device);
     (*buffer)->device->backend->buffer_destroy(buffer);
     *buffer = NULL;
 }

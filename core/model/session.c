@@ -11,6 +11,8 @@ static scry_status reserve(scry__session *session, scry__slot slot, size_t bytes
 {
     scry_buffer **buffer = &session->slots[slot];
     if (*buffer && scry_buffer_size(*buffer) >= bytes) return SCRY_OK;
+    scry_status status = *buffer ? scry_device_finish(session->model->device) : SCRY_OK; /* its work may have failed */
+    if (status) return status;
     scry_buffer_destroy(buffer);
     return scry_buffer_create(buffer, session->model->device, bytes);
 }

@@ -6,7 +6,9 @@
  *   SCRY_FAKE_REFUSE  "rope": query says that this op is not supported
  *   SCRY_FAKE_HALF    "matmul": query promises only f16 for this op
  *   SCRY_FAKE_WRONG   "matmul": run leaves this op's output alone
- *   SCRY_FAKE_SCRATCH "4096": scratch bytes that query asks for besides */
+ *   SCRY_FAKE_SCRATCH "4096": scratch bytes that query asks for besides
+ *   SCRY_FAKE_REMOTE  "1": memory has no host address, and ops run when somebody waits for them, as on a GPU; a buffer
+ *                     destroyed before its work is a failure of the next wait. Set before the device is opened. */
 #include "scry/backend.h"
 
 #include <stdio.h>
@@ -20,6 +22,38 @@ SCRY_API scry_backend_entry_function scry_backend_entry;
 static const struct scry_host    *host;
 static const struct scry_backend *inner;
 static struct scry_backend        table;
+
+/* A remote device's memory, hidden from the front door, and its queue. */
+enum { MOST_BUFFERS = 1024, MOST_QUEUED = 64 };
+static scry_buffer *hidden[MOST_BUFFERS];
+static int          hidden_count;
+static scry_op      queue[MOST_QUEUED];
+static int          queued;
+static bool         destroyed_early;
+
+static bool is_remote(void)
+{
+    return getenv("SCRY_FAKE_REMOTE") != NULL;
+}
+
+/* Shows the memory's addresses to the reference's code, or hides them from everybody else. */
+static void show(bool shown)
+{
+    for (int i = 0; i < hidden_count; i++) hidden[i]->host = shown ? hidden[i]->impl : NULL;
+}
+
+/* Does what is queued. */
+static scry_status drain(scry_device *device)
+{
+    scry_status status = SCRY_OK;
+    show(true);
+    for (int i = 0; i < queued && !status; i++) status = inner->run(device, &queue[i]);
+    show(false);
+    queued = 0;
+    if (!destroyed_early) return status;
+    destroyed_early = false;
+    return host->fail(SCRY_CHECK_FAILED, "a buffer was destroyed before its work was done");
+}
 
 static bool names_op(const char *variable, const scry_op *op)
 {
@@ -68,19 +102,41 @@ static scry_status fake_open(scry_device *device, int index, const scry_device_o
 static scry_status fake_buffer_create(scry_buffer **out, scry_device *device, size_t bytes)
 {
     scry_status status = wanted("buffer_create");
-    return status ? status : inner->buffer_create(out, device, bytes);
+    if (!status) status = inner->buffer_create(out, device, bytes);
+    if (status || !is_remote()) return status;
+    if (hidden_count == MOST_BUFFERS) return host->fail(SCRY_OUT_OF_MEMORY, "too many buffers for a test");
+    hidden[hidden_count++] = *out;
+    show(false);
+    return SCRY_OK;
+}
+
+static void fake_buffer_destroy(scry_buffer **buffer)
+{
+    if (queued) destroyed_early = true;
+    queued = 0;
+    for (int i = 0; i < hidden_count; i++)
+        if (hidden[i] == *buffer) hidden[i--] = hidden[--hidden_count];
+    inner->buffer_destroy(buffer);
 }
 
 static scry_status fake_buffer_write(scry_buffer *buffer, size_t offset, const void *data, size_t bytes)
 {
     scry_status status = wanted("buffer_write");
-    return status ? status : inner->buffer_write(buffer, offset, data, bytes);
+    if (!status) status = drain(buffer->device);
+    show(true);
+    if (!status) status = inner->buffer_write(buffer, offset, data, bytes);
+    show(false);
+    return status;
 }
 
 static scry_status fake_buffer_read(scry_buffer *buffer, size_t offset, void *data, size_t bytes)
 {
     scry_status status = wanted("buffer_read");
-    return status ? status : inner->buffer_read(buffer, offset, data, bytes);
+    if (!status) status = drain(buffer->device);
+    show(true);
+    if (!status) status = inner->buffer_read(buffer, offset, data, bytes);
+    show(false);
+    return status;
 }
 
 static scry_status fake_query(scry_device *device, const scry_op *op, scry_op_info *info)
@@ -100,29 +156,34 @@ static scry_status fake_run(scry_device *device, const scry_op *op)
 {
     scry_status status = wanted("run");
     if (status || names_op("SCRY_FAKE_WRONG", op)) return status;
-    return inner->run(device, op);
+    if (!is_remote()) return inner->run(device, op);
+    if (queued == MOST_QUEUED) status = drain(device);
+    queue[queued++] = *op;
+    return status;
 }
 
 static scry_status fake_finish(scry_device *device)
 {
     scry_status status = wanted("finish");
+    if (!status) status = drain(device);
     return status ? status : inner->finish(device);
 }
 
 const struct scry_backend *scry_backend_entry(const struct scry_host *given)
 {
-    host                = given;
-    inner               = scry_reference_entry(given);
-    table               = *inner;
-    table.name          = FAKE_NAME;
-    table.find          = fake_find;
-    table.open          = fake_open;
-    table.buffer_create = fake_buffer_create;
-    table.buffer_wrap   = NULL;
-    table.buffer_write  = fake_buffer_write;
-    table.buffer_read   = fake_buffer_read;
-    table.query         = fake_query;
-    table.run           = fake_run;
-    table.finish        = fake_finish;
+    host                 = given;
+    inner                = scry_reference_entry(given);
+    table                = *inner;
+    table.name           = FAKE_NAME;
+    table.find           = fake_find;
+    table.open           = fake_open;
+    table.buffer_create  = fake_buffer_create;
+    table.buffer_destroy = fake_buffer_destroy;
+    table.buffer_wrap    = NULL;
+    table.buffer_write   = fake_buffer_write;
+    table.buffer_read    = fake_buffer_read;
+    table.query          = fake_query;
+    table.run            = fake_run;
+    table.finish         = fake_finish;
     return &table;
 }

@@ -73,8 +73,8 @@ struct scry_backend {
     void (*close)(scry_device *device);
 
     __typeof__(scry_buffer_create)  *buffer_create;
-    __typeof__(scry_buffer_wrap)    *buffer_wrap; /* NULL: the front door creates and writes */
-    __typeof__(scry_buffer_destroy) *buffer_destroy;
+    __typeof__(scry_buffer_wrap)    *buffer_wrap;    /* NULL: the front door creates and writes */
+    __typeof__(scry_buffer_destroy) *buffer_destroy; /* after a finish: no work uses it any more */
     __typeof__(scry_buffer_write)   *buffer_write;
     __typeof__(scry_buffer_read)    *buffer_read;
 

@@ -79,7 +79,7 @@ SCRY_API scry_status scry_buffer_create(scry_buffer **out, scry_device *device, 
 /* A read-only buffer over host memory that outlives it, such as a mapped file. Devices that share the host's memory use
  * it in place; others copy. */
 SCRY_API scry_status scry_buffer_wrap(scry_buffer **out, scry_device *device, const void *memory, size_t bytes);
-SCRY_API void        scry_buffer_destroy(scry_buffer **buffer);
+SCRY_API void        scry_buffer_destroy(scry_buffer **buffer); /* waits for work that may use it */
 SCRY_API size_t      scry_buffer_size(const scry_buffer *buffer);
 
 /* Copy between host and buffer; in order with the device's ops; `write` has taken the data and `read` has delivered it
@@ -105,8 +105,7 @@ typedef struct scry_op_info {
 /* Validates `op` and asks the device about it; runs nothing. */
 SCRY_API scry_status scry_device_query(scry_device *device, const scry_op *op, scry_op_info *info);
 
-/* Validates and enqueues `op`. The descriptor may be reused at once; the tensors' buffers must live until the work is
- * done. */
+/* Validates and enqueues `op`. The descriptor may be reused at once. */
 SCRY_API scry_status scry_device_run(scry_device *device, const scry_op *op);
 
 /* Waits until everything enqueued is done. A lost device says SCRY_DEVICE_LOST here and ever after. */
