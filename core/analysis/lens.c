@@ -80,7 +80,7 @@ static const int32_t *ints(const struct outputs *outputs, const scry_tensor *ten
     return (const int32_t *)(const void *)(outputs->host + tensor->offset);
 }
 
-/* One token for the whole of --target's text, tried as it stands. */
+/* The one token that the whole of the target's text is. */
 static scry_status target_of_text(scry_model *model, const char *text, int32_t *id)
 {
     const scry_tokenizer *tokenizer = scry_model_tokenizer(model);
@@ -104,15 +104,16 @@ static scry_status choose_targets(int32_t *targets, bool *any, scry_model *model
 {
     int32_t     id         = options->has_target_id ? options->target_id : -1;
     int         vocabulary = scry_model_get_info(model)->vocabulary;
+    bool        has_id     = options->has_target_id || options->target;
     scry_status status     = options->target ? target_of_text(model, options->target, &id) : SCRY_OK;
     if (status) return status;
-    if (id >= vocabulary || id < -1)
+    if (has_id && (id < 0 || id >= vocabulary))
         return scry__fail(SCRY_BAD_ARGUMENT, "target id %d: expected 0 to %d", id, vocabulary - 1);
     for (int t = 0; t < tokens->count; t++) {
         bool has_next = options->target_next && t + 1 < tokens->count;
         targets[t]    = options->target_next ? (has_next ? tokens->ids[t + 1] : -1) : id;
     }
-    *any = id >= 0 || (options->target_next && tokens->count > 1);
+    *any = has_id || (options->target_next && tokens->count > 1);
     return SCRY_OK;
 }
 
@@ -269,7 +270,7 @@ done:
 
 void scry_lens_destroy(scry_lens **lens)
 {
-    if (!*lens) return;
+    if (!lens || !*lens) return;
     for (int id = 0; (*lens)->texts && id < (*lens)->vocabulary; id++) scry__free((*lens)->texts[id]);
     scry__free((*lens)->texts);
     scry__free((*lens)->candidates);

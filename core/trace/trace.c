@@ -191,7 +191,7 @@ done:
 
 void scry_trace_destroy(scry_trace **trace)
 {
-    if (!*trace) return;
+    if (!trace || !*trace) return;
     for (int i = 0; i < (*trace)->count; i++) {
         scry__free_aligned((*trace)->captures[i].data);
         scry__free((*trace)->captures[i].name);
