@@ -2,6 +2,7 @@
  *
  * Nothing is copied that can be a view: a fused projection is read in place, separate ones write straight into the
  * cache. */
+#include "device/validate.h"
 #include "model/pass.h"
 
 /* Where a layer's attention finds its operands, each [B, rows, heads, D]. */
@@ -171,14 +172,6 @@ static scry_tensor *statistic(scry_attention_capture *capture, int i)
     return (scry_tensor *)((char *)capture + statistics[i].member);
 }
 
-static int64_t selected_heads(const scry_attention_capture *capture, int64_t all)
-{
-    int64_t count = 0;
-    for (size_t i = 0; i < sizeof capture->heads / sizeof *capture->heads; i++)
-        count += __builtin_popcountll(capture->heads[i]);
-    return count ? count : all;
-}
-
 /* Gives the capture a tensor for everything that is wanted of this layer. */
 static scry_status request_captures(const scry__pass *pass, scry_attention_capture *capture)
 {
@@ -193,7 +186,7 @@ static scry_status request_captures(const scry__pass *pass, scry_attention_captu
     }
     if (status || !(scores || pattern)) return status;
     if (pass->hooks->tile) pass->hooks->tile(pass->hooks->user, pass->layer, capture, &queries, &keys);
-    int64_t shape[] = {pass->batch, selected_heads(capture, all), queries, keys};
+    int64_t shape[] = {pass->batch, scry__selected_heads(capture, all), queries, keys};
     if (scores) status = scry__session_tensor(&capture->scores, pass->session, SCRY__SLOT_SCORES, SCRY_F32, 4, shape);
     if (!status && pattern)
         status = scry__session_tensor(&capture->probabilities, pass->session, SCRY__SLOT_PATTERN, SCRY_F32, 4, shape);
