@@ -9,10 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A library may be linked without one of them; it is then not listed. */
-#pragma weak scry_reference_entry
-#pragma weak scry_cpu_entry
-
 /* Listed even where no plugin is installed, so that people see what there could be. */
 static const char *const known[] = {"cuda", "opencl", "vulkan"};
 
@@ -38,7 +34,6 @@ static scry__entry *append(const char *name)
 
 static void append_builtin(const char *name, scry_backend_entry_function *function)
 {
-    if (!function) return;
     scry__entry               *entry   = append(name);
     const struct scry_backend *backend = function(&scry__host);
     if (!scry__backend_refuse(backend, name, entry->reason, sizeof entry->reason)) entry->backend = backend;
