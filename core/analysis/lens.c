@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "model/forward.h"
+#include "model/model.h"
 
 #include <math.h>
 #include <string.h>
@@ -83,11 +84,11 @@ static const int32_t *ints(const struct outputs *outputs, const scry_tensor *ten
 /* The one token that the whole of the target's text is. */
 static scry_status target_of_text(scry_model *model, const char *text, int32_t *id)
 {
-    const scry_tokenizer *tokenizer = scry_model_tokenizer(model);
-    int32_t              *ids       = NULL;
-    int                   count     = 0;
-    if (!tokenizer) return SCRY_BAD_INPUT;
-    scry_status status = scry_tokenizer_encode(tokenizer, text, strlen(text), false, &ids, &count);
+    const scry_tokenizer *tokenizer;
+    int32_t              *ids    = NULL;
+    int                   count  = 0;
+    scry_status           status = scry__model_need_tokenizer(model, &tokenizer);
+    if (!status) status = scry_tokenizer_encode(tokenizer, text, strlen(text), false, &ids, &count);
     if (status) return status;
     if (count == 1)
         *id = ids[0];
@@ -146,11 +147,12 @@ static scry_status fill_cells(scry_lens *lens, scry_model *model, const struct o
     const float   *top_logit = floats(outputs, &outputs->top_logit), *lse = floats(outputs, &outputs->lse);
     const float   *entropy = floats(outputs, &outputs->entropy), *kl = floats(outputs, &outputs->kl);
     const float   *target_logit = floats(outputs, &outputs->target_logit);
-    for (int i = 0; i < lens->layer_count * lens->token_count; i++) {
-        scry_candidate *top    = lens->candidates + (size_t)i * (size_t)lens->top_count;
-        int32_t         target = targets[i % lens->token_count];
+    size_t         cells        = (size_t)lens->layer_count * (size_t)lens->token_count;
+    for (size_t i = 0; i < cells; i++) {
+        scry_candidate *top    = lens->candidates + i * (size_t)lens->top_count;
+        int32_t         target = targets[i % (size_t)lens->token_count];
         for (int k = 0; k < lens->top_count; k++) {
-            size_t at          = (size_t)i * (size_t)lens->top_count + (size_t)k;
+            size_t at          = i * (size_t)lens->top_count + (size_t)k;
             top[k].id          = top_id[at];
             top[k].logit       = top_logit[at];
             top[k].probability = expf(top_logit[at] - lse[i]);

@@ -83,10 +83,15 @@ scry_status scry__model_find_tokenizer(scry_model *model, const scry_tokenizer *
     return status;
 }
 
+scry_status scry__model_need_tokenizer(scry_model *model, const scry_tokenizer **out)
+{
+    scry_status status = scry__model_find_tokenizer(model, out);
+    if (status || *out) return status;
+    return scry__fail(SCRY_BAD_INPUT, "%s: no tokenizer.json: give token ids instead of text", model->path);
+}
+
 const scry_tokenizer *scry_model_tokenizer(scry_model *model)
 {
-    const scry_tokenizer *tokenizer = NULL;
-    if (!scry__model_find_tokenizer(model, &tokenizer) && !tokenizer)
-        scry__fail(SCRY_BAD_INPUT, "%s: no tokenizer.json: give token ids instead of text", model->path);
-    return tokenizer;
+    const scry_tokenizer *tokenizer;
+    return scry__model_need_tokenizer(model, &tokenizer) ? NULL : tokenizer;
 }

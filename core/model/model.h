@@ -21,4 +21,7 @@ struct scry_model {
 /* The model's tokenizer, or NULL in *out where the checkpoint has none; fails where it has one that does not open. */
 scry_status scry__model_find_tokenizer(scry_model *model, const scry_tokenizer **out);
 
+/* The same where there has to be one: SCRY_BAD_INPUT where the checkpoint has none. */
+scry_status scry__model_need_tokenizer(scry_model *model, const scry_tokenizer **out);
+
 #endif

@@ -46,8 +46,9 @@ scry_status scry_token_text(scry_model *model, int32_t id, char **text)
 
 static scry_status encode(scry_tokens *tokens, scry_model *model, const char *text)
 {
-    const scry_tokenizer *tokenizer = scry_model_tokenizer(model);
-    if (!tokenizer) return SCRY_BAD_INPUT;
+    const scry_tokenizer *tokenizer;
+    scry_status           status = scry__model_need_tokenizer(model, &tokenizer);
+    if (status) return status;
     return scry_tokenizer_encode(tokenizer, text, strlen(text), true, &tokens->ids, &tokens->count);
 }
 

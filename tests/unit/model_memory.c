@@ -56,3 +56,27 @@ Test(model_memory, generate__survives_every_refused_allocation)
     cr_expect_eq(status, SCRY_OK);
     fixture_close(&f);
 }
+
+/* The tokenizer is opened by the first text, so a refusal may come from there: it must not look like a bad file. (Some
+ * are survived: a pattern that cannot be compiled to machine code is interpreted.) */
+Test(model_memory, text__names_a_refused_allocation_as_such)
+{
+    int                 refused = 0;
+    scry_device        *device  = NULL;
+    scry_device_options options = {.name = "reference"};
+    cr_assert_eq(scry_device_open(&device, &options), SCRY_OK, "%s", scry_last_error());
+    for (long n = 1; n <= 60; n++) {
+        scry_model  *model  = NULL;
+        scry_tokens *tokens = NULL;
+        cr_assert_eq(scry_model_open(&model, device, SCRY_SOURCE_DIR "/models/demo", NULL), SCRY_OK);
+        scry__alloc_fail_at(n);
+        scry_status status = scry_tokens_create(&tokens, model, "Paris", NULL, 0);
+        scry__alloc_fail_at(0);
+        cr_expect(status == SCRY_OK || status == SCRY_OUT_OF_MEMORY, "allocation %ld: %s", n, scry_last_error());
+        refused += status == SCRY_OUT_OF_MEMORY;
+        scry_tokens_destroy(&tokens);
+        scry_model_destroy(&model);
+    }
+    cr_expect_gt(refused, 30);
+    scry_device_destroy(&device);
+}
