@@ -59,6 +59,33 @@ static const char *base_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
+/* " 'text'", so that a shell takes it as one word. */
+static void add_word(scry__text *out, const char *text)
+{
+    scry__text_adds(out, " '");
+    for (; *text; text++) {
+        if (*text == '\'')
+            scry__text_adds(out, "'\\''");
+        else
+            scry__text_add(out, text, 1);
+    }
+    scry__text_adds(out, "'");
+}
+
+/* What gives this page again, but for the path of its file. */
+static scry_status add_command(scry__text *out, const struct report *report, const char *text)
+{
+    scry__text_addf(out, "scry report -n %d", report->tokens);
+    if (report->common.model_path) scry__text_adds(out, " --model");
+    if (report->common.model_path) add_word(out, report->common.model_path);
+    scry__text_addf(out, " --device %s", scry_device_get_info(report->common.opened_device)->name);
+    if (report->title) scry__text_adds(out, " --title");
+    if (report->title) add_word(out, report->title);
+    scry__text_adds(out, text ? " --" : " --ids");
+    add_word(out, text ? text : report->common.ids_text);
+    return out->status;
+}
+
 static scry_status write_page(const struct report *report, const char *text)
 {
     const scry_model_info *info    = scry_model_get_info(report->common.model);
@@ -68,9 +95,7 @@ static scry_status write_page(const struct report *report, const char *text)
     struct tm              utc;
     char                   date[32] = "";
     if (gmtime_r(&now, &utc)) strftime(date, sizeof date, "%Y-%m-%d", &utc);
-    scry__text_addf(&command, "scry report %s%s%s", text ? "\"" : "--ids ", text ? text : report->common.ids_text,
-                    text ? "\"" : "");
-    if (command.status) return command.status;
+    if (add_command(&command, report, text)) return command.status;
     const struct scry__report page = {
         .title           = report->title,
         .prompt          = text,
@@ -141,7 +166,10 @@ static scry_status print_summary(const struct report *report)
     add_leader(&out, report, "previous token", offsetof(scry__head_scores, previous));
     add_leader(&out, report, "first token", offsetof(scry__head_scores, first));
     add_leader(&out, report, "the token itself", offsetof(scry__head_scores, self));
-    if (report->generation) scry__text_addf(&out, "Goes on    %s\n", report->generation->text);
+    if (report->generation && *report->generation->text)
+        scry__text_addf(&out, "Goes on    %s\n", report->generation->text);
+    else if (report->generation)
+        scry__text_addf(&out, "Ends here  %s\n", report->generation->stop_reason);
     scry__text_addf(&out, "Report     %s\n", report->output);
     return cli_print(&out);
 }

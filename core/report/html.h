@@ -38,7 +38,7 @@ struct scry__report {
     const scry_lens              *lens;
     int                           candidate_count;
     const scry_candidate         *candidates;   /* of the next token, largest first */
-    const char                   *continuation; /* generated text that follows the prompt */
+    const char                   *continuation; /* generated text that follows the prompt; "": none came */
 };
 
 /* Writes the file, whole or not at all. */

@@ -209,7 +209,8 @@ void scry__html_summary(scry__text *out, const struct scry__report *report)
         }
         scry__text_adds(out, ".</p>");
     }
-    if (report->continuation) {
+    if (report->continuation && !*report->continuation) scry__text_adds(out, "<p>It goes no further.</p>");
+    if (report->continuation && *report->continuation) {
         scry__text_adds(out, "<p>It goes on: <bdi class=\"token\">");
         scry__html_escape(out, report->continuation);
         scry__text_adds(out, "</bdi></p>");

@@ -113,6 +113,15 @@ Test(html, page__refers_to_nothing_outside)
     scry__free(page);
 }
 
+Test(html, page__says_where_nothing_follows_the_prompt)
+{
+    struct scry__report report = {.prompt = "The end.", .tokens = &tokens, .continuation = ""};
+    size_t              size;
+    char               *page = written(&report, &size);
+    cr_expect(strstr(page, "It goes no further.") && !strstr(page, "It goes on"));
+    scry__free(page);
+}
+
 Test(html, policy__allows_exactly_the_embedded_style_and_script)
 {
     size_t      size;

@@ -43,7 +43,8 @@ function attentionView() {
 
   function makeHeads() {
     const box = byId("heads");
-    const size = clamp(Math.floor(548 / heads) - 5, 26, 76);
+    const room = box.parentElement.clientWidth - 48; // beside the layers' names
+    const size = clamp(Math.floor(room / heads) - 5, 26, 76);
     box.style.gridTemplateColumns = `max-content repeat(${heads}, ${size}px)`;
     box.append(element("span", { className: "name layer", textContent: "layer" }));
     for (let head = 0; head < heads; head++)
@@ -220,8 +221,8 @@ function attentionView() {
     }
   });
 
-  makeHeads();
   byId("attention").hidden = false;
+  makeHeads();
   byId("attention-note").textContent =
     (block > 1 ? `For this length, each cell stands for ${block} × ${block} positions and shows the largest weight among them. ` : "") +
     `Weights are kept as squares of ${levels > 255 ? 16 : 8}-bit numbers: a weight w is exact to √w / ${levels}.`;
