@@ -31,6 +31,18 @@ static void start_log(const struct cli_common *common)
     scry_set_log_sink(print_log, NULL);
 }
 
+/* Notes under --verbose what work begins with. */
+static void log_opened(const struct cli_common *common)
+{
+    const scry_device_info *device = scry_device_get_info(common->opened_device);
+    const scry_model_info  *model  = scry_model_get_info(common->model);
+    scry__log(SCRY_LOG_INFO, "device %s: %s, %s", device->name, device->description, device->driver);
+    scry__log(SCRY_LOG_INFO,
+              "model %s: %s, %d layers, %d heads of %d, residual stream of %d, vocabulary %d, context %d, %s",
+              model->path, model->family, model->layer_count, model->head_count, model->head_size, model->hidden_size,
+              model->vocabulary, model->context, scry_dtype_text(model->weight_dtype));
+}
+
 /* Says what failed (on stderr, and with --json as an object on stdout) and gives the exit code. */
 static int end(const struct cli_common *common, scry_status status)
 {
@@ -42,22 +54,33 @@ static int end(const struct cli_common *common, scry_status status)
     return scry_status_exit_code(status);
 }
 
+/* Also where parsing ended before --json was reached. */
+static bool asks_for_json(int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--"); i++)
+        if (!strcmp(argv[i], "--json")) return true;
+    return false;
+}
+
 int cli_main(const struct cli_syntax *syntax, struct cli_common *common, int argc, char **argv,
              scry_status (*run)(void *state, const char *text), void *state)
 {
     const char *text = NULL;
-    int         count;
+    int         count, exit_code;
     switch (cli_parse(syntax, argc, argv, &text, &count)) {
     case CLI_HELP_SHOWN:
         return 0;
     case CLI_WRONG:
-        return scry_status_exit_code(SCRY_BAD_ARGUMENT);
+        common->json = asks_for_json(argc, argv);
+        exit_code    = end(common, SCRY_BAD_ARGUMENT);
+        fprintf(stderr, "Usage: %s   (--help tells more)\n", syntax->usage);
+        return exit_code;
     case CLI_GO_ON:
         break;
     }
     start_log(common);
-    scry_status status    = run(state, text);
-    int         exit_code = end(common, status); /* before closing: the detail is still the failure's */
+    scry_status status = run(state, text);
+    exit_code          = end(common, status); /* before closing: the detail is still the failure's */
     cli_close(common);
     return exit_code;
 }
@@ -138,6 +161,7 @@ scry_status cli_open(struct cli_common *common, const char *text)
     if (!status)
         status = scry_model_open(&common->model, common->opened_device, common->model_path ? common->model_path : demo,
                                  NULL);
+    if (!status) log_opened(common);
     scry__free(demo);
     return status;
 }

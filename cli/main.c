@@ -39,7 +39,7 @@ int main(int argc, char **argv)
         help(stdout);
         return 0;
     }
-    fprintf(stderr, "scry: there is no command \"%s\"\n\n", name);
+    fprintf(stderr, "scry: error: there is no command \"%s\"\n\n", name);
     help(stderr);
     return scry_status_exit_code(SCRY_BAD_ARGUMENT);
 }

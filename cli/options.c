@@ -1,8 +1,11 @@
 /* Parsing options by table. See options.h. */
 #include "cli/options.h"
 
+#include "base/error.h"
+
 #include <errno.h>
 #include <math.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,10 +24,16 @@ static const struct cli_option *by_letter(const struct cli_syntax *syntax, char 
     return NULL;
 }
 
-static enum cli_parsed wrong(const struct cli_syntax *syntax, const char *what, const char *which, const char *expected)
+/* Sets the error detail, printf-like. */
+static enum cli_parsed wrong(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static enum cli_parsed wrong(const char *format, ...)
 {
-    fprintf(stderr, "scry: %s %s%s%s\nUsage: %s   (--help tells more)\n", what, which, expected ? ": " : "",
-            expected ? expected : "", syntax->usage);
+    char    line[512];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    scry__fail(SCRY_BAD_ARGUMENT, "%s", line);
     return CLI_WRONG;
 }
 
@@ -75,22 +84,17 @@ static bool store(const struct cli_option *option, const char *text)
     return value == floor(value);
 }
 
-static enum cli_parsed complain_value(const struct cli_syntax *syntax, const struct cli_option *option,
-                                      const char *text)
+static enum cli_parsed wrong_value(const struct cli_option *option, const char *text)
 {
-    char expected[160];
     switch (option->kind) {
     case CLI_RANGE:
-        snprintf(expected, sizeof expected, "\"%s\": expected BEGIN:END with BEGIN < END", text);
-        break;
+        return wrong("--%s \"%s\": expected BEGIN:END with BEGIN < END", option->name, text);
     case CLI_SEED:
-        snprintf(expected, sizeof expected, "\"%s\": expected a whole number from 0", text);
-        break;
+        return wrong("--%s \"%s\": expected a whole number from 0", option->name, text);
     default:
-        snprintf(expected, sizeof expected, "\"%s\": expected %s from %g to %g", text,
-                 option->kind == CLI_INT ? "a whole number" : "a number", option->minimum, option->maximum);
+        return wrong("--%s \"%s\": expected %s from %g to %g", option->name, text,
+                     option->kind == CLI_INT ? "a whole number" : "a number", option->minimum, option->maximum);
     }
-    return wrong(syntax, "option", option->name, expected);
 }
 
 /* Handles argv[*at], which begins with a dash; takes the next argument where the option needs one. */
@@ -110,13 +114,13 @@ static enum cli_parsed parse_option(const struct cli_syntax *syntax, int argc, c
         option = by_letter(syntax, argument[1]);
         value  = option && argument[2] ? argument + 2 : NULL;
     }
-    if (!option) return wrong(syntax, "no option", argument, NULL);
-    if (option->kind == CLI_FLAG && value) return wrong(syntax, "option", option->name, "takes no value");
+    if (!option) return wrong("there is no option %s", argument);
+    if (option->kind == CLI_FLAG && value) return wrong("--%s: takes no value", option->name);
     if (option->kind != CLI_FLAG && !value) {
-        if (*at + 1 >= argc) return wrong(syntax, "option", option->name, "expected a value after it");
+        if (*at + 1 >= argc) return wrong("--%s: expected a value after it", option->name);
         value = argv[++*at];
     }
-    return store(option, value) ? CLI_GO_ON : complain_value(syntax, option, value);
+    return store(option, value) ? CLI_GO_ON : wrong_value(option, value);
 }
 
 enum cli_parsed cli_parse(const struct cli_syntax *syntax, int argc, char **argv, const char **positional, int *count)
@@ -130,13 +134,13 @@ enum cli_parsed cli_parse(const struct cli_syntax *syntax, int argc, char **argv
             enum cli_parsed parsed = parse_option(syntax, argc, argv, &i);
             if (parsed != CLI_GO_ON) return parsed;
         } else if (*count == syntax->most) {
-            return wrong(syntax, "unexpected argument", argv[i],
-                         syntax->most ? "put text with spaces in quotes" : NULL);
+            return wrong("unexpected argument %s%s", argv[i],
+                         syntax->most ? ": expected one TEXT, in quotes where it has spaces" : "");
         } else {
             positional[(*count)++] = argv[i];
         }
     }
-    if (*count < syntax->least) return wrong(syntax, "something", "is missing", NULL);
+    if (*count < syntax->least) return wrong("expected %d arguments, found %d", syntax->least, *count);
     return CLI_GO_ON;
 }
 

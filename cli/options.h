@@ -38,7 +38,7 @@ struct cli_syntax {
 enum cli_parsed { CLI_GO_ON, CLI_HELP_SHOWN, CLI_WRONG };
 
 /* Parses argv[1..]; positional arguments go to `positional` (syntax->most places), their number to *count. "--" ends
- * the options. On CLI_WRONG the complaint is on stderr. */
+ * the options. CLI_WRONG leaves the error's detail. */
 enum cli_parsed cli_parse(const struct cli_syntax *syntax, int argc, char **argv, const char **positional, int *count);
 
 void cli_help(const struct cli_syntax *syntax, FILE *out);

@@ -73,6 +73,7 @@ Test(bad_input, options__are_refused_by_name)
     static const struct bad_arguments cases[] = {
         {{"nonesuch"}, 2, "nonesuch", "no command"},
         {{"lens", "--nonesuch"}, 2, "--nonesuch", "no option"},
+        {{"lens", "--nonesuch", "--json"}, 2, "--nonesuch", "no option"},
         {{"lens", "-Z", "text"}, 2, "-Z", "no option"},
         {{"lens", "--json=yes", "text"}, 2, "json", "takes no value"},
         {{"lens", "text", "--top"}, 2, "top", "expected a value"},
@@ -85,7 +86,7 @@ Test(bad_input, options__are_refused_by_name)
         {{"run", "--seed", "-1", "text"}, 2, "seed", "expected a whole number"},
         {{"run", "--seed", "18446744073709551616", "text"}, 2, "seed", "expected a whole number"},
         {{"attn", "--queries", "3:1", "text"}, 2, "queries", "expected BEGIN:END"},
-        {{"lens", "two", "texts"}, 2, "texts", "put text with spaces in quotes"},
+        {{"lens", "two", "texts"}, 2, "texts", "in quotes where it has spaces"},
         {{"lens"}, 2, "TEXT", "nothing to read"},
         {{"lens", "text", "--ids", "1"}, 2, "--ids", "expected one of them"},
         {{"lens", "text", "--target", "a", "--target-id", "1"}, 2, "--target-id", "expected one of them"},

@@ -179,6 +179,12 @@ Test(commands, json__says_what_failed)
     cr_expect(strstr(json_string_value(json_object_get(object, "detail")), "models/nowhere"));
     json_decref(object);
     outcome_free(&outcome);
+    outcome = SCRY("lens", "--nonesuch", capital, "--json");
+    object  = json_loadb(outcome.out, outcome.out_size, 0, NULL);
+    cr_expect_eq(json_integer_value(json_object_get(object, "exit_code")), 2);
+    cr_expect(strstr(json_string_value(json_object_get(object, "detail")), "--nonesuch"));
+    json_decref(object);
+    outcome_free(&outcome);
 }
 
 Test(commands, help__is_there_for_every_command)
