@@ -14,6 +14,7 @@
     X(safetensors)                                                                                                     \
     X(shards)                                                                                                          \
     X(config)                                                                                                          \
+    X(model)                                                                                                           \
     X(tokenizer)                                                                                                       \
     X(text)
 
