@@ -14,6 +14,7 @@ extern "C" {
 /* --- Tokenizer ------------------------------------------------------------------------------------------------------
  */
 
+/* Never changes once it is open, so that threads may share one. */
 typedef struct scry_tokenizer scry_tokenizer;
 
 /* Opens a tokenizer.json (a file, or a directory that holds one). */
@@ -27,7 +28,8 @@ SCRY_API scry_status scry_tokenizer_encode(const scry_tokenizer *tokenizer, cons
                                            int32_t **ids, int *count);
 
 /* Ids to text, NUL-terminated (*size, optional, excludes the NUL); release with scry_free. Bytes are joined across
- * tokens; bytes that form no UTF-8 become U+FFFD. `special` keeps special tokens' text. */
+ * tokens; bytes that form no UTF-8 become U+FFFD. `special` keeps special tokens' text. Ids from 0 on that no token has
+ * are left out (embeddings are often padded past the vocabulary); negative ones are SCRY_BAD_ARGUMENT. */
 SCRY_API scry_status scry_tokenizer_decode(const scry_tokenizer *tokenizer, const int32_t *ids, int count, bool special,
                                            char **text, size_t *size);
 
