@@ -42,7 +42,7 @@ static void run(const float *input, float *result, bool interleaved, bool invers
 /* Pair i of a head as a complex number. */
 static long double complex pair_of(const float *head, int i, bool interleaved)
 {
-    return interleaved ? CMPLXL(head[2 * i], head[2 * i + 1]) : CMPLXL(head[i], head[i + PAIRS]);
+    return interleaved ? head[2 * i] + _Complex_I * head[2 * i + 1] : head[i] + _Complex_I * head[i + PAIRS];
 }
 
 static void expect_turned(bool interleaved, bool inverse, const int32_t *positions, int first)
@@ -52,7 +52,7 @@ static void expect_turned(bool interleaved, bool inverse, const int32_t *positio
         int          at   = positions ? positions[row / H] : first + row / H;
         const float *head = x + row * D, *turned = out + row * D;
         for (int i = 0; i < PAIRS; i++) {
-            long double complex angle = CMPLXL(cosine[at * PAIRS + i], sine[at * PAIRS + i]);
+            long double complex angle = cosine[at * PAIRS + i] + _Complex_I * sine[at * PAIRS + i];
             long double complex exact = pair_of(head, i, interleaved) * (inverse ? conjl(angle) : angle);
             long double complex got   = pair_of(turned, i, interleaved);
             cr_expect(trial_is_rounded((float)creall(got), creall(exact)), "row %d, pair %d", row, i);
