@@ -8,7 +8,8 @@ struct run {
     struct cli_common       common;
     scry_generation_options options;
     double                  temperature;
-    int                     step; /* printed so far */
+    int                     step;    /* printed so far */
+    scry_status             printed; /* how printing went; generation stops where stdout takes no more */
 };
 
 /* One line a step, as it comes: the token taken, then the candidates with their probabilities. */
@@ -28,7 +29,8 @@ static bool print_step(void *user, const scry_step *step)
         scry__text_addf(&line, " %.3f", (double)step->top[i].probability);
     }
     scry__text_adds(&line, "\n");
-    return cli_print(&line) == SCRY_OK;
+    run->printed = cli_print(&line);
+    return !run->printed;
 }
 
 static scry_status generate(void *state, const char *text)
@@ -49,16 +51,20 @@ static scry_status generate(void *state, const char *text)
     options->user        = run;
     status               = scry_generate(&generation, run->common.model, text, options);
     if (status) return status;
-    if (run->common.json) {
+    status = run->printed;
+    if (!status && run->common.json) {
         scry__json_source source = cli_source(&run->common);
         status                   = scry__json_generation(&object, generation, &source);
         if (!status) status = cli_print_json(object);
-    } else if (!run->common.quiet) {
-        scry__text_addf(&summary, "\n%s|%s\nstopped: %s\n", text ? text : "", generation->text,
-                        generation->stop_reason);
+    } else if (!status && !run->common.quiet) {
+        scry__text_adds(&summary, "\n");
+        scry__label_prose(&summary, text ? text : "");
+        scry__text_adds(&summary, "|");
+        scry__label_prose(&summary, generation->text);
+        scry__text_addf(&summary, "\nstopped: %s\n", generation->stop_reason);
         status = cli_print(&summary);
     }
-    cli_note_fallbacks(&run->common);
+    if (!status) cli_note_fallbacks(&run->common);
     scry_generation_destroy(&generation);
     return status;
 }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define LLAMA SCRY_SOURCE_DIR "/tests/fixtures/models/llama"
@@ -165,6 +166,21 @@ Test(bad_input, outputs__that_cannot_be_written_are_an_error)
         {{"report", "-m", LLAMA, "--ids", "1", "-o", "/nonexistent/r.html"}, 6, "/nonexistent/r.html", "No such file"},
     };
     expect_refusals(cases, sizeof cases / sizeof *cases);
+}
+
+Test(bad_input, standard_output__that_is_full_is_an_error)
+{
+    static const char *const commands[] = {
+        "lens --ids 1",        "lens --ids 1 --json",     "attn --ids 1", "run --ids 1 -n 2",
+        "run --ids 1 -n 2 -q", "run --ids 1 -n 2 --json", "devices",      "devices --json",
+    };
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        char        line[512];
+        const char *model = strncmp(commands[i], "devices", 7) ? "-m " LLAMA : "";
+        snprintf(line, sizeof line, "'%s' %s %s >/dev/full 2>/dev/null", program_path(), commands[i], model);
+        int status = system(line);
+        cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 6, "%s: status %d", line, status);
+    }
 }
 
 /* --- Files ---------------------------------------------------------------------------------------------------------

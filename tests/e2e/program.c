@@ -36,8 +36,7 @@ static bool drain(int descriptor, struct stream *stream)
     return true;
 }
 
-/* The program under test: another build of it where $SCRY_TEST_PROGRAM says so. */
-static const char *program(void)
+const char *program_path(void)
 {
     const char *other = getenv("SCRY_TEST_PROGRAM");
     return other ? other : SCRY_PROGRAM;
@@ -45,7 +44,7 @@ static const char *program(void)
 
 static void start(const char *const *arguments, int out, int err)
 {
-    char *argv[MOST_ARGUMENTS + 2] = {(char *)program()};
+    char *argv[MOST_ARGUMENTS + 2] = {(char *)program_path()};
     for (int i = 0; arguments[i] && i < MOST_ARGUMENTS; i++) argv[i + 1] = (char *)arguments[i];
     unsetenv("SCRY_DEVICE");
     unsetenv("SCRY_PLUGIN_PATH");

@@ -12,6 +12,9 @@ struct outcome {
     size_t out_size;
 };
 
+/* The program under test: another build of it where $SCRY_TEST_PROGRAM says so. */
+const char *program_path(void);
+
 /* Runs scry with the arguments (NULL-terminated list), in the source folder, without SCRY_* variables in the
  * environment. Fails the test where it cannot be started or takes over two minutes. */
 struct outcome run_scry(const char *const *arguments);
