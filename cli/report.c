@@ -166,9 +166,11 @@ static scry_status print_summary(const struct report *report)
     add_leader(&out, report, "previous token", offsetof(scry__head_scores, previous));
     add_leader(&out, report, "first token", offsetof(scry__head_scores, first));
     add_leader(&out, report, "the token itself", offsetof(scry__head_scores, self));
-    if (report->generation && *report->generation->text)
-        scry__text_addf(&out, "Goes on    %s\n", report->generation->text);
-    else if (report->generation)
+    if (report->generation && *report->generation->text) {
+        scry__text_adds(&out, "Goes on    ");
+        scry__label_prose(&out, report->generation->text);
+        scry__text_adds(&out, "\n");
+    } else if (report->generation)
         scry__text_addf(&out, "Ends here  %s\n", report->generation->stop_reason);
     scry__text_addf(&out, "Report     %s\n", report->output);
     return cli_print(&out);

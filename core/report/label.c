@@ -40,20 +40,33 @@ static const char *stand_in(uint32_t code_point)
     return bidirectional || blank ? "\xc2\xb7" : NULL;
 }
 
-void scry__label_add(scry__text *out, const char *text)
+/* Appends `text` with stand-ins for all but the characters of `stay`. */
+static void add_all_but(scry__text *out, const char *text, const char *stay)
 {
     size_t size = strlen(text);
-    if (!size) scry__text_adds(out, "\xe2\x88\x85");
     for (size_t i = 0; i < size;) {
         uint32_t    code_point;
         size_t      length = next(text + i, size - i, &code_point);
-        const char *other  = stand_in(code_point);
+        const char *other  = strchr(stay, text[i]) ? NULL : stand_in(code_point);
         if (other)
             scry__text_adds(out, other);
         else
             scry__text_add(out, text + i, length);
         i += length;
     }
+}
+
+void scry__label_add(scry__text *out, const char *text)
+{
+    if (*text)
+        add_all_but(out, text, "");
+    else
+        scry__text_adds(out, "\xe2\x88\x85");
+}
+
+void scry__label_prose(scry__text *out, const char *text)
+{
+    add_all_but(out, text, " \n\t");
 }
 
 scry_status scry__labels_create(scry__labels **out, const char *const *texts, int count)

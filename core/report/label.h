@@ -8,6 +8,10 @@
  * bidirectional overrides as U+00B7, bytes that are no UTF-8 as U+FFFD. An empty text shows as U+2205. */
 void scry__label_add(scry__text *out, const char *text);
 
+/* Appends `text` as people read it: spaces, newlines and tabs stay, whatever could command the terminal or turn the
+ * line around is replaced as in scry__label_add. */
+void scry__label_prose(scry__text *out, const char *text);
+
 /* Labels of `count` texts in one block, released with scry__labels_destroy. */
 typedef struct scry__labels {
     int    count;

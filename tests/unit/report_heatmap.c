@@ -97,6 +97,15 @@ Test(label, fit__gives_exactly_the_width_asked_for)
     }
 }
 
+Test(label, prose__keeps_white_space_and_nothing_that_commands_a_terminal)
+{
+    scry__text text = {0};
+    scry__label_prose(&text, "a b\n\tc\x1b[31m\x07\xe2\x80\xae\xc3\xa9");
+    cr_expect_str_eq(text.data, "a b\n\tc\xc2\xb7[31m\xc2\xb7\xc2\xb7\xc3\xa9");
+    scry__label_prose(&text, "");
+    scry__text_finish(&text);
+}
+
 static const float               weights[] = {1, 0.25f, 0.75f, NAN};
 static const char *const         tokens[]  = {"The", " <b>&\n"};
 static const scry__heatmap_panel panel     = {weights, "head 0"};
