@@ -145,7 +145,9 @@ static char *find_demo(void)
 
 scry_status cli_open_device(struct cli_common *common)
 {
-    return scry_device_open(&common->opened_device, &(scry_device_options){.name = common->device});
+    const scry_device_options options = {
+        .name = common->device, .fallback = common->allow_cpu ? SCRY_FALLBACK_ALLOW_CPU : SCRY_FALLBACK_STRICT};
+    return scry_device_open(&common->opened_device, &options);
 }
 
 scry_status cli_open(struct cli_common *common, const char *text)

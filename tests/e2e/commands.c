@@ -169,6 +169,23 @@ Test(commands, devices__lists_the_built_in_backends)
     outcome_free(&outcome);
 }
 
+Test(commands, allow_cpu__runs_what_the_device_cannot_and_counts_it)
+{
+    static const char model[] = SCRY_SOURCE_DIR "/tests/fixtures/models/llama";
+    setenv("SCRY_TEST_PLUGINS", SCRY_BUILD_DIR "/tests/plugins", 1);
+    setenv("SCRY_FAKE_REFUSE", "norm", 1);
+    struct outcome strict  = SCRY("lens", "-m", model, "--ids", "1,2", "-d", "fake", "--json");
+    struct outcome allowed = SCRY("lens", "-m", model, "--ids", "1,2", "-d", "fake", "--json", "--allow-cpu");
+    cr_expect_eq(strict.exit_code, 4);
+    cr_expect(strstr(strict.err, "norm on fake:0"), "%s", strict.err);
+    json_t *lens = outcome_json(&allowed), *device = json_object_get(lens, "device");
+    cr_expect_eq(json_integer_value(json_object_get(device, "fallbacks")), 4, "two norms in each of two blocks");
+    cr_expect(strstr(json_string_value(json_object_get(device, "last_fallback")), "norm ran on cpu"));
+    json_decref(lens);
+    outcome_free(&strict);
+    outcome_free(&allowed);
+}
+
 Test(commands, json__says_what_failed)
 {
     struct outcome outcome = SCRY("lens", "--model", "models/nowhere", capital, "--json");

@@ -48,6 +48,7 @@ static void start(const char *const *arguments, int out, int err)
     for (int i = 0; arguments[i] && i < MOST_ARGUMENTS; i++) argv[i + 1] = (char *)arguments[i];
     unsetenv("SCRY_DEVICE");
     unsetenv("SCRY_PLUGIN_PATH");
+    if (getenv("SCRY_TEST_PLUGINS")) setenv("SCRY_PLUGIN_PATH", getenv("SCRY_TEST_PLUGINS"), 1);
     int null = open("/dev/null", O_RDONLY);
     if (chdir(SCRY_SOURCE_DIR) || null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(err, 2) < 0) _exit(126);
     execv(argv[0], argv);

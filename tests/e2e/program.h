@@ -15,8 +15,8 @@ struct outcome {
 /* The program under test: another build of it where $SCRY_TEST_PROGRAM says so. */
 const char *program_path(void);
 
-/* Runs scry with the arguments (NULL-terminated list), in the source folder, without SCRY_* variables in the
- * environment. Fails the test where it cannot be started or takes over two minutes. */
+/* Runs scry with the arguments (NULL-terminated list), in the source folder, without SCRY_DEVICE and with the plugins
+ * of $SCRY_TEST_PLUGINS, if any. Fails the test where it cannot be started or takes over two minutes. */
 struct outcome run_scry(const char *const *arguments);
 #define SCRY(...) run_scry((const char *const[]){__VA_ARGS__, NULL})
 
