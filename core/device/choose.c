@@ -34,6 +34,11 @@ static scry_status find_devices(const struct scry_backend *backend, scry_device_
     }
     if (*count > DEVICES_PER_BACKEND) *count = DEVICES_PER_BACKEND;
     for (int i = 0; i < *count; i++) {
+        if ((unsigned)infos[i].type > SCRY_DEVICE_DISCRETE_GPU) {
+            *count = 0;
+            return scry__fail(SCRY_NO_DEVICE, "its device %d is of type %d: expected 0 to %d", i, (int)infos[i].type,
+                              SCRY_DEVICE_DISCRETE_GPU);
+        }
         snprintf(infos[i].name, sizeof infos[i].name, "%s:%d", backend->name, i);
         snprintf(infos[i].backend, sizeof infos[i].backend, "%s", backend->name);
         infos[i].description[sizeof infos[i].description - 1] = 0;

@@ -7,6 +7,7 @@
  *   SCRY_FAKE_HALF    "matmul": query promises only f16 for this op
  *   SCRY_FAKE_WRONG   "matmul": run leaves this op's output alone
  *   SCRY_FAKE_SCRATCH "4096": scratch bytes that query asks for besides
+ *   SCRY_FAKE_TYPE    "99": what find calls the type of its devices
  *   SCRY_FAKE_REMOTE  "1": memory has no host address, and ops run when somebody waits for them, as on a GPU; a buffer
  *                     destroyed before its work is a failure of the next wait. Set before the device is opened. */
 #include "scry/backend.h"
@@ -87,6 +88,7 @@ static scry_status fake_find(scry_device_info *infos, int capacity, int *count)
     for (char *end; !status && *scores; scores = *end ? end + 1 : end) {
         scry_device_info info = {.name = "ignored", .description = "fake", .type = SCRY_DEVICE_SOFTWARE_GPU};
         info.score            = (int)strtol(scores, &end, 10);
+        if (getenv("SCRY_FAKE_TYPE")) info.type = (scry_device_type)atoi(getenv("SCRY_FAKE_TYPE"));
         if (*count < capacity) infos[*count] = info;
         ++*count;
     }

@@ -126,6 +126,15 @@ Test(device_failures, open__says_why_it_fails)
     cr_expect_null(device);
 }
 
+Test(device_failures, find__is_held_to_the_types_that_there_are)
+{
+    scry_device *device = NULL;
+    setenv("SCRY_FAKE_TYPE", "99", 1);
+    list_and_expect("fake", "its device 0 is of type 99: expected 0 to 4");
+    cr_expect_eq(scry_device_open(&device, &(scry_device_options){.name = "fake"}), SCRY_NO_DEVICE);
+    cr_expect_str_eq(scry_last_error(), "fake: its device 0 is of type 99: expected 0 to 4");
+}
+
 Test(device_failures, strict__fails_with_op_device_and_reason)
 {
     scry_device *device = open_device("fake", SCRY_FALLBACK_STRICT);
