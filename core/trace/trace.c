@@ -166,7 +166,8 @@ scry_status scry_trace_run(scry_trace **out, scry_model *model, const char *text
     struct tracer  tracer  = {.options = options};
     scry__session *session = NULL;
     scry_status    status;
-    *out         = NULL;
+    *out = NULL;
+    if (!options) return scry__fail(SCRY_BAD_ARGUMENT, "a trace needs options that name its hooks");
     tracer.trace = scry__alloc(1, sizeof *tracer.trace);
     if (!tracer.trace) return SCRY_OUT_OF_MEMORY;
     status = scry_tokens_create(&tracer.trace->tokens, model, text, options->ids, options->id_count);

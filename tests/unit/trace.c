@@ -210,3 +210,38 @@ Test(trace, sink__that_fails_ends_the_run_with_its_status)
     scry_trace_destroy(NULL);
     fixture_close(&f);
 }
+
+Test(trace, misuse__is_refused)
+{
+    static const int32_t ids[] = {1, 2, 3};
+    static const struct {
+        scry_trace_options options;
+        const char        *says;
+    } cases[] = {
+        {{.hooks = NULL}, "no hooks given"},
+        {{.hooks = ""}, "no hooks given"},
+        {{.hooks = "logits,"}, "no hook point"},
+        {{.hooks = "blocks.*.hook_patern"}, "there are: "},
+        {{.hooks = "blocks.2.hook_resid_pre"}, "no hook point"},
+        {{.hooks = "blocks.1.hook_resid_pre", .layers = "0"}, "none of them lies in layers \"0\""},
+        {{.hooks = "logits", .layers = "2"}, "there is no layer 2"},
+        {{.hooks = "logits", .layers = "1-0"}, "expected numbers and ranges"},
+        {{.hooks = "logits", .heads = "6"}, "there is no head 6"},
+        {{.hooks = "logits", .queries = {2, 4}}, "query range 2:4: expected a part of 0:3"},
+        {{.hooks = "logits", .keys = {-1, 2}}, "key range -1:2"},
+        {{.hooks = "logits", .keys = {2, 2}}, "key range 2:2"},
+    };
+    struct fixture f;
+    scry_trace    *trace = NULL;
+    fixture_open(&f, "cpu", "llama");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scry_trace_options options = cases[i].options;
+        options.ids                = ids;
+        options.id_count           = 3;
+        cr_expect_eq(scry_trace_run(&trace, f.model, NULL, &options), SCRY_BAD_ARGUMENT, "case %zu", i);
+        cr_expect(strstr(scry_last_error(), cases[i].says), "case %zu: %s", i, scry_last_error());
+        cr_expect_null(trace);
+    }
+    cr_expect_eq(scry_trace_run(&trace, f.model, "text", NULL), SCRY_BAD_ARGUMENT);
+    fixture_close(&f);
+}

@@ -57,8 +57,8 @@ typedef struct scry_trace {
     scry_capture *captures; /* in order of execution */
 } scry_trace;
 
-/* Runs one forward pass and captures what is selected. A hook pattern that matches nothing is an error that lists near
- * names. */
+/* Runs one forward pass and captures what is selected; options must name hooks. A hook pattern that matches nothing is
+ * an error that lists near names, and so is a selection of layers that leaves nothing. */
 SCRY_API scry_status         scry_trace_run(scry_trace **out, scry_model *model, const char *text,
                                             const scry_trace_options *options);
 SCRY_API void                scry_trace_destroy(scry_trace **trace);
