@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "model/forward.h"
+#include "scry/backend.h"
 #include "trace/read.h"
 #include "trace/selection.h"
 
@@ -76,27 +77,28 @@ static scry_status reserve_scratch(struct tracer *tracer, size_t bytes)
     return SCRY_OK;
 }
 
-/* Reads `value` into `out`, the selected heads only. */
-static scry_status read_heads(const struct tracer *tracer, const scry_tensor *value, int axis, char *out)
+/* Reads `value` into `out`, the selected heads only; these are packed on the device, to come over in one read. */
+static scry_status read_heads(const struct tracer *tracer, const scry_tensor *value, int axis, void *out)
 {
     const scry__selection *selection = &tracer->selection;
+    scry_device           *device    = value->buffer->device;
+    scry_buffer           *buffer    = NULL;
+    scry_tensor            packed    = *value;
+    int                    kept      = 0;
     if (axis < 0 || selection->selected_heads == selection->head_count) return scry__read_tensor(value, out);
-    /* One head at a time, written where it belongs: rows before the head axis are interleaved. */
-    int64_t rows = axis ? value->shape[0] : 1, inner = 1;
-    for (int i = axis + 1; i < value->rank; i++) inner *= value->shape[i];
-    size_t run = (size_t)inner * scry_dtype_size(value->dtype), kept = 0;
-    for (int head = 0; head < selection->head_count; head++) {
+    packed.shape[axis] = selection->selected_heads;
+    scry_status status = scry_buffer_create(&buffer, device, byte_count(&packed));
+    if (status) return status;
+    packed = scry_tensor_of(buffer, 0, value->dtype, value->rank, packed.shape);
+    for (int head = 0; head < selection->head_count && !status; head++) {
         if (!scry__selection_has_head(selection, head)) continue;
-        for (int64_t row = 0; row < rows; row++) {
-            scry_tensor part = scry_tensor_slice(*value, axis, head, 1);
-            if (axis) part = scry_tensor_slice(part, 0, row, 1);
-            scry_status status =
-                scry__read_tensor(&part, out + ((size_t)row * (size_t)selection->selected_heads + kept) * run);
-            if (status) return status;
-        }
-        kept++;
+        scry_op op = {.kind = SCRY_OP_COPY};
+        op.copy    = (scry_copy){scry_tensor_slice(*value, axis, head, 1), scry_tensor_slice(packed, axis, kept++, 1)};
+        status     = scry_device_run(device, &op);
     }
-    return SCRY_OK;
+    if (!status) status = scry__read_tensor(&packed, out);
+    scry_buffer_destroy(&buffer);
+    return status;
 }
 
 /* Lends the value to the sink; large ones, such as patterns, are not copied where that can be helped. */
