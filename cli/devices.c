@@ -8,12 +8,6 @@
 
 #include <stdio.h>
 
-static const char *type_text(scry_device_type type)
-{
-    static const char *const texts[] = {"reference", "CPU", "software GPU", "integrated GPU", "discrete GPU"};
-    return texts[type];
-}
-
 static void print_bytes(scry__text *out, const char *what, uint64_t bytes)
 {
     if (bytes) scry__text_addf(out, "    %-16s %.1f MiB\n", what, (double)bytes / (1 << 20));
@@ -25,8 +19,8 @@ static void print_entry(scry__text *out, const scry_device_entry *entry, bool ve
     scry__text_addf(out, "%-14s %-10s %s%s%s\n", info->name, entry->usable ? "usable" : "not usable", info->description,
                     *info->description && *entry->reason ? ": " : "", entry->reason);
     if (!verbose || !*info->description) return;
-    scry__text_addf(out, "    %-16s %s\n    %-16s %s\n    %-16s %d\n", "type", type_text(info->type), "driver",
-                    *info->driver ? info->driver : "none", "score", info->score);
+    scry__text_addf(out, "    %-16s %s\n    %-16s %s\n    %-16s %d\n", "type", scry_device_type_text(info->type),
+                    "driver", *info->driver ? info->driver : "none", "score", info->score);
     print_bytes(out, "memory", info->memory_bytes);
     print_bytes(out, "largest binding", info->max_buffer_bytes);
     if (info->shared_bytes) scry__text_addf(out, "    %-16s %u B\n", "shared memory", info->shared_bytes);

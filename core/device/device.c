@@ -58,6 +58,12 @@ void scry_device_destroy(scry_device **device)
     *device = NULL;
 }
 
+const char *scry_device_type_text(scry_device_type type)
+{
+    static const char *const texts[] = {"reference", "cpu", "software-gpu", "integrated-gpu", "discrete-gpu"};
+    return (unsigned)type < sizeof texts / sizeof *texts ? texts[type] : "unknown";
+}
+
 const scry_device_info *scry_device_get_info(const scry_device *device)
 {
     return device ? &device->info : NULL;

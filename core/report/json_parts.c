@@ -1,19 +1,16 @@
 /* The parts that JSON results share: model, device, tokens, candidates. See json_build.h. */
 #include "report/json_build.h"
 
-static const char *device_type_text(scry_device_type type)
-{
-    static const char *const texts[] = {"reference", "cpu", "software-gpu", "integrated-gpu", "discrete-gpu"};
-    return texts[type];
-}
+#include <string.h>
 
 void scry__json_add_device(scry__json_builder *builder, json_t *object, const scry_device_info *info)
 {
+    bool is_device = strcmp(info->name, info->backend) != 0; /* else a backend that offers none */
     scry__json_set_text(builder, object, "name", info->name);
     scry__json_set_text(builder, object, "backend", info->backend);
     scry__json_set_text(builder, object, "description", info->description);
     scry__json_set_text(builder, object, "driver", info->driver);
-    scry__json_set_text(builder, object, "type", device_type_text(info->type));
+    scry__json_set_text(builder, object, "type", is_device ? scry_device_type_text(info->type) : NULL);
     scry__json_set_int(builder, object, "memory_bytes", (int64_t)info->memory_bytes);
     scry__json_set_int(builder, object, "max_buffer_bytes", (int64_t)info->max_buffer_bytes);
     scry__json_set_int(builder, object, "shared_bytes", info->shared_bytes);

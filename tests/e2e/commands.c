@@ -164,6 +164,14 @@ Test(commands, devices__lists_the_built_in_backends)
     json_t        *devices = outcome_json(&outcome);
     char          *text    = json_dumps(devices, 0);
     cr_expect(strstr(text, "\"cpu:0\"") && strstr(text, "\"reference:0\"") && strstr(text, "vulkan"), "%s", text);
+    size_t  index;
+    json_t *entry;
+    json_array_foreach(json_object_get(devices, "devices"), index, entry)
+    {
+        const char *name = json_string_value(json_object_get(entry, "name"));
+        const char *type = json_string_value(json_object_get(entry, "type"));
+        cr_expect_eq(strchr(name, ':') != NULL, type != NULL, "%s: a backend without a device has no type", name);
+    }
     free(text);
     json_decref(devices);
     outcome_free(&outcome);

@@ -33,6 +33,9 @@ typedef enum scry_device_type {
     SCRY_DEVICE_DISCRETE_GPU,
 } scry_device_type;
 
+/* "cpu", "software-gpu", ...; static text. */
+SCRY_API const char *scry_device_type_text(scry_device_type type);
+
 typedef struct scry_device_info {
     char             name[32]; /* "cpu:0"; what --device takes */
     char             backend[16];
