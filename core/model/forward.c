@@ -74,21 +74,28 @@ scry_tensor scry__pass_wide_block(const scry__pass *pass, int64_t columns, size_
     return block;
 }
 
-/* normed = norm(resid), with the hook points of that norm. */
+/* normed = norm(resid), with the hook points of that norm. hook_normalized stands before weight and bias, as in
+ * TransformerLens: where it is wanted, a norm without them goes first. */
 static scry_status norm(const scry__pass *pass, const scry_norm_parameters *parameters, scry__hook scale_hook,
                         scry__hook normed_hook)
 {
     int64_t     shape[] = {pass->batch, pass->rows, 1};
     scry_tensor scale   = {0};
     scry_status status  = SCRY_OK;
+    bool        bare    = scry__pass_wants(pass, normed_hook);
     if (scry__pass_wants(pass, scale_hook))
         status = scry__session_tensor(&scale, pass->session, SCRY__SLOT_SCALE, SCRY_F32, 3, shape);
     if (status) return status;
     scry_norm op = {.x = pass->resid, .out = pass->normed, .scale = scale, .parameters = *parameters};
     if (scale.buffer) op.scale.rank = 2; /* one value per row; hooks see it as a last axis of 1 */
+    if (bare) op.parameters.weight = op.parameters.bias = (scry_tensor){0};
     status = scry__pass_run(pass, (scry_op){.kind = SCRY_OP_NORM, .norm = op});
     if (!status) status = scry__pass_offer(pass, scale_hook, &scale);
-    return status ? status : scry__pass_offer(pass, normed_hook, &pass->normed);
+    if (status || !bare) return status;
+    status        = scry__pass_offer(pass, normed_hook, &pass->normed);
+    op.scale      = (scry_tensor){0};
+    op.parameters = *parameters;
+    return status ? status : scry__pass_run(pass, (scry_op){.kind = SCRY_OP_NORM, .norm = op});
 }
 
 /* What the next branch reads. */

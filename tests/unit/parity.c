@@ -1,11 +1,15 @@
 /* Every fixture against what transformers computed: logits, all hidden states, all attentions, greedy continuations. */
 #include "fixture.h"
+
+#include "base/number.h"
 #include "model/forward.h"
 #include "model/hook.h"
+#include "model/model.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct comparison {
     const struct fixture *fixture;
@@ -30,6 +34,33 @@ static bool wants(void *user, scry__hook hook, int layer)
     }
 }
 
+/* Value i of a weight tensor; `none` where the norm has no such weight. */
+static float weight_value(const scry_tensor *tensor, int64_t i, float none)
+{
+    uint8_t bytes[4];
+    float   wide;
+    if (!tensor->buffer) return none;
+    size_t size = scry_dtype_size(tensor->dtype);
+    cr_assert_eq(scry_buffer_read(tensor->buffer, tensor->offset + (size_t)i * size, bytes, size), SCRY_OK);
+    uint16_t half = (uint16_t)(bytes[0] | bytes[1] << 8);
+    memcpy(&wide, bytes, sizeof wide);
+    return tensor->dtype == SCRY_F32   ? wide
+           : tensor->dtype == SCRY_F16 ? scry__f16_to_f32(half)
+                                       : scry__bf16_to_f32(half);
+}
+
+/* transformers' last hidden state is the final norm's output; its hook point stands before weight and bias. */
+static void finish_norm(const struct fixture *fixture, float *rows, size_t count)
+{
+    const scry_norm_parameters *norm = &fixture->model->weights.final_norm;
+    int64_t                     d    = scry_model_get_info(fixture->model)->hidden_size;
+    for (int64_t i = 0; i < d; i++) {
+        float weight = weight_value(&norm->weight, i, 1) + (norm->weight.buffer ? norm->weight_offset : 0);
+        float bias   = weight_value(&norm->bias, i, 0);
+        for (size_t at = (size_t)i; at < count; at += (size_t)d) rows[at] = rows[at] * weight + bias;
+    }
+}
+
 static scry_status compare(void *user, scry__hook hook, int layer, const scry_tensor *value)
 {
     struct comparison  *comparison = user;
@@ -49,6 +80,7 @@ static scry_status compare(void *user, scry__hook hook, int layer, const scry_te
     cr_assert_eq(count * sizeof *found, expected->bytes, "%s: %s: size", comparison->fixture->name, name);
     cr_assert(scry_tensor_is_contiguous(value), "%s: %s: strides", comparison->fixture->name, name);
     cr_assert_eq(scry_buffer_read(value->buffer, value->offset, found, count * sizeof *found), SCRY_OK);
+    if (hook == SCRY__HOOK_LN_FINAL_NORMALIZED) finish_norm(comparison->fixture, found, count);
     double difference = largest_difference(found, (const float *)(const void *)expected->data, count);
     cr_expect(difference <= PROMISE, "%s on %s: %s differs by %g", comparison->fixture->name, comparison->device, name,
               difference);

@@ -4,7 +4,7 @@
  *   hook_embed, hook_pos_embed                          [T, d]
  *   blocks.L.hook_resid_pre, hook_resid_mid, hook_resid_post, hook_attn_out, hook_mlp_out   [T, d]
  *   blocks.L.ln1.hook_scale, ln2.hook_scale             [T, 1]
- *   blocks.L.ln1.hook_normalized, ln2.hook_normalized   [T, d]
+ *   blocks.L.ln1.hook_normalized, ln2.hook_normalized   [T, d], before the norm's weight and bias
  *   blocks.L.attn.hook_q, hook_rot_q [T, H, D]; hook_k, hook_rot_k, hook_v [T, G, D]; hook_z [T, H, D]
  *   blocks.L.attn.hook_attn_scores, hook_pattern        [H, T, T], scores -inf where masked
  *   blocks.L.attn.stat_lse, stat_entropy, stat_max, stat_argmax, stat_previous, stat_self, stat_first    [H, T]
