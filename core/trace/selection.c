@@ -76,6 +76,8 @@ static scry_status match_hooks(scry__selection *selection, const scry_model *mod
         if (status) return status;
         at = comma ? comma + 1 : NULL;
     }
+    if (!memchr(selection->wanted, 1, ((size_t)selection->layer_count + 1) * SCRY__HOOK_COUNT))
+        return scry__fail(SCRY_BAD_ARGUMENT, "hooks \"%s\": none of them is in the layers chosen", hooks);
     return SCRY_OK;
 }
 

@@ -14,7 +14,8 @@ typedef struct scry__selection {
 } scry__selection;
 
 /* Resolves a trace's options for `model` and a prompt of `token_count`. Errors (SCRY_BAD_ARGUMENT): a pattern that
- * matches no hook point of this model, a malformed list, a layer, head or range outside the model. */
+ * matches no hook point of this model, hooks that are all outside the layers chosen, a malformed list, a layer, head or
+ * range outside the model. */
 scry_status scry__selection_create(scry__selection *selection, const scry_model *model, int token_count,
                                    const scry_trace_options *options);
 void        scry__selection_finish(scry__selection *selection);

@@ -123,6 +123,10 @@ Test(bad_input, prompts__are_refused_where_they_are_wrong)
         {{"attn", "-m", LLAMA, "--ids", "1,2", "--heads", "6"}, 2, "head", "0 to 5"},
         {{"attn", "-m", LLAMA, "--ids", "1,2", "--queries", "0:3"}, 2, "query", "0:2"},
         {{"trace", "-m", LLAMA, "--ids", "1,2", "--hooks", "nonesuch", "-o", "@t.npz"}, 2, "nonesuch", "hook"},
+        {{"trace", "-m", LLAMA, "--ids", "1", "--hooks", "blocks.1.*", "--layers", "0", "-o", "@t.npz"},
+         2,
+         "blocks.1.*",
+         "none of them is in the layers"},
         {{"trace", "-m", LLAMA, "--ids", "1,2", "-o", "@t.npz"}, 2, "--hooks", "is missing"},
         {{"trace", "-m", LLAMA, "--ids", "1,2", "--hooks", "logits"}, 2, "--output", "is missing"},
     };
