@@ -95,7 +95,8 @@ int cli_trace(int argc, char **argv)
             "TransformerLens' names: hook_embed, blocks.3.hook_resid_pre, blocks.*.attn.hook_pattern, "
             "blocks.*.attn.hook_z,\n"
             "blocks.*.mlp.hook_post, ln_final.hook_normalized, logits, ...; a wrong name lists what the model has.\n"
-            "blocks.*.attn.stat_* are statistics of the attention rows that never store T x T.",
+            "blocks.*.attn.stat_* are statistics of the attention rows that never store T x T. docs/hooks.md lists "
+            "all.",
         .options      = options,
         .option_count = sizeof options / sizeof *options,
         .most         = 1,
