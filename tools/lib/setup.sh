@@ -1,3 +1,4 @@
+# shellcheck shell=bash disable=SC2034 # those who source it use the lists
 # Sourced by tools/demo and tools/check: installs missing packages, configures and builds. Quick when nothing is missing.
 
 # What building and running scry takes, by Debian and Ubuntu package name.
