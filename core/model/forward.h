@@ -13,7 +13,7 @@ typedef struct scry__hooks {
     bool (*wants)(void *user, scry__hook hook, int layer);
     /* Called at a wanted hook point once its value is enqueued. The tensor is the live one (strides as they come): ops
      * enqueued on it, in place too, take effect on all that follows (save for stat_*, scores, pattern and the
-     * norms' hook_scale, which are copies). */
+     * norms' hook_scale and hook_normalized, which are copies). */
     scry_status (*at)(void *user, scry__hook hook, int layer, const scry_tensor *value);
     /* Called before a layer's attention where scores or pattern are wanted: narrows capture->heads, query_begin,
      * key_begin, and the tile's sizes (*queries, *keys; preset to everything). */

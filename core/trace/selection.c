@@ -81,15 +81,6 @@ static scry_status match_hooks(scry__selection *selection, const scry_model *mod
     return SCRY_OK;
 }
 
-/* The layers may leave nothing of what the hooks name. */
-static scry_status check_any(const scry__selection *selection, const scry_trace_options *options)
-{
-    size_t count = ((size_t)selection->layer_count + 1) * SCRY__HOOK_COUNT;
-    if (memchr(selection->wanted, 1, count)) return SCRY_OK;
-    return scry__fail(SCRY_BAD_ARGUMENT, "hooks \"%s\": none of them lies in layers \"%s\"", options->hooks,
-                      options->layers);
-}
-
 static scry_status resolve_range(scry_range *out, scry_range range, int count, const char *what)
 {
     if (!range.begin && !range.end) range.end = count;
@@ -128,7 +119,6 @@ scry_status scry__selection_create(scry__selection *selection, const scry_model 
         }
     status = scry__list_parse(options->layers, "layer", info->layer_count, member);
     if (!status) status = match_hooks(selection, model, options->hooks, member);
-    if (!status) status = check_any(selection, options);
     if (!status) status = resolve_range(&selection->queries, options->queries, token_count, "query");
     if (!status) status = resolve_range(&selection->keys, options->keys, token_count, "key");
     if (status) goto fail;

@@ -223,7 +223,7 @@ Test(trace, misuse__is_refused)
         {{.hooks = "logits,"}, "no hook point"},
         {{.hooks = "blocks.*.hook_patern"}, "there are: "},
         {{.hooks = "blocks.2.hook_resid_pre"}, "no hook point"},
-        {{.hooks = "blocks.1.hook_resid_pre", .layers = "0"}, "none of them lies in layers \"0\""},
+        {{.hooks = "blocks.1.hook_resid_pre", .layers = "0"}, "none of them is in the layers chosen"},
         {{.hooks = "logits", .layers = "2"}, "there is no layer 2"},
         {{.hooks = "logits", .layers = "1-0"}, "expected numbers and ranges"},
         {{.hooks = "logits", .heads = "6"}, "there is no head 6"},
