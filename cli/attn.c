@@ -131,7 +131,8 @@ static scry_status print_json(const struct attn *attn)
 static scry_status show(void *state, const char *text)
 {
     struct attn *attn   = state;
-    scry_status  status = cli_open(&attn->common, text);
+    scry_status  status = cli_check_suffix(attn->output, ".png .svg .pdf .npz");
+    if (!status) status = cli_open(&attn->common, text);
     if (!status) status = capture(attn, text);
     if (!status && attn->output) {
         const char *dot = strrchr(attn->output, '.');

@@ -95,6 +95,17 @@ scry_status cli_bad(const char *format, ...)
     return scry__fail(SCRY_BAD_ARGUMENT, "%s", line);
 }
 
+scry_status cli_check_suffix(const char *path, const char *suffixes)
+{
+    const char *dot  = path ? strrchr(path, '.') : NULL;
+    size_t      size = dot ? strlen(dot) : 0;
+    if (!path) return SCRY_OK;
+    for (const char *at = dot ? strstr(suffixes, dot) : NULL; at; at = strstr(at + 1, dot))
+        if (!at[size] || at[size] == ' ') return SCRY_OK;
+    return cli_bad("--output %s: expected a name that ends in %s%s", path, strchr(suffixes, ' ') ? "one of " : "",
+                   suffixes);
+}
+
 scry_status cli_parse_ids(const char *text, int32_t **ids, int *count)
 {
     size_t most = 1;

@@ -42,6 +42,10 @@ void        cli_close(struct cli_common *common);
 /* Sets the error detail of a bad argument, printf-like. */
 scry_status cli_bad(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Whether `path` ends in one of the suffixes ".png .svg", separated by spaces; else a bad argument that lists them.
+ * Asked before any work, so that a long run does not end with it. NULL passes. */
+scry_status cli_check_suffix(const char *path, const char *suffixes);
+
 /* "--ids 5,17,3" to numbers; release with scry_free. */
 scry_status cli_parse_ids(const char *text, int32_t **ids, int *count);
 

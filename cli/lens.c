@@ -279,7 +279,8 @@ static scry_status show(void *state, const char *text)
     struct lens *lens = state;
     if (!!lens->options.target + (lens->options.target_id >= 0) + lens->options.target_next > 1)
         return cli_bad("--target, --target-id and --next were given together: expected one of them");
-    scry_status status = cli_open(&lens->common, text);
+    scry_status status = cli_check_suffix(lens->output, ".npz");
+    if (!status) status = cli_open(&lens->common, text);
     if (status) return status;
     int vocabulary              = scry_model_get_info(lens->common.model)->vocabulary;
     lens->options.ids           = lens->common.ids;

@@ -31,6 +31,9 @@ int main(int argc, char **argv)
     const char *name = argc > 1 ? argv[1] : "--help";
     for (int i = 0; i < COMMAND_COUNT; i++)
         if (!strcmp(name, commands[i].name)) return commands[i].run(argc - 1, argv + 1);
+    for (int i = 0; i < COMMAND_COUNT && argc > 2 && !strcmp(name, "help"); i++)
+        if (!strcmp(argv[2], commands[i].name))
+            return commands[i].run(2, (char *[]){argv[2], (char[]){"--help"}, NULL});
     if (!strcmp(name, "--version")) {
         printf("scry %s\n", scry_version());
         return 0;

@@ -179,7 +179,8 @@ static scry_status print_summary(const struct report *report)
 static scry_status make(void *state, const char *text)
 {
     struct report *report = state;
-    scry_status    status = cli_open(&report->common, text);
+    scry_status    status = cli_check_suffix(report->output, ".html .htm");
+    if (!status) status = cli_open(&report->common, text);
     if (!status) status = collect(report, text);
     if (!status) status = write_page(report, text);
     if (!status && report->common.json) {

@@ -58,7 +58,7 @@ static scry_status generate(void *state, const char *text)
         if (!status) status = cli_print_json(object);
     } else if (!status && !run->common.quiet) {
         scry__text_adds(&summary, "\n");
-        scry__label_prose(&summary, text ? text : "");
+        scry__label_prose(&summary, text ? text : "...");
         scry__text_adds(&summary, "|");
         scry__label_prose(&summary, generation->text);
         scry__text_addf(&summary, "\nstopped: %s\n", generation->stop_reason);

@@ -50,7 +50,8 @@ static scry_status write_trace(void *state, const char *prompt)
     scry_trace         *result  = NULL;
     if (!options->hooks) return cli_bad("--hooks is missing: expected names such as 'blocks.*.hook_resid_post,logits'");
     if (!trace->output) return cli_bad("--output is missing: expected the path of the .npz file to write");
-    scry_status status = cli_open(&trace->common, prompt);
+    scry_status status = cli_check_suffix(trace->output, ".npz");
+    if (!status) status = cli_open(&trace->common, prompt);
     if (!status) status = scry__npz_open(&trace->npz, trace->output);
     if (status) return status;
     options->ids      = trace->common.ids;
