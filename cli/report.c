@@ -5,6 +5,7 @@
 #include "analysis/heads.h"
 #include "report/html.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -137,32 +138,46 @@ static void add_leader(scry__text *out, const struct report *report, const char 
         int layer = i / info->head_count, head = i % info->head_count;
         memcpy(&score, (const char *)scry__report_attention_scores(report->attention, layer, head) + offset,
                sizeof score);
-        if (score <= most) continue;
+        if (!(score > most)) continue; /* NaN leads nothing */
         most = score;
         best = i;
+    }
+    if (most < 0) {
+        scry__text_addf(out, "  %-16s no finite score\n", what);
+        return;
     }
     memcpy(&even, (const char *)&null + offset, sizeof even);
     scry__text_addf(out, "  %-16s head %d.%d at %.2f (uniform attention: %.2f)\n", what, best / info->head_count,
                     best % info->head_count, (double)most, (double)even);
 }
 
+/* The next token's candidates, and since which layer the first of them leads. */
+static void add_prediction(scry__text *out, const scry_lens *lens)
+{
+    const scry_lens_cell *cell  = scry_lens_at(lens, lens->layer_count - 1, lens->token_count - 1);
+    int                   layer = settled_layer(lens), shown = lens->top_count < 5 ? lens->top_count : 5;
+    char                  from[32] = "the embedding";
+    if (!isfinite(cell->lse)) {
+        scry__text_adds(out, "Next token unknown: the logits are not finite\n");
+        return;
+    }
+    scry__text_adds(out, "Next token");
+    for (int i = 0; i < shown; i++)
+        scry__text_addf(out, "%s \"%s\" %.3f", i ? "," : "", cell->top[i].text, (double)cell->top[i].probability);
+    if (layer) snprintf(from, sizeof from, "layer %d of %d", layer, lens->layer_count - 1);
+    scry__text_addf(out, "\nLens       \"%s\" leads from %s on\n", cell->top->text, from);
+}
+
 static scry_status print_summary(const struct report *report)
 {
-    const scry_lens       *lens  = report->lens;
-    const scry_model_info *info  = scry_model_get_info(report->common.model);
-    const scry_candidate  *top   = scry_lens_at(lens, lens->layer_count - 1, lens->token_count - 1)->top;
-    int                    layer = settled_layer(lens);
-    scry__text             out   = {0};
+    const scry_lens       *lens = report->lens;
+    const scry_model_info *info = scry_model_get_info(report->common.model);
+    scry__text             out  = {0};
     scry__text_addf(&out, "Model      %s: %s, %d layers x %d heads, %.1f M parameters, on %s\n", base_name(info->path),
                     info->family, info->layer_count, info->head_count, (double)info->parameter_count * 1e-6,
                     scry_device_get_info(report->common.opened_device)->name);
-    scry__text_adds(&out, "Next token");
-    for (int i = 0; i < lens->top_count && i < 5; i++)
-        scry__text_addf(&out, " \"%s\" %.3f%s", top[i].text ? top[i].text : "", (double)top[i].probability,
-                        i < 4 ? "," : "");
-    char from[32] = "the embedding";
-    if (layer) snprintf(from, sizeof from, "layer %d of %d", layer, lens->layer_count - 1);
-    scry__text_addf(&out, "\nLens       \"%s\" leads from %s on\nAttention\n", top->text ? top->text : "", from);
+    add_prediction(&out, lens);
+    scry__text_adds(&out, "Attention\n");
     add_leader(&out, report, "previous token", offsetof(scry__head_scores, previous));
     add_leader(&out, report, "first token", offsetof(scry__head_scores, first));
     add_leader(&out, report, "the token itself", offsetof(scry__head_scores, self));

@@ -109,7 +109,8 @@ static bool is_end(const scry__arch *arch, int32_t id)
     return false;
 }
 
-/* One token: passes over `ids`, reads the last row, chooses. *stop is why generation is over, or NULL. */
+/* One token: passes over `ids`, reads the last row, chooses. *stop is why generation is over, or NULL. From logits that
+ * are NaN or infinite nothing can be chosen, so such a step is not kept. */
 static scry_status take_step(struct generator *generator, const int32_t *ids, int count, const char **stop)
 {
     const scry_generation_options *options = generator->options;
@@ -121,6 +122,13 @@ static scry_status take_step(struct generator *generator, const int32_t *ids, in
     if (!step->top) return SCRY_OUT_OF_MEMORY;
     result->step_count++; /* from here on the result owns what the step holds */
     status = read_candidates(generator, step, count);
+    if (!status && !isfinite(step->lse)) {
+        result->step_count--;
+        scry__free(step->top);
+        *step = (scry_step){0};
+        *stop = "not finite";
+        return SCRY_OK;
+    }
     if (!status) status = choose(generator, step, count);
     if (!status) status = add_texts(generator->model, step, result->top_count);
     if (status) return status;

@@ -50,6 +50,33 @@ Test(generate, candidates__are_the_softmax_of_the_logits)
     fixture_close(&f);
 }
 
+Test(generate, logits__that_are_not_finite_end_it)
+{
+    static const int32_t ids[]   = {1, 2};
+    const float          nothing = NAN;
+    char                 path[CHECKPOINT_PATH], weights[CHECKPOINT_PATH + 32];
+    scry_device         *device = NULL;
+    scry_model          *model  = NULL;
+    checkpoint_make(path, &(checkpoint_edit){.fixture = "llama", .action = INTACT});
+    snprintf(weights, sizeof weights, "%s/model.safetensors", path);
+    FILE *file = fopen(weights, "r+b"); /* the last weight is the final norm's */
+    cr_assert(file && !fseek(file, -4, SEEK_END) && fwrite(&nothing, 4, 1, file) == 1 && !fclose(file));
+    cr_assert_eq(scry_device_open(&device, &(scry_device_options){.name = "cpu"}), SCRY_OK);
+    cr_assert_eq(scry_model_open(&model, device, path, NULL), SCRY_OK, "%s", scry_last_error());
+    for (int i = 0; i < 2; i++) {
+        scry_generation        *generation = NULL;
+        scry_generation_options options    = {.ids = ids, .id_count = 2, .temperature = (float)i};
+        cr_assert_eq(scry_generate(&generation, model, NULL, &options), SCRY_OK, "%s", scry_last_error());
+        cr_expect_eq(generation->step_count, 0);
+        cr_expect_str_eq(generation->stop_reason, "not finite");
+        cr_expect_str_eq(generation->text, "");
+        scry_generation_destroy(&generation);
+    }
+    scry_model_destroy(&model);
+    scry_device_destroy(&device);
+    checkpoint_remove(path);
+}
+
 Test(generate, sampling__depends_on_the_seed_alone)
 {
     struct fixture f;

@@ -124,7 +124,7 @@ typedef struct scry_generation {
     int          step_count, top_count;
     scry_step   *steps;
     char        *text;        /* decoded continuation */
-    const char  *stop_reason; /* "length", "end of text", "context", "caller" */
+    const char  *stop_reason; /* "length", "end of text", "context", "caller", or "not finite": the logits were */
 } scry_generation;
 
 SCRY_API scry_status scry_generate(scry_generation **out, scry_model *model, const char *text,
