@@ -18,7 +18,8 @@ struct trace {
 static scry_status write_capture(void *user, const scry_capture *capture)
 {
     struct trace *trace = user;
-    cli_progress_step(&trace->progress, capture->layer + 1, scry_model_get_info(trace->common.model)->layer_count);
+    if (capture->layer >= 0)
+        cli_progress_step(&trace->progress, capture->layer + 1, scry_model_get_info(trace->common.model)->layer_count);
     return scry__npz_add_capture(trace->npz, capture);
 }
 
