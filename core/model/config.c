@@ -50,8 +50,9 @@ static scry_status read_number(scry__json_at config, const char *key, double *ou
     double      number = *out;
     scry_status status = scry__json_number(config, key, false, &number);
     if (status) return status;
-    if (number != *out && !(number > 0.0 && isfinite(number)))
-        return scry__fail(SCRY_BAD_INPUT, "%s: key \"%s\": %g: expected a number above 0", config.origin, key, number);
+    if (number != *out && !(number > 0.0 && isfinite((float)number)))
+        return scry__fail(SCRY_BAD_INPUT, "%s: key \"%s\": %g: expected a number above 0 that f32 holds", config.origin,
+                          key, number);
     *out = number;
     return SCRY_OK;
 }
