@@ -163,7 +163,10 @@ int cli_attn(int argc, char **argv)
     };
     const struct cli_syntax syntax = {
         .usage = "scry attn [options] TEXT",
-        .about = "Shows attention patterns: rows are queries, columns are keys, all heads on one stated colour scale.",
+        .about =
+            "Shows attention patterns: rows are queries, columns are keys, all heads on one stated colour scale.\n"
+            "Layers (blocks), heads and positions count from 0. What is wider than the terminal is reduced to the\n"
+            "largest weight of each block of positions, and says so.",
         .options      = options,
         .option_count = sizeof options / sizeof *options,
         .most         = 1,
