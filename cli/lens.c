@@ -7,6 +7,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 struct lens {
     struct cli_common common;
@@ -181,25 +182,34 @@ static scry_status add_position(scry__text *out, const scry_lens *lens, int posi
     return status;
 }
 
+/* A 32-bit member of structs that lie `stride` bytes apart, the first at `first`, as an array. */
+static scry_status add_member(scry__npz *npz, const char *name, scry__npy_dtype dtype, int rank, const int64_t *shape,
+                              const void *first, size_t stride)
+{
+    size_t count = 1;
+    for (int axis = 0; axis < rank; axis++) count *= (size_t)shape[axis];
+    uint32_t *values = scry__alloc(count, sizeof *values);
+    if (!values) return SCRY_OUT_OF_MEMORY;
+    for (size_t i = 0; i < count; i++) memcpy(&values[i], (const char *)first + i * stride, sizeof *values);
+    scry_status status = scry__npz_add(npz, name, dtype, rank, shape, values);
+    scry__free(values);
+    return status;
+}
+
 /* One number of every cell as an array [layers, positions]. */
 static scry_status add_array(scry__npz *npz, const char *name, scry__npy_dtype dtype, const scry_lens *lens,
                              size_t offset)
 {
     const int64_t shape[] = {lens->layer_count, lens->token_count};
-    scry_status   status  = scry__npz_begin(npz, name, dtype, 2, shape);
-    for (int i = 0; !status && i < lens->layer_count * lens->token_count; i++)
-        status = scry__npz_append(npz, (const char *)&lens->cells[i] + offset, sizeof(float));
-    return status ? status : scry__npz_end(npz);
+    return add_member(npz, name, dtype, 2, shape, (const char *)lens->cells + offset, sizeof *lens->cells);
 }
 
+/* One number of every candidate as an array [layers, positions, top]. */
 static scry_status add_top(scry__npz *npz, const char *name, scry__npy_dtype dtype, const scry_lens *lens,
                            size_t offset)
 {
     const int64_t shape[] = {lens->layer_count, lens->token_count, lens->top_count};
-    scry_status   status  = scry__npz_begin(npz, name, dtype, 3, shape);
-    for (int i = 0; !status && i < lens->layer_count * lens->token_count * lens->top_count; i++)
-        status = scry__npz_append(npz, (const char *)&lens->candidates[i] + offset, sizeof(float));
-    return status ? status : scry__npz_end(npz);
+    return add_member(npz, name, dtype, 3, shape, (const char *)lens->candidates + offset, sizeof *lens->candidates);
 }
 
 /* Targets only where any was asked for. */
