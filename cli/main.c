@@ -1,6 +1,7 @@
 /* scry: the program. Finds the command and runs it. */
 #include "cli/command.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,7 +27,7 @@ static void help(FILE *out)
                  "4 no usable device, 5 out of memory, 6 input/output error, 7 device lost.\n");
 }
 
-int main(int argc, char **argv)
+static int run_command(int argc, char **argv)
 {
     const char *name = argc > 1 ? argv[1] : "--help";
     for (int i = 0; i < COMMAND_COUNT; i++)
@@ -45,4 +46,12 @@ int main(int argc, char **argv)
     fprintf(stderr, "scry: error: there is no command \"%s\"\n\n", name);
     help(stderr);
     return scry_status_exit_code(SCRY_BAD_ARGUMENT);
+}
+
+int main(int argc, char **argv)
+{
+    int exit_code = run_command(argc, argv);
+    if (exit_code || (!fflush(stdout) && !ferror(stdout))) return exit_code;
+    fprintf(stderr, "scry: error: standard output: %s\n", strerror(errno));
+    return scry_status_exit_code(SCRY_IO);
 }

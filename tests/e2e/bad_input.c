@@ -175,12 +175,14 @@ Test(bad_input, outputs__that_cannot_be_written_are_an_error)
 Test(bad_input, standard_output__that_is_full_is_an_error)
 {
     static const char *const commands[] = {
-        "lens --ids 1",        "lens --ids 1 --json",     "attn --ids 1", "run --ids 1 -n 2",
-        "run --ids 1 -n 2 -q", "run --ids 1 -n 2 --json", "devices",      "devices --json",
+        "lens --ids 1",     "lens --ids 1 --json", "attn --ids 1",
+        "run --ids 1 -n 2", "run --ids 1 -n 2 -q", "run --ids 1 -n 2 --json",
+        "devices",          "devices --json",      "--help",
+        "lens --help",      "--version",
     };
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         char        line[512];
-        const char *model = strncmp(commands[i], "devices", 7) ? "-m " LLAMA : "";
+        const char *model = strstr(commands[i], "--ids") ? "-m " LLAMA : "";
         snprintf(line, sizeof line, "'%s' %s %s >/dev/full 2>/dev/null", program_path(), commands[i], model);
         int status = system(line);
         cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 6, "%s: status %d", line, status);
