@@ -96,7 +96,7 @@ char *scry__path_join(const char *directory, const char *name)
     scry__text text = {0};
     char      *path = NULL;
     size_t     size = strlen(directory);
-    scry__text_addf(&text, "%s%s%s", directory, size && directory[size - 1] == '/' ? "" : "/", name);
+    scry__text_addf(&text, "%s%s%s", directory, !size || directory[size - 1] == '/' ? "" : "/", name);
     return scry__text_take(&text, &path, NULL) ? NULL : path;
 }
 

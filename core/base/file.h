@@ -24,7 +24,7 @@ scry_status scry__file_read(char **data, size_t *size, const char *path, size_t 
 
 bool scry__file_exists(const char *path);
 
-/* "directory/name"; release with scry__free. NULL when memory is refused. */
+/* "directory/name", or "name" where directory is ""; release with scry__free. NULL when memory is refused. */
 char *scry__path_join(const char *directory, const char *name);
 
 /* A new file in the folder of `path`, without a name where the system can do that (then nothing is left even of a

@@ -126,6 +126,18 @@ Test(alloc, alloc__refuses_a_product_that_overflows)
     cr_expect(strstr(scry_last_error(), "out of memory"), "detail: %s", scry_last_error());
 }
 
+Test(file, path__stays_below_its_directory)
+{
+    static const struct {
+        const char *directory, *name, *path;
+    } cases[] = {{"a", "b", "a/b"}, {"a/", "b", "a/b"}, {"/", "b", "/b"}, {"", "b", "b"}, {".", "b", "./b"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *path = scry__path_join(cases[i].directory, cases[i].name);
+        cr_expect_str_eq(path, cases[i].path);
+        scry__free(path);
+    }
+}
+
 Test(file, writer__leaves_nothing_behind_when_aborted)
 {
     char path[64], part[96];
