@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 /* The most verbose level that is printed, or -1. */
@@ -185,17 +184,4 @@ void cli_close(struct cli_common *common)
     common->ids = NULL;
     scry_model_destroy(&common->model);
     scry_device_destroy(&common->opened_device);
-}
-
-int cli_terminal_width(void)
-{
-    struct winsize size;
-    if (!isatty(STDOUT_FILENO)) return 0;
-    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
-}
-
-bool cli_wants_colour(void)
-{
-    const char *term = getenv("TERM");
-    return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && !(term && !strcmp(term, "dumb"));
 }

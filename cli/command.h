@@ -49,11 +49,6 @@ scry_status cli_check_suffix(const char *path, const char *suffixes);
 /* "--ids 5,17,3" to numbers; release with scry_free. */
 scry_status cli_parse_ids(const char *text, int32_t **ids, int *count);
 
-/* Width of the terminal on stdout, or 0 where stdout is none; colours are wanted where it is one and NO_COLOR is unset.
- */
-int  cli_terminal_width(void);
-bool cli_wants_colour(void);
-
 /* A command's main: parses by `syntax`, starts the log, calls run(state, TEXT or NULL), closes what `common` opened,
  * and gives the exit code. `common` lies inside `state`. */
 int cli_main(const struct cli_syntax *syntax, struct cli_common *common, int argc, char **argv,

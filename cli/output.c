@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,12 +27,26 @@ scry_status cli_print_json(json_t *object)
     return cli_print(&text);
 }
 
+/* Width of the terminal on stdout, or 0 where stdout is none. */
+static int terminal_width(void)
+{
+    struct winsize size;
+    if (!isatty(STDOUT_FILENO)) return 0;
+    return ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+}
+
+static bool wants_colour(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) && !getenv("NO_COLOR") && !(term && !strcmp(term, "dumb"));
+}
+
 scry__terminal cli_terminal(void)
 {
     const char    *depth    = getenv("COLORTERM");
-    int            width    = cli_terminal_width();
+    int            width    = terminal_width();
     scry__terminal terminal = {.width = width ? width : 160, .colour = SCRY__TERMINAL_PLAIN};
-    if (cli_wants_colour())
+    if (wants_colour())
         terminal.colour = depth && (!strcmp(depth, "truecolor") || !strcmp(depth, "24bit")) ? SCRY__TERMINAL_TRUE_COLOUR
                                                                                             : SCRY__TERMINAL_256;
     return terminal;
