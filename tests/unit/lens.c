@@ -2,6 +2,8 @@
 #include "scry/lens.h"
 #include "fixture.h"
 
+#include "base/alloc.h"
+
 #include <criterion/criterion.h>
 #include <math.h>
 #include <stdlib.h>
@@ -126,4 +128,26 @@ Test(lens, remote_memory__gives_what_shared_memory_gives)
     scry_lens_destroy(&found);
     fixture_close(&near);
     fixture_close(&far);
+}
+
+/* Some refusals are survived, such as that of more scratch than an op needs. */
+Test(lens, run__survives_every_refused_allocation)
+{
+    struct fixture f;
+    int            refused = 0;
+    fixture_open(&f, "reference", "llama");
+    scry_lens_options options = {.ids = f.ids, .id_count = 3, .target_next = true};
+    for (long n = 1; n <= 150; n++) {
+        scry_lens *lens = NULL;
+        scry__alloc_fail_at(n);
+        scry_status status = scry_lens_run(&lens, f.model, NULL, &options);
+        scry__alloc_fail_at(0);
+        cr_assert(status == SCRY_OK || status == SCRY_OUT_OF_MEMORY, "allocation %ld: %s", n, scry_last_error());
+        cr_assert_eq(lens != NULL, status == SCRY_OK, "allocation %ld", n);
+        refused += status != SCRY_OK;
+        if (n == 150) cr_expect_eq(status, SCRY_OK, "%s", scry_last_error());
+        scry_lens_destroy(&lens);
+    }
+    cr_expect_gt(refused, 40);
+    fixture_close(&f);
 }

@@ -36,24 +36,26 @@ Test(model_memory, open__survives_every_refused_allocation)
     scry_device_destroy(&device);
 }
 
+/* Some refusals are survived, such as that of more scratch than an op needs. */
 Test(model_memory, generate__survives_every_refused_allocation)
 {
-    struct fixture f;
+    struct fixture          f;
+    int                     refused = 0;
+    scry_generation_options options = {.id_count = 3, .max_tokens = 2, .temperature = 1.0f};
     fixture_open(&f, "reference", "llama");
-    scry_status             status  = SCRY_OUT_OF_MEMORY;
-    long                    n       = 0;
-    scry_generation_options options = {.ids = f.ids, .id_count = 3, .max_tokens = 2, .temperature = 1.0f};
-    while (status && n < MOST_ALLOCATIONS) {
+    options.ids = f.ids;
+    for (long n = 1; n <= 150; n++) {
         scry_generation *generation = NULL;
-        scry__alloc_fail_at(++n);
-        status = scry_generate(&generation, f.model, NULL, &options);
+        scry__alloc_fail_at(n);
+        scry_status status = scry_generate(&generation, f.model, NULL, &options);
         scry__alloc_fail_at(0);
         cr_assert(status == SCRY_OK || status == SCRY_OUT_OF_MEMORY, "allocation %ld: %s", n, scry_last_error());
         cr_assert_eq(generation != NULL, status == SCRY_OK, "allocation %ld", n);
+        refused += status != SCRY_OK;
+        if (n == 150) cr_expect_eq(status, SCRY_OK, "%s", scry_last_error());
         scry_generation_destroy(&generation);
     }
-    cr_expect_gt(n, 20, "only %ld allocations", n);
-    cr_expect_eq(status, SCRY_OK);
+    cr_expect_gt(refused, 20);
     fixture_close(&f);
 }
 

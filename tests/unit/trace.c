@@ -2,6 +2,8 @@
 #include "scry/trace.h"
 #include "fixture.h"
 
+#include "base/alloc.h"
+
 #include <criterion/criterion.h>
 #include <stdlib.h>
 #include <string.h>
@@ -243,5 +245,30 @@ Test(trace, misuse__is_refused)
         cr_expect_null(trace);
     }
     cr_expect_eq(scry_trace_run(&trace, f.model, "text", NULL), SCRY_BAD_ARGUMENT);
+    fixture_close(&f);
+}
+
+/* Some refusals are survived, such as that of more scratch than an op needs. */
+Test(trace, run__survives_every_refused_allocation)
+{
+    struct fixture f;
+    fixture_open(&f, "reference", "llama");
+    for (int sink = 0; sink < 2; sink++) {
+        int                refused = 0, left = 1000000;
+        scry_trace_options options = {.ids = f.ids, .id_count = 3, .hooks = EVERYTHING, .heads = "1", .user = &left};
+        if (sink) options.sink = refuse;
+        for (long n = 1; n <= 300; n++) {
+            scry_trace *trace = NULL;
+            scry__alloc_fail_at(n);
+            scry_status status = scry_trace_run(&trace, f.model, NULL, &options);
+            scry__alloc_fail_at(0);
+            cr_assert(status == SCRY_OK || status == SCRY_OUT_OF_MEMORY, "allocation %ld: %s", n, scry_last_error());
+            cr_assert_eq(trace != NULL, status == SCRY_OK, "allocation %ld", n);
+            refused += status != SCRY_OK;
+            if (n == 300) cr_expect_eq(status, SCRY_OK, "%s", scry_last_error());
+            scry_trace_destroy(&trace);
+        }
+        cr_expect_gt(refused, 80);
+    }
     fixture_close(&f);
 }
