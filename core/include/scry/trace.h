@@ -10,7 +10,8 @@
  *   blocks.L.attn.stat_lse, stat_entropy, stat_max, stat_argmax, stat_previous, stat_self, stat_first    [H, T]
  *   blocks.L.attn.stat_received, stat_distance          [H, T]   (scry's own: streamed statistics, never T x T)
  *   blocks.L.mlp.hook_pre, hook_pre_linear (gated), hook_post   [T, m]
- *   ln_final.hook_scale [T, 1], ln_final.hook_normalized [T, d], logits [T, V] */
+ *   ln_final.hook_scale [T, 1], ln_final.hook_normalized [T, d] (as in blocks), logits [T, V]
+ * Where heads are chosen, H is how many; where queries or keys are, the T of scores and patterns. */
 #ifndef SCRY_TRACE_H
 #define SCRY_TRACE_H
 
