@@ -79,7 +79,7 @@ static scry_status run_trace(struct bench *bench, int count, scry_trace **trace)
 static scry_status run_lens(struct bench *bench, int count, scry_lens **lens)
 {
     return scry_lens_run(lens, bench->model, NULL,
-                         &(scry_lens_options){.ids = bench->data, .id_count = count, .top = TOP});
+                         &(scry_lens_options){.ids = bench->data, .id_count = count, .top = TOP, .skip_kl = true});
 }
 
 static void dump_lens(struct bench *bench, const scry_lens *lens)

@@ -143,7 +143,7 @@ static void position_row(char (*row)[CELL_SIZE], const scry_lens *lens, int laye
     cell_text(row[COLUMN_TOP], cell->top->text);
     snprintf(row[COLUMN_PROBABILITY], CELL_SIZE, "%.4f", (double)cell->top->probability);
     snprintf(row[COLUMN_ENTROPY], CELL_SIZE, "%.3f", (double)cell->entropy);
-    snprintf(row[COLUMN_KL], CELL_SIZE, "%.4f", (double)cell->kl);
+    if (!isnan(cell->kl)) snprintf(row[COLUMN_KL], CELL_SIZE, "%.4f", (double)cell->kl);
     if (cell->target_id < 0) return;
     snprintf(row[COLUMN_RANK], CELL_SIZE, "%d", cell->target_rank);
     snprintf(row[COLUMN_TARGET], CELL_SIZE, "%.4f", exp((double)cell->target_log_probability));
@@ -312,6 +312,7 @@ int cli_lens(int argc, char **argv)
         {'t', "target", CLI_STRING, &lens.options.target, "TOKEN",
          "rank and probability of this token, e.g. \" Paris\"", 0, 0},
         {0, "target-id", CLI_INT, &lens.options.target_id, "ID", "the same, by id", 0, 1e9},
+        {0, "no-kl", CLI_FLAG, &lens.options.skip_kl, NULL, "leave out the KL: less memory for long prompts", 0, 0},
         {0, "next", CLI_FLAG, &lens.options.target_next, NULL,
          "the target is the prompt's own next token, which the last position lacks", 0, 0},
         {'p', "position", CLI_INT, &lens.position, "N", "position shown in numbers (the last shown)", 0, 1e9},

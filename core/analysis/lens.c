@@ -16,28 +16,6 @@ struct outputs {
     scry_tensor  top_id, top_logit, lse, entropy, kl, target_logit, target_rank;
 };
 
-/* Collects the residual streams of a pass. */
-struct collector {
-    scry_device *device;
-    scry_tensor  residuals; /* [L + 1, T, d] */
-    int          layer_count;
-};
-
-static bool wants(void *user, scry__hook hook, int layer)
-{
-    (void)user;
-    return hook == SCRY__HOOK_RESID_POST || (hook == SCRY__HOOK_RESID_PRE && layer == 0);
-}
-
-static scry_status collect(void *user, scry__hook hook, int layer, const scry_tensor *value)
-{
-    struct collector *collector = user;
-    int               slot      = hook == SCRY__HOOK_RESID_PRE ? 0 : layer + 1;
-    scry_op           op        = {.kind = SCRY_OP_COPY};
-    op.copy                     = (scry_copy){*value, scry_tensor_slice(collector->residuals, 0, slot, 1)};
-    return scry_device_run(collector->device, &op);
-}
-
 /* The next tensor of the outputs' layout. */
 static scry_tensor place(struct outputs *outputs, scry_dtype dtype, int rank, const int64_t *shape)
 {
@@ -141,7 +119,8 @@ static scry_status shared_text(scry_lens *lens, scry_model *model, int32_t id, c
     return status;
 }
 
-static scry_status fill_cells(scry_lens *lens, scry_model *model, const struct outputs *outputs, const int32_t *targets)
+static scry_status fill_cells(scry_lens *lens, scry_model *model, const struct outputs *outputs, const int32_t *targets,
+                              bool has_kl)
 {
     const int32_t *top_id = ints(outputs, &outputs->top_id), *rank = ints(outputs, &outputs->target_rank);
     const float   *top_logit = floats(outputs, &outputs->top_logit), *lse = floats(outputs, &outputs->lse);
@@ -162,7 +141,7 @@ static scry_status fill_cells(scry_lens *lens, scry_model *model, const struct o
         lens->cells[i] = (scry_lens_cell){.top                    = top,
                                           .entropy                = entropy[i],
                                           .lse                    = lse[i],
-                                          .kl                     = kl[i],
+                                          .kl                     = has_kl ? kl[i] : NAN,
                                           .target_id              = target,
                                           .target_rank            = target < 0 ? -1 : rank[i],
                                           .target_logit           = target < 0 ? NAN : target_logit[i],
@@ -171,47 +150,80 @@ static scry_status fill_cells(scry_lens *lens, scry_model *model, const struct o
     return SCRY_OK;
 }
 
-static scry_status run_op(struct outputs *outputs, const scry_model *model, const scry_tensor *residuals,
-                          scry_buffer *targets)
+/* What reads the residual streams of a pass: all of them at its end, for the KL needs the last, or each as it comes. */
+struct reader {
+    const scry_model *model;
+    scry_device      *device;
+    struct outputs    outputs;
+    scry_buffer      *targets;   /* i32 [T]; NULL: none */
+    scry_tensor       residuals; /* [L + 1, T, d]; absent where no KL is wanted */
+};
+
+static bool wants(void *user, scry__hook hook, int layer)
 {
-    scry_op     op        = {.kind = SCRY_OP_LENS, .lens = scry__model_lens_op(model)};
-    int64_t     tokens    = residuals->shape[1];
-    scry_tensor reference = scry_tensor_slice(*residuals, 0, residuals->shape[0] - 1, 1);
-    op.lens.x             = *residuals;
-    op.lens.reference     = scry_tensor_of(reference.buffer, reference.offset, SCRY_F32, 2, residuals->shape + 1);
-    op.lens.top_id        = outputs->top_id;
-    op.lens.top_logit     = outputs->top_logit;
-    op.lens.lse           = outputs->lse;
-    op.lens.entropy       = outputs->entropy;
-    op.lens.kl            = outputs->kl;
-    if (targets) {
-        op.lens.target       = scry_tensor_of(targets, 0, SCRY_I32, 1, &tokens);
-        op.lens.target_logit = outputs->target_logit;
-        op.lens.target_rank  = outputs->target_rank;
-    }
-    scry_status status = scry_device_run(scry_model_device(model), &op);
-    return status ? status : scry_buffer_read(outputs->buffer, 0, outputs->host, outputs->bytes);
+    (void)user;
+    return hook == SCRY__HOOK_RESID_POST || (hook == SCRY__HOOK_RESID_PRE && layer == 0);
 }
 
-/* The residual streams of one pass over the tokens, [L + 1, T, d], in a buffer of the caller's. */
-static scry_status run_model(struct collector *collector, scry_model *model, const scry_tokens *tokens)
+/* Reads x, `x->shape[0]` layers from `layer` on; reference [1, T, d] is the final layer's stream, or NULL. */
+static scry_status read_layers(const struct reader *reader, const scry_tensor *x, int layer,
+                               const scry_tensor *reference)
 {
-    const scry_model_info *info    = scry_model_get_info(model);
-    scry__session         *session = NULL;
-    scry_buffer           *buffer  = NULL;
-    const int64_t          shape[] = {info->layer_count + 1, tokens->count, info->hidden_size};
-    collector->device              = scry_model_device(model);
-    collector->layer_count         = info->layer_count;
-    size_t bytes                   = (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2] * sizeof(float);
+    const struct outputs *outputs = &reader->outputs;
+    scry_op               op      = {.kind = SCRY_OP_LENS, .lens = scry__model_lens_op(reader->model)};
+    int64_t               layers = x->shape[0], tokens = x->shape[1];
+    op.lens.x         = *x;
+    op.lens.top_id    = scry_tensor_slice(outputs->top_id, 0, layer, layers);
+    op.lens.top_logit = scry_tensor_slice(outputs->top_logit, 0, layer, layers);
+    op.lens.lse       = scry_tensor_slice(outputs->lse, 0, layer, layers);
+    op.lens.entropy   = scry_tensor_slice(outputs->entropy, 0, layer, layers);
+    if (reference) {
+        op.lens.reference = scry_tensor_of(reference->buffer, reference->offset, SCRY_F32, 2, reference->shape + 1);
+        op.lens.kl        = scry_tensor_slice(outputs->kl, 0, layer, layers);
+    }
+    if (reader->targets) {
+        op.lens.target       = scry_tensor_of(reader->targets, 0, SCRY_I32, 1, &tokens);
+        op.lens.target_logit = scry_tensor_slice(outputs->target_logit, 0, layer, layers);
+        op.lens.target_rank  = scry_tensor_slice(outputs->target_rank, 0, layer, layers);
+    }
+    return scry_device_run(reader->device, &op);
+}
 
-    scry_status status = scry_buffer_create(&buffer, collector->device, bytes);
-    if (status) return status;
-    collector->residuals = scry_tensor_of(buffer, 0, SCRY_F32, 3, shape);
-    status               = scry__session_create(&session, model, &(scry__session_options){.capacity = tokens->count});
-    scry__hooks hooks    = {.user = collector, .wants = wants, .at = collect};
+static scry_status take_residual(void *user, scry__hook hook, int layer, const scry_tensor *value)
+{
+    struct reader *reader = user;
+    int            slot   = hook == SCRY__HOOK_RESID_PRE ? 0 : layer + 1;
+    if (!reader->residuals.buffer) return read_layers(reader, value, slot, NULL);
+    scry_op op = {.kind = SCRY_OP_COPY};
+    op.copy    = (scry_copy){*value, scry_tensor_slice(reader->residuals, 0, slot, 1)};
+    return scry_device_run(reader->device, &op);
+}
+
+/* Room for the residual streams of all layers. */
+static scry_status keep_residuals(struct reader *reader, const scry_lens *lens)
+{
+    const int64_t shape[] = {lens->layer_count, lens->token_count, scry_model_get_info(reader->model)->hidden_size};
+    size_t        bytes   = (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2] * sizeof(float);
+    scry_buffer  *buffer  = NULL;
+    scry_status   status  = scry_buffer_create(&buffer, reader->device, bytes);
+    if (!status) reader->residuals = scry_tensor_of(buffer, 0, SCRY_F32, 3, shape);
+    return status;
+}
+
+/* One pass over the tokens, and every layer of it read into the outputs. */
+static scry_status read_model(struct reader *reader, scry_model *model, const scry_tokens *tokens)
+{
+    scry__session    *session = NULL;
+    const scry__hooks hooks   = {.user = reader, .wants = wants, .at = take_residual};
+    scry_status status = scry__session_create(&session, model, &(scry__session_options){.capacity = tokens->count});
     if (!status) status = scry__session_forward(session, tokens->ids, tokens->count, &hooks);
     scry__session_destroy(&session);
-    return status;
+    if (!status && reader->residuals.buffer) {
+        scry_tensor last = scry_tensor_slice(reader->residuals, 0, reader->residuals.shape[0] - 1, 1);
+        status           = read_layers(reader, &reader->residuals, 0, &last);
+    }
+    if (status) return status;
+    return scry_buffer_read(reader->outputs.buffer, 0, reader->outputs.host, reader->outputs.bytes);
 }
 
 static scry_status lens_allocate(scry_lens *lens, const scry_model_info *info, int top)
@@ -231,11 +243,9 @@ static scry_status lens_allocate(scry_lens *lens, const scry_model_info *info, i
 scry_status scry_lens_run(scry_lens **out, scry_model *model, const char *text, const scry_lens_options *options)
 {
     static const scry_lens_options defaults;
-    struct collector               collector     = {0};
-    struct outputs                 outputs       = {0};
-    scry_buffer                   *target_buffer = NULL;
-    int32_t                       *targets       = NULL;
-    bool                           any_target    = false;
+    struct reader                  reader     = {.model = model, .device = scry_model_device(model)};
+    int32_t                       *targets    = NULL;
+    bool                           any_target = false;
     scry_lens                     *lens;
     scry_status                    status;
     *out = NULL;
@@ -251,18 +261,18 @@ scry_status scry_lens_run(scry_lens **out, scry_model *model, const char *text, 
     if (status) goto done;
     targets = scry__alloc((size_t)lens->token_count, sizeof *targets);
     status  = targets ? choose_targets(targets, &any_target, model, lens->tokens, options) : SCRY_OUT_OF_MEMORY;
-    if (!status) status = run_model(&collector, model, lens->tokens);
     if (!status)
-        status = outputs_create(&outputs, collector.device, lens->layer_count, lens->token_count, lens->top_count);
-    if (!status && any_target) status = upload_targets(&target_buffer, collector.device, targets, lens->token_count);
-    if (!status) status = run_op(&outputs, model, &collector.residuals, target_buffer);
-    if (!status) status = fill_cells(lens, model, &outputs, targets);
+        status = outputs_create(&reader.outputs, reader.device, lens->layer_count, lens->token_count, lens->top_count);
+    if (!status && any_target) status = upload_targets(&reader.targets, reader.device, targets, lens->token_count);
+    if (!status && !options->skip_kl) status = keep_residuals(&reader, lens);
+    if (!status) status = read_model(&reader, model, lens->tokens);
+    if (!status) status = fill_cells(lens, model, &reader.outputs, targets, !options->skip_kl);
 done:
     scry__free(targets);
-    scry__free(outputs.host);
-    scry_buffer_destroy(&target_buffer);
-    scry_buffer_destroy(&outputs.buffer);
-    scry_buffer_destroy(&collector.residuals.buffer);
+    scry__free(reader.outputs.host);
+    scry_buffer_destroy(&reader.targets);
+    scry_buffer_destroy(&reader.outputs.buffer);
+    scry_buffer_destroy(&reader.residuals.buffer);
     if (status)
         scry_lens_destroy(&lens);
     else

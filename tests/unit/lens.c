@@ -50,6 +50,30 @@ Test(lens, last_layer__has_no_divergence_and_ranks_as_its_list)
     fixture_for_all(check_last_layer);
 }
 
+static void check_without_kl(const char *device, const char *name)
+{
+    struct fixture f;
+    fixture_open(&f, device, name);
+    scry_lens *with    = run_lens(&f, f.id_count, (scry_lens_options){.top = 3, .target_next = true});
+    scry_lens *without = run_lens(&f, f.id_count, (scry_lens_options){.top = 3, .target_next = true, .skip_kl = true});
+    for (int i = 0; i < with->layer_count * with->token_count; i++) {
+        const scry_lens_cell *a = &with->cells[i], *b = &without->cells[i];
+        cr_expect(isnan(b->kl) && !isnan(a->kl), "%s: cell %d", name, i);
+        cr_expect(a->entropy == b->entropy && a->lse == b->lse, "%s: cell %d", name, i);
+        cr_expect_eq(a->target_rank, b->target_rank, "%s: cell %d", name, i);
+        for (int k = 0; k < 3; k++)
+            cr_expect(a->top[k].id == b->top[k].id && a->top[k].logit == b->top[k].logit, "%s: cell %d", name, i);
+    }
+    scry_lens_destroy(&with);
+    scry_lens_destroy(&without);
+    fixture_close(&f);
+}
+
+Test(lens, skip_kl__changes_nothing_else)
+{
+    fixture_for_all(check_without_kl);
+}
+
 Test(lens, one_token__and_more_candidates_than_tokens)
 {
     struct fixture f;

@@ -17,13 +17,14 @@ typedef struct scry_lens_options {
     const char    *target; /* text of one token whose rank is wanted at every layer and position; NULL: see target_id */
     int32_t        target_id; /* used where has_target_id */
     bool           has_target_id;
+    bool           skip_kl;     /* leave out the KL: each layer is read as it passes, and none is kept */
     bool           target_next; /* the target of position t is the prompt's token t + 1 (none at the last) */
 } scry_lens_options;
 
 typedef struct scry_lens_cell {
     const scry_candidate *top; /* `top_count`, largest first; logits and probabilities over the whole vocabulary */
     float                 entropy, lse; /* nats */
-    float                 kl;           /* KL(final || layer), nats */
+    float                 kl;           /* KL(final || layer), nats; NaN where it was left out */
     int32_t               target_id;    /* -1: none */
     int32_t               target_rank;  /* 0 is best; -1: none */
     float                 target_logit, target_log_probability;
