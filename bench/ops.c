@@ -359,6 +359,11 @@ int main(int argc, char **argv)
         unsetenv("OPENBLAS_L2_SIZE");
         execv("/proc/self/exe", argv);
     }
+    if (argc % 2 == 0) {
+        fprintf(stderr,
+                "usage: scry-bench-ops [--device NAME] [--threads N] [--only TEXT] [--repeat N] [--clock cpu]\n");
+        return 2;
+    }
     struct bench bench = {.options = parse(argc, argv)};
     check(scry_device_open(&bench.device,
                            &(scry_device_options){.name = bench.options.device, .threads = bench.options.threads}));

@@ -292,10 +292,8 @@ static scry_status show(void *state, const char *text)
     scry_status status = cli_check_suffix(lens->output, ".npz");
     if (!status) status = cli_open(&lens->common, text);
     if (status) return status;
-    int vocabulary              = scry_model_get_info(lens->common.model)->vocabulary;
     lens->options.ids           = lens->common.ids;
     lens->options.id_count      = lens->common.id_count;
-    lens->options.top           = lens->options.top < vocabulary ? lens->options.top : vocabulary;
     lens->options.has_target_id = lens->options.target_id >= 0;
     status                      = scry_lens_run(&lens->result, lens->common.model, text, &lens->options);
     if (!status) status = print_result(lens);

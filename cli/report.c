@@ -32,10 +32,8 @@ static scry_status take_pattern(void *user, const scry_capture *capture)
 
 static scry_status collect(struct report *report, const char *text)
 {
-    const scry_model_info   *info   = scry_model_get_info(report->common.model);
-    const scry_lens_options  lens   = {.ids      = report->common.ids,
-                                       .id_count = report->common.id_count,
-                                       .top      = info->vocabulary < CANDIDATES ? info->vocabulary : CANDIDATES};
+    const scry_model_info   *info = scry_model_get_info(report->common.model);
+    const scry_lens_options  lens = {.ids = report->common.ids, .id_count = report->common.id_count, .top = CANDIDATES};
     const scry_trace_options trace  = {.ids      = report->common.ids,
                                        .id_count = report->common.id_count,
                                        .hooks    = "blocks.*.attn.hook_pattern",

@@ -195,13 +195,12 @@ static scry_status prepare(struct generator *generator, int max_tokens)
     return scry_buffer_create(&generator->logits, device, row);
 }
 
-static scry_status check_options(const scry_generation_options *options, int vocabulary)
+static scry_status check_options(const scry_generation_options *options)
 {
     if (options->max_tokens < 0)
         return scry__fail(SCRY_BAD_ARGUMENT, "max_tokens %d: expected 1 or more", options->max_tokens);
-    if (options->top < 0 || options->top > SCRY_MAX_TOP || options->top > vocabulary)
-        return scry__fail(SCRY_BAD_ARGUMENT, "top %d: expected 1 to %d", options->top,
-                          vocabulary < SCRY_MAX_TOP ? vocabulary : SCRY_MAX_TOP);
+    if (options->top < 0 || options->top > SCRY_MAX_TOP)
+        return scry__fail(SCRY_BAD_ARGUMENT, "top %d: expected 1 to %d", options->top, SCRY_MAX_TOP);
     if (!(options->temperature >= 0.0f && isfinite(options->temperature)))
         return scry__fail(SCRY_BAD_ARGUMENT, "temperature %g: expected 0 or more", (double)options->temperature);
     return SCRY_OK;
@@ -213,7 +212,7 @@ scry_status scry_generate(scry_generation **out, scry_model *model, const char *
     static const scry_generation_options defaults   = {0};
     struct generator                     generator  = {.model = model, .options = options ? options : &defaults};
     int                                  vocabulary = model->info.vocabulary;
-    scry_status                          status     = check_options(generator.options, vocabulary);
+    scry_status                          status     = check_options(generator.options);
     if (status) return status;
     int max_tokens   = generator.options->max_tokens ? generator.options->max_tokens : DEFAULT_TOKENS;
     int top          = generator.options->top ? generator.options->top : DEFAULT_TOP;

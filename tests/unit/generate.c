@@ -154,6 +154,17 @@ static bool stop_at_three(void *user, const scry_step *step)
     return ++*calls < 3;
 }
 
+Test(generate, top__is_cut_to_the_vocabulary)
+{
+    struct fixture f;
+    fixture_open(&f, "cpu", "gpt2");
+    int              vocabulary = scry_model_get_info(f.model)->vocabulary;
+    scry_generation *generation = generate(&f, (scry_generation_options){.max_tokens = 1, .top = SCRY_MAX_TOP});
+    cr_expect_eq(generation->top_count, vocabulary < SCRY_MAX_TOP ? vocabulary : SCRY_MAX_TOP);
+    scry_generation_destroy(&generation);
+    fixture_close(&f);
+}
+
 Test(generate, stops__say_why)
 {
     struct fixture f;

@@ -13,7 +13,7 @@ extern "C" {
 typedef struct scry_lens_options {
     const int32_t *ids; /* the prompt where text is NULL */
     int            id_count;
-    int            top;    /* 0: 5 */
+    int            top;    /* candidates per cell, as many as the vocabulary has; 0: 5 */
     const char    *target; /* text of one token whose rank is wanted at every layer and position; NULL: see target_id */
     int32_t        target_id; /* used where has_target_id */
     bool           has_target_id;

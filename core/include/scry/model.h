@@ -110,7 +110,7 @@ typedef struct scry_generation_options {
     const int32_t *ids; /* the prompt where text is NULL */
     int            id_count;
     int            max_tokens;  /* 0: 20 */
-    int            top;         /* candidates per step; 0: 5 */
+    int            top;         /* candidates per step, as many as the vocabulary has; 0: 5 */
     float          temperature; /* 0: greedy */
     uint64_t       seed;
     bool           ignore_end; /* go on past the end-of-text token */
