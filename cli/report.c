@@ -16,7 +16,6 @@ struct report {
     struct cli_common       common;
     const char             *output, *title;
     int                     tokens; /* generated after the prompt */
-    scry_trace             *trace;
     scry_lens              *lens;
     scry_generation        *generation;
     scry__report_attention *attention;
@@ -34,18 +33,20 @@ static scry_status collect(struct report *report, const char *text)
 {
     const scry_model_info   *info = scry_model_get_info(report->common.model);
     const scry_lens_options  lens = {.ids = report->common.ids, .id_count = report->common.id_count, .top = CANDIDATES};
-    const scry_trace_options trace  = {.ids      = report->common.ids,
-                                       .id_count = report->common.id_count,
-                                       .hooks    = "blocks.*.attn.hook_pattern",
-                                       .sink     = take_pattern,
-                                       .user     = report};
-    scry_status              status = scry_lens_run(&report->lens, report->common.model, text, &lens);
+    const scry_trace_options options = {.ids      = report->common.ids,
+                                        .id_count = report->common.id_count,
+                                        .hooks    = "blocks.*.attn.hook_pattern",
+                                        .sink     = take_pattern,
+                                        .user     = report};
+    scry_status              status  = scry_lens_run(&report->lens, report->common.model, text, &lens);
+    scry_trace              *trace   = NULL;
     if (status) return status;
     int count = report->lens->token_count;
     status    = scry__report_attention_create(&report->attention, info->layer_count, info->head_count, count);
     cli_progress_start(&report->progress, &report->common, "layers");
-    if (!status) status = scry_trace_run(&report->trace, report->common.model, text, &trace);
+    if (!status) status = scry_trace_run(&trace, report->common.model, text, &options);
     cli_progress_end(&report->progress);
+    scry_trace_destroy(&trace); /* the patterns went to the sink */
     if (status || !report->tokens || count >= info->context) return status;
     const scry_generation_options generation = {
         .ids = report->common.ids, .id_count = report->common.id_count, .max_tokens = report->tokens, .top = 1};
@@ -94,24 +95,24 @@ static scry_status write_page(const struct report *report, const char *text)
     struct tm              utc;
     char                   date[32] = "";
     if (gmtime_r(&now, &utc)) strftime(date, sizeof date, "%Y-%m-%d", &utc);
-    if (add_command(&command, report, text)) return command.status;
-    const struct scry__report page = {
-        .title           = report->title,
-        .prompt          = text,
-        .tokens          = lens->tokens,
-        .model_name      = base_name(info->path),
-        .model           = info,
-        .device          = scry_device_get_info(report->common.opened_device),
-        .fallbacks       = scry_device_fallbacks(report->common.opened_device),
-        .command         = command.data,
-        .date            = date,
-        .attention       = report->attention,
-        .lens            = lens,
-        .candidate_count = lens->top_count,
-        .candidates      = scry_lens_at(lens, lens->layer_count - 1, lens->token_count - 1)->top,
-        .continuation    = report->generation ? report->generation->text : NULL,
+    scry_status               status = add_command(&command, report, text);
+    const struct scry__report page   = {
+          .title           = report->title,
+          .prompt          = text,
+          .tokens          = lens->tokens,
+          .model_name      = base_name(info->path),
+          .model           = info,
+          .device          = scry_device_get_info(report->common.opened_device),
+          .fallbacks       = scry_device_fallbacks(report->common.opened_device),
+          .command         = command.data,
+          .date            = date,
+          .attention       = report->attention,
+          .lens            = lens,
+          .candidate_count = lens->top_count,
+          .candidates      = scry_lens_at(lens, lens->layer_count - 1, lens->token_count - 1)->top,
+          .continuation    = report->generation ? report->generation->text : NULL,
     };
-    scry_status status = scry__html_write(report->output, &page);
+    if (!status) status = scry__html_write(report->output, &page);
     scry__text_finish(&command);
     return status;
 }
@@ -211,7 +212,6 @@ static scry_status make(void *state, const char *text)
     if (!status) cli_note_fallbacks(&report->common);
     scry__report_attention_destroy(&report->attention);
     scry_generation_destroy(&report->generation);
-    scry_trace_destroy(&report->trace);
     scry_lens_destroy(&report->lens);
     return status;
 }

@@ -3,7 +3,7 @@
 
 #include "base/error.h"
 #include "base/number.h"
-#include "scry/model.h"
+#include "scry/status.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>

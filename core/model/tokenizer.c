@@ -32,8 +32,7 @@ const char *scry_tokenizer_bytes(const scry_tokenizer *tokenizer, int32_t id, si
     return tokenizer->spoken.text.data + piece->begin;
 }
 
-/* --- Encoding ------------------------------------------------------------------------------------------------------
- */
+/* --- Encoding --- */
 
 /* The text cut into words and added tokens. */
 static scry_status cut_text(const scry_tokenizer *tokenizer, const char *text, size_t size, scry__pieces *pieces)
@@ -97,8 +96,7 @@ scry_status scry_tokenizer_encode(const scry_tokenizer *tokenizer, const char *t
     return SCRY_OK;
 }
 
-/* --- Decoding ------------------------------------------------------------------------------------------------------
- */
+/* --- Decoding --- */
 
 static scry_status gather(const scry_tokenizer *tokenizer, const int32_t *ids, int count, bool special,
                           scry__pieces *pieces)

@@ -9,8 +9,7 @@
 
 enum { CONTENT_LIMIT = 4096, COUNT_LIMIT = 1 << 20 };
 
-/* --- Loading -------------------------------------------------------------------------------------------------------
- */
+/* --- Loading --- */
 
 /* The content as the normalizers leave it: that is what it is compared with. */
 static scry_status normalize_content(const scry__stages *normalizers, const char *content, scry__added *added)
@@ -136,8 +135,7 @@ void scry__added_finish(scry__added_list *list)
     *list = (scry__added_list){0};
 }
 
-/* --- Finding --------------------------------------------------------------------------------------------------------
- */
+/* --- Finding --- */
 
 /* First index in [low, high) whose content at `depth` is at least `byte`; contents there are longer than depth. */
 static size_t lower_bound(const scry__added_list *list, size_t low, size_t high, size_t depth, int byte)

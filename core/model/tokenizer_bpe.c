@@ -15,8 +15,7 @@ int32_t scry__bpe_find(const scry__bpe *bpe, const char *text, size_t size)
     return id;
 }
 
-/* --- Vocabulary ----------------------------------------------------------------------------------------------------
- */
+/* --- Vocabulary --- */
 
 /* Grows the table of tokens to hold `id`; checks that id is free. */
 static scry_status claim(scry__bpe *bpe, int64_t id, const char *text, size_t size)
@@ -100,8 +99,7 @@ static scry_status load_vocabulary(scry__bpe *bpe, const json_t *vocabulary)
     return status;
 }
 
-/* --- Merges --------------------------------------------------------------------------------------------------------
- */
+/* --- Merges --- */
 
 typedef struct merge {
     const char *left, *right;
@@ -173,8 +171,7 @@ static scry_status load_merges(scry__bpe *bpe, const json_t *merges)
     return status;
 }
 
-/* --- The model -----------------------------------------------------------------------------------------------------
- */
+/* --- The model --- */
 
 static scry_status refuse_affix(scry__json_at at, const char *key)
 {

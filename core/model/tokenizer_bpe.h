@@ -57,7 +57,7 @@ static inline uint64_t scry__pair_key(int32_t left, int32_t right)
     return (uint64_t)left << 32 | (uint32_t)right;
 }
 
-/* --- Encoding --------------------------------------------------------------------------------------------------- */
+/* --- Encoding --- */
 
 typedef struct scry__ids {
     int32_t *data;

@@ -56,8 +56,7 @@ static scry_status reserve(scry__merger *merger, size_t size)
     return SCRY_OK;
 }
 
-/* --- The heap ------------------------------------------------------------------------------------------------------
- */
+/* --- The heap --- */
 
 static bool before(scry__candidate a, scry__candidate b)
 {
@@ -88,8 +87,7 @@ static scry__candidate heap_pop(scry__merger *m)
     return top;
 }
 
-/* --- Symbols -------------------------------------------------------------------------------------------------------
- */
+/* --- Symbols --- */
 
 static void add_symbol(scry__merger *m, int32_t id)
 {
@@ -142,8 +140,7 @@ static scry_status split_word(const scry__bpe *bpe, scry__merger *m, const char 
     return SCRY_OK;
 }
 
-/* --- Merging -------------------------------------------------------------------------------------------------------
- */
+/* --- Merging --- */
 
 /* The rank of the merge of the symbol at `position` and its right neighbour, or -1. */
 static int32_t rank_at(const scry__bpe *bpe, const scry__merger *m, int32_t position)

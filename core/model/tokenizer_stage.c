@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-/* --- Pieces ----------------------------------------------------------------------------------------------------- */
+/* --- Pieces --- */
 
 void scry__pieces_add(scry__pieces *pieces, scry__piece piece)
 {
@@ -53,8 +53,7 @@ void scry__pieces_copy(scry__pieces *out, const scry__pieces *in, const scry__pi
     scry__pieces_add_written(out, begin, *piece);
 }
 
-/* --- Stages that change text ---------------------------------------------------------------------------------------
- */
+/* --- Stages that change text --- */
 
 scry_status scry__stage_replace(const scry__stage *stage, const scry__pieces *in, scry__pieces *out)
 {
@@ -135,8 +134,7 @@ static scry_status change_text(const scry__stage *stage, const scry__pieces *in,
     return status;
 }
 
-/* --- Splitting ------------------------------------------------------------------------------------------------------
- */
+/* --- Splitting --- */
 
 /* Cuts one piece into stretches that match and stretches that do not, and joins neighbours as the behaviour wants. */
 typedef struct splitter {

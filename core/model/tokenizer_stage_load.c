@@ -45,7 +45,7 @@ void scry__stages_finish(scry__stages *stages)
     *stages = (scry__stages){0};
 }
 
-/* --- Parts of stages --------------------------------------------------------------------------------------------- */
+/* --- Parts of stages --- */
 
 /* A new stage at the end of the list; NULL when memory or the limit refuses it. */
 static scry__stage *append(scry__stages *stages, scry__stage_kind kind, scry_status *status)
@@ -147,8 +147,7 @@ static scry_status get_behaviour(scry__json_at at, bool required, scry__behaviou
         at.origin, name);
 }
 
-/* --- Types ---------------------------------------------------------------------------------------------------------
- */
+/* --- Types --- */
 
 static scry_status load_plain(scry__stages *stages, const stage_type *type, scry__json_at at)
 {
@@ -338,8 +337,7 @@ static const stage_list pre_tokenizers = {"pretokenizers", pre_tokenizer_types,
                                           sizeof pre_tokenizer_types / sizeof(stage_type)};
 static const stage_list decoders       = {"decoders", decoder_types, sizeof decoder_types / sizeof(stage_type)};
 
-/* --- Lists ---------------------------------------------------------------------------------------------------------
- */
+/* --- Lists --- */
 
 static scry_status unknown_type(const stage_list *list, const char *name)
 {

@@ -49,8 +49,7 @@ static void expect_refusal(const char *const *arguments, int exit_code, const ch
     outcome_free(&outcome);
 }
 
-/* --- Arguments -----------------------------------------------------------------------------------------------------
- */
+/* --- Arguments --- */
 
 /* "@" in front of an argument puts it into the test's folder. */
 struct bad_arguments {
@@ -189,8 +188,7 @@ Test(bad_input, standard_output__that_is_full_is_an_error)
     }
 }
 
-/* --- Files ---------------------------------------------------------------------------------------------------------
- */
+/* --- Files --- */
 
 enum change { CUT, REMOVE, WRITE, SWAP, HEADER };
 
@@ -361,8 +359,7 @@ Test(bad_input, configs__and_weights_that_do_not_fit_are_refused)
     }
 }
 
-/* --- Tokenizers ----------------------------------------------------------------------------------------------------
- */
+/* --- Tokenizers --- */
 
 #define MODEL "\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":1,\"z\":130,\"y\":131},\"merges\":[]}"
 

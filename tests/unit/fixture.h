@@ -31,8 +31,7 @@ const scry__stored *fixture_find(const struct fixture *self, const char *format,
 /* Largest |a - b|; NaN where one of them is. */
 double largest_difference(const float *a, const float *b, size_t count);
 
-/* --- sessions over a fixture's model; each fails the test where a call fails -----------------------------------------
- */
+/* --- sessions over a fixture's model; each fails the test where a call fails --- */
 
 /* What scry promises against transformers, on logits, hidden states and attentions. The fixtures were chosen so that
  * f32 itself stays within 5e-6 of f64 on them. */

@@ -216,8 +216,7 @@ Test(generate, text__is_ids_without_a_tokenizer)
     fixture_close(&f);
 }
 
-/* --- misuse --------------------------------------------------------------------------------------------------------
- */
+/* --- misuse --- */
 
 static const int32_t good_ids[] = {1, 2, 3}, high_id[] = {1, 131}, low_id[] = {-1};
 static const int32_t long_prompt[129];
@@ -277,8 +276,7 @@ Test(generate, misuse__is_refused)
     fixture_close(&f);
 }
 
-/* --- display texts -------------------------------------------------------------------------------------------------
- */
+/* --- display texts --- */
 
 static void open_with_tokenizer(scry_model **model, char path[CHECKPOINT_PATH], scry_device *device,
                                 const char *tokenizer)

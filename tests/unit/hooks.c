@@ -236,8 +236,7 @@ Test(hooks, edits__take_effect_on_what_follows)
     fixture_for_all(check_edits);
 }
 
-/* --- tiles ---------------------------------------------------------------------------------------------------------
- */
+/* --- tiles --- */
 
 static bool wants_pattern(void *user, scry__hook hook, int layer)
 {

@@ -202,8 +202,7 @@ Test(session, ropes__follow_the_length_of_the_pass)
     fixture_close(&f);
 }
 
-/* --- misuse --------------------------------------------------------------------------------------------------------
- */
+/* --- misuse --- */
 
 Test(session, misuse__is_refused_and_changes_nothing)
 {

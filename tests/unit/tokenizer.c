@@ -128,8 +128,7 @@ Test(tokenizer, decode__gives_the_text_of_tokenizers)
     }
 }
 
-/* --- By hand --------------------------------------------------------------------------------------------------------
- */
+/* --- By hand --- */
 
 /* A tokenizer.json under /tmp, made from a model and other members; the path lives until the next call. */
 static const char *write_file(const char *bytes, size_t size)

@@ -11,8 +11,7 @@
 extern "C" {
 #endif
 
-/* --- Tokenizer ------------------------------------------------------------------------------------------------------
- */
+/* --- Tokenizer --- */
 
 /* Never changes once it is open, so that threads may share one. */
 typedef struct scry_tokenizer scry_tokenizer;
@@ -40,11 +39,7 @@ SCRY_API const char *scry_tokenizer_bytes(const scry_tokenizer *tokenizer, int32
 /* True for added tokens marked special (BOS, padding, ...). */
 SCRY_API bool scry_tokenizer_is_special(const scry_tokenizer *tokenizer, int32_t id);
 
-/* Releases what the library handed over; NULL is fine. */
-SCRY_API void scry_free(void *memory);
-
-/* --- Model ----------------------------------------------------------------------------------------------------------
- */
+/* --- Model --- */
 
 typedef struct scry_model scry_model;
 
@@ -72,8 +67,7 @@ SCRY_API scry_device           *scry_model_device(const scry_model *model);
 /* The model's tokenizer, owned by the model; NULL (and the detail set) where it has none. */
 SCRY_API const scry_tokenizer *scry_model_tokenizer(scry_model *model);
 
-/* --- Prompts --------------------------------------------------------------------------------------------------------
- */
+/* --- Prompts --- */
 
 /* A prompt is text, or ids where text is NULL. */
 typedef struct scry_tokens {
@@ -91,8 +85,7 @@ SCRY_API void        scry_tokens_destroy(scry_tokens **tokens);
 /* One token's text for display, as in scry_tokens; release with scry_free. */
 SCRY_API scry_status scry_token_text(scry_model *model, int32_t id, char **text);
 
-/* --- Generation -----------------------------------------------------------------------------------------------------
- */
+/* --- Generation --- */
 
 typedef struct scry_candidate {
     int32_t id;

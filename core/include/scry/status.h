@@ -1,4 +1,4 @@
-/* Status codes, and the thread-local detail of the last error.
+/* Status codes, the thread-local detail of the last error, the log, and what belongs to no other header.
  *
  * Every fallible function returns a scry_status; zero is success. The detail (file, offset, tensor, what was
  * expected) is text that belongs to the calling thread and lives until that thread's next failing call. */
@@ -50,6 +50,9 @@ typedef enum scry_log_level { SCRY_LOG_WARNING, SCRY_LOG_INFO, SCRY_LOG_DEBUG } 
  * Set it before other threads use the library. */
 typedef void (*scry_log_sink)(void *user, scry_log_level level, const char *line);
 SCRY_API void scry_set_log_sink(scry_log_sink sink, void *user);
+
+/* Releases memory that the library handed over, where its function says so; NULL is fine. */
+SCRY_API void scry_free(void *memory);
 
 /* Version of the library, "major.minor.patch". */
 SCRY_API const char *scry_version(void);
