@@ -25,6 +25,7 @@ static scry_status ask(scry_device *device, const scry_op *op, scry_op_info *inf
     scry_status status               = scry__front_result(device, device->backend->query(device, op, info));
     if (status) return status;
     info->reason[sizeof info->reason - 1] = 0;
+    info->kernel[sizeof info->kernel - 1] = 0;
     if (info->support == SCRY_NOT_SUPPORTED) return SCRY_OK;
     if (!precision_suffices(op->precision, info->precision)) {
         info->support = SCRY_NOT_SUPPORTED;

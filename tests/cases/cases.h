@@ -11,11 +11,20 @@
 
 #include "scry/device.h"
 
+/* Each tier holds the one before. */
+typedef enum scry__tier {
+    SCRY__TIER_TINY,  /* for simulators that run a million operations a second */
+    SCRY__TIER_QUICK, /* under a minute on a software device */
+    SCRY__TIER_FULL,  /* and operands past 128 MiB, launches past 65,535 groups, the sizes that are benchmarked */
+} scry__tier;
+
 /* A row of the table. The name reproduces it: the data follow from the seed, and the seed from the name. */
 typedef struct scry__case {
     const char  *name; /* "attention/window-of-3" */
     scry_op_kind kind;
     uint64_t     seed;
+    scry__tier   tier; /* the first that holds it */
+    bool         benchmark;
 } scry__case;
 
 int        scry__case_count(void);
@@ -26,6 +35,8 @@ typedef struct scry__case_result {
     bool        passed;      /* status OK and nothing wrong */
     int64_t     compared;    /* output elements */
     double      worst;       /* largest error / bound among them; infinite where an exact value was missed */
+    double      delivered;   /* the unit roundoff that would just explain the largest error */
+    char        kernel[48];  /* that ran, where the device names it */
     char        output[32];  /* the output with the largest */
     char        detail[384]; /* the first thing wrong, or the run's error; "" if none */
 } scry__case_result;
@@ -34,6 +45,12 @@ typedef struct scry__case_result {
  * itself cannot be made or the reference cannot run it. */
 scry_status scry__case_run(scry__case_result *result, int index, uint64_t seed, scry_device *reference,
                            scry_device *device);
+
+/* A row's op with its operands on a device, to be run as often as one likes; the op's own outputs are overwritten. */
+typedef struct scry__case_load scry__case_load;
+scry_status    scry__case_load_create(scry__case_load **out, int index, scry_device *device);
+const scry_op *scry__case_load_op(const scry__case_load *load);
+void           scry__case_load_destroy(scry__case_load **load);
 
 /* Relations: facts between two runs on one device that hold whatever its rounding is. A future token changes no earlier
  * row; a capture changes nothing else; a tile, a head, a sequence, a layer alone is what it is among others; strides

@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this header, op.h, tensor.h or device.h changes its layout or meaning. */
-enum { SCRY_BACKEND_ABI = 1 };
+enum { SCRY_BACKEND_ABI = 2 };
 
 #define SCRY_BACKEND_ENTRY "scry_backend_entry"
 
@@ -43,7 +43,8 @@ struct scry_device {
     scry_device_info           info;
     void                      *impl;
     scry_buffer               *scratch; /* at least as large as the running op's scratch_bytes; may be NULL for 0 */
-    struct scry_front         *front;   /* the front door's own state; not for backends */
+    const char        *kernel[SCRY_OP_COUNT]; /* asked for, one of the backend's own names; NULL: the backend chooses */
+    struct scry_front *front;                 /* the front door's own state; not for backends */
 };
 
 /* Device memory. The backend allocates the struct through the host and fills `host` and `impl`; the front door sets
@@ -83,7 +84,18 @@ struct scry_backend {
     /* Enqueues; allocates nothing. Only for ops that `query` said are supported or emulated. */
     __typeof__(scry_device_run)    *run;
     __typeof__(scry_device_finish) *finish;
+
+    /* Whether one op can read and write these bytes of a buffer as one range; the front door cuts ops into pieces until
+     * it can. NULL: always. A range of at most SCRY_REACHABLE_BYTES must be reachable wherever it lies. */
+    bool (*reaches)(const scry_buffer *buffer, size_t offset, size_t bytes);
+    /* NULL: every op has one nameless kernel. */
+    __typeof__(scry_device_kernels) *kernels;
+    /* NULL: nothing worth telling. */
+    __typeof__(scry_device_get_statistics) *statistics;
 };
+
+/* See scry_backend.reaches. */
+enum { SCRY_REACHABLE_BYTES = 1 << 20 };
 
 typedef const struct scry_backend *scry_backend_entry_function(const struct scry_host *host);
 

@@ -23,6 +23,7 @@ typedef struct scry_device_options {
     const char   *name; /* "cpu", "vulkan", "vulkan:1", ...; NULL: $SCRY_DEVICE, else the best usable device */
     scry_fallback fallback;
     int           threads; /* cpu: number of threads; 0: as many as the process may use */
+    const char   *kernels; /* "matmul=tile,lens=group": to be used instead of the backend's choice; NULL: its choice */
 } scry_device_options;
 
 typedef enum scry_device_type {
@@ -103,6 +104,7 @@ typedef struct scry_op_info {
     size_t         scratch_bytes;
     double         flops, bytes_moved; /* of the op itself, for rooflines */
     char           reason[160];        /* where not supported or emulated */
+    char           kernel[48];         /* the kernel that will run, as the backend calls it; "" where it has only one */
 } scry_op_info;
 
 /* Validates `op` and asks the device about it; runs nothing. */
@@ -113,6 +115,20 @@ SCRY_API scry_status scry_device_run(scry_device *device, const scry_op *op);
 
 /* Waits until everything enqueued is done. A lost device says SCRY_DEVICE_LOST here and ever after. */
 SCRY_API scry_status scry_device_finish(scry_device *device);
+
+/* The names of a device's kernels for an op, NULL-terminated; empty where there is only one. "library" is the vendor's
+ * or the ecosystem's (OpenBLAS, CLBlast), there only where it can be loaded. Static for the life of the device. */
+SCRY_API const char *const *scry_device_kernels(const scry_device *device, scry_op_kind kind);
+
+/* What a device has done since it was opened, besides running ops. */
+typedef struct scry_device_statistics {
+    uint64_t programs_built;  /* device programs compiled from source */
+    uint64_t programs_loaded; /* and taken from a cache */
+    double   build_seconds;   /* spent on both */
+} scry_device_statistics;
+
+/* All zero on devices that compile nothing. */
+SCRY_API void scry_device_get_statistics(const scry_device *device, scry_device_statistics *statistics);
 
 #ifdef __cplusplus
 }
