@@ -12,6 +12,8 @@ static const struct row {
     unsigned             layout;
     int                  in_place; /* 1: on x, 2: on gated */
     double               deviation;
+    scry__tier           tier;
+    bool                 benchmark;
 } rows[] = {
     {.name = "activation/gelu-erf", .function = SCRY_GELU_ERF, .rank = 2, .shape = {33, 65}},
     {.name = "activation/gelu-erf-wide", .function = SCRY_GELU_ERF, .rank = 2, .shape = {33, 65}, .deviation = 8},
@@ -50,11 +52,24 @@ static const struct row {
      .rank     = 2,
      .shape    = {31, 33},
      .layout   = SCRY__PADDED},
+    {.name      = "activation/gpt2",
+     .function  = SCRY_GELU_TANH,
+     .rank      = 2,
+     .shape     = {1024, 3072},
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
+    {.name      = "activation/llama",
+     .function  = SCRY_SILU,
+     .gated     = true,
+     .rank      = 2,
+     .shape     = {1024, 5632},
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
 };
 
-static const char *name(int row)
+static scry__case describe(int row)
 {
-    return rows[row].name;
+    return (scry__case){.name = rows[row].name, .tier = rows[row].tier, .benchmark = rows[row].benchmark};
 }
 
 static void build(scry__plan *plan, int index)
@@ -82,7 +97,7 @@ static void build(scry__plan *plan, int index)
         scry__plan_add(plan, &op->out, "out", SCRY__OUTPUT, SCRY_F32, row->layout, row->rank, row->shape);
 }
 
-const scry__case_table scry__activation_table = {SCRY_OP_ACTIVATION, sizeof rows / sizeof *rows, name, build};
+const scry__case_table scry__activation_table = {SCRY_OP_ACTIVATION, sizeof rows / sizeof *rows, describe, build};
 
 /* Absolute error of x/2 (1 + f(y)), where f(y) has an error of `error` and moves by `slope` per relative change of y.
  */

@@ -29,6 +29,7 @@ typedef struct scry__case {
 
 int        scry__case_count(void);
 scry__case scry__case_at(int index);
+int        scry__case_find(const char *name); /* -1: there is none */
 
 typedef struct scry__case_result {
     scry_status status;      /* of the run: OK, or why there is nothing to compare (SCRY_UNSUPPORTED, ...) */
@@ -48,9 +49,9 @@ scry_status scry__case_run(scry__case_result *result, int index, uint64_t seed, 
 
 /* A row's op with its operands on a device, to be run as often as one likes; the op's own outputs are overwritten. */
 typedef struct scry__case_load scry__case_load;
-scry_status    scry__case_load_create(scry__case_load **out, int index, scry_device *device);
-const scry_op *scry__case_load_op(const scry__case_load *load);
-void           scry__case_load_destroy(scry__case_load **load);
+scry_status                    scry__case_load_create(scry__case_load **out, int index, scry_device *device);
+const scry_op                 *scry__case_load_op(const scry__case_load *load);
+void                           scry__case_load_destroy(scry__case_load **load);
 
 /* Relations: facts between two runs on one device that hold whatever its rounding is. A future token changes no earlier
  * row; a capture changes nothing else; a tile, a head, a sequence, a layer alone is what it is among others; strides

@@ -14,6 +14,8 @@ struct row {
     unsigned    first, second, out; /* layouts; out may be IN_PLACE (on the first input) or IN_PLACE_B */
     double      factor, offset;
     bool        exact, special;
+    scry__tier  tier;
+    bool        benchmark;
 };
 
 /* --- Shared by the ops of one shape --- */
@@ -54,6 +56,8 @@ static const struct embed_row {
     unsigned    table, out;
     float       scale;
     bool        accumulate, outside;
+    scry__tier  tier;
+    bool        benchmark;
 } embed_rows[] = {
     {.name = "embed/plain", .rows = 33, .vocabulary = 100, .size = 65},
     {.name = "embed/one", .rows = 1, .vocabulary = 1, .size = 1},
@@ -65,11 +69,13 @@ static const struct embed_row {
     {.name = "embed/bf16-scaled", .rows = 31, .vocabulary = 40, .size = 33, .dtype = SCRY_BF16, .scale = 8.f},
     {.name = "embed/padded", .rows = 31, .vocabulary = 40, .size = 33, .table = P, .out = P},
     {.name = "embed/outside", .rows = 31, .vocabulary = 40, .size = 33, .outside = true},
+    {.name = "embed/gpt2", .rows = 1024, .vocabulary = 50257, .size = 768, .tier = SCRY__TIER_FULL, .benchmark = true},
 };
 
-static const char *embed_name(int row)
+static scry__case describe_embed(int row)
 {
-    return embed_rows[row].name;
+    return (scry__case){
+        .name = embed_rows[row].name, .tier = embed_rows[row].tier, .benchmark = embed_rows[row].benchmark};
 }
 
 static void build_embed(scry__plan *plan, int index)
@@ -135,11 +141,12 @@ static const struct row add_rows[] = {
     {.name = "add/bf16", .rank = 2, .shape = {33, 65}, .from = SCRY_BF16},
     {.name = "add/special", .rank = 2, .shape = {31, 65}, .second = SCRY__REPEAT0, .special = true},
     {.name = "add/lattice", .rank = 2, .shape = {33, 1025}, .exact = true},
+    {.name = "add/1024x768", .rank = 2, .shape = {1024, 768}, .tier = SCRY__TIER_FULL, .benchmark = true},
 };
 
-static const char *add_name(int row)
+static scry__case describe_add(int row)
 {
-    return add_rows[row].name;
+    return (scry__case){.name = add_rows[row].name, .tier = add_rows[row].tier, .benchmark = add_rows[row].benchmark};
 }
 
 static void build_add(scry__plan *plan, int index)
@@ -173,11 +180,18 @@ static const struct row scale_rows[] = {
     {.name = "scale/strided", .rank = 4, .shape = {2, 3, 5, 7}, .factor = -2.5, .first = X | T, .out = X},
     {.name = "scale/special", .rank = 1, .shape = {96}, .factor = 0.5, .offset = 1, .special = true},
     {.name = "scale/lattice", .rank = 2, .shape = {33, 1025}, .factor = 3, .offset = -5, .exact = true},
+    {.name      = "scale/1024x3072",
+     .rank      = 2,
+     .shape     = {1024, 3072},
+     .factor    = 0.125,
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
 };
 
-static const char *scale_name(int row)
+static scry__case describe_scale(int row)
 {
-    return scale_rows[row].name;
+    return (scry__case){
+        .name = scale_rows[row].name, .tier = scale_rows[row].tier, .benchmark = scale_rows[row].benchmark};
 }
 
 static void build_scale(scry__plan *plan, int index)
@@ -231,11 +245,19 @@ static const struct row copy_rows[] = {
     {.name = "copy/special-f32-to-f16", .rank = 1, .shape = {96}, .to = SCRY_F16, .special = true},
     {.name = "copy/special-f32-to-bf16", .rank = 1, .shape = {96}, .to = SCRY_BF16, .special = true},
     {.name = "copy/special-f16-to-f32", .rank = 1, .shape = {96}, .from = SCRY_F16, .special = true},
+    {.name = "copy/1024x3072", .rank = 2, .shape = {1024, 3072}, .tier = SCRY__TIER_FULL, .benchmark = true},
+    {.name      = "copy/1024x3072-to-bf16",
+     .rank      = 2,
+     .shape     = {1024, 3072},
+     .to        = SCRY_BF16,
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
 };
 
-static const char *copy_name(int row)
+static scry__case describe_copy(int row)
 {
-    return copy_rows[row].name;
+    return (scry__case){
+        .name = copy_rows[row].name, .tier = copy_rows[row].tier, .benchmark = copy_rows[row].benchmark};
 }
 
 static void build_copy(scry__plan *plan, int index)
@@ -263,11 +285,18 @@ static const struct row fill_rows[] = {
     {.name = "fill/bf16", .rank = 2, .shape = {31, 33}, .to = SCRY_BF16, .factor = 1e-3, .out = P},
     {.name = "fill/i32", .rank = 2, .shape = {31, 33}, .to = SCRY_I32, .factor = -2.5},
     {.name = "fill/spaced", .rank = 2, .shape = {31, 33}, .factor = -7, .out = X | T},
+    {.name      = "fill/1024x3072",
+     .rank      = 2,
+     .shape     = {1024, 3072},
+     .factor    = 0.5,
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
 };
 
-static const char *fill_name(int row)
+static scry__case describe_fill(int row)
 {
-    return fill_rows[row].name;
+    return (scry__case){
+        .name = fill_rows[row].name, .tier = fill_rows[row].tier, .benchmark = fill_rows[row].benchmark};
 }
 
 static void build_fill(scry__plan *plan, int index)
@@ -283,7 +312,7 @@ void scry__judge_fill(const scry__plan *plan, scry__verdict *verdict)
 }
 
 #define TABLE(kind, name)                                                                                              \
-    const scry__case_table scry__##name##_table = {kind, sizeof name##_rows / sizeof *name##_rows, name##_name,        \
+    const scry__case_table scry__##name##_table = {kind, sizeof name##_rows / sizeof *name##_rows, describe_##name,    \
                                                    build_##name}
 TABLE(SCRY_OP_EMBED, embed);
 TABLE(SCRY_OP_ADD, add);

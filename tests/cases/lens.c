@@ -13,6 +13,8 @@ static const struct row {
     scry_dtype     weight;
     float          logit_scale, softcap, weight_offset;
     unsigned       x, unembedding;
+    scry__tier     tier;
+    bool           benchmark;
 } rows[] = {
     {.name = "lens/one", .size = {1, 1, 1, 1}, .top = 1, .statistics = true, .target = true, .norm = SCRY_NORM_NONE},
     {.name = "lens/no-rows", .size = {2, 0, 8, 9}, .top = 2, .statistics = true},
@@ -43,13 +45,13 @@ static const struct row {
      .statistics = true,
      .reference  = true,
      .norm       = SCRY_NORM_RMS},
-    {.name = "lens/top-only", .size = {2, 17, 16, 1023}, .top = 10, .norm = SCRY_NORM_RMS},
-    {.name = "lens/top-1", .size = {1, 33, 16, 1025}, .top = 1, .norm = SCRY_NORM_RMS},
+    {.name = "lens/top-only", .tier = SCRY__TIER_QUICK, .size = {2, 17, 16, 1023}, .top = 10, .norm = SCRY_NORM_RMS},
+    {.name = "lens/top-1", .tier = SCRY__TIER_QUICK, .size = {1, 33, 16, 1025}, .top = 1, .norm = SCRY_NORM_RMS},
     {.name = "lens/top-128", .size = {1, 3, 16, 1000}, .top = 128, .norm = SCRY_NORM_RMS},
     {.name = "lens/top-whole", .size = {1, 3, 16, 33}, .top = 33, .norm = SCRY_NORM_RMS},
-    {.name = "lens/statistics-only", .size = {2, 17, 24, 513}, .statistics = true},
-    {.name = "lens/target-only", .size = {2, 17, 24, 513}, .target = true},
-    {.name = "lens/reference-only", .size = {2, 17, 24, 513}, .reference = true},
+    {.name = "lens/statistics-only", .tier = SCRY__TIER_QUICK, .size = {2, 17, 24, 513}, .statistics = true},
+    {.name = "lens/target-only", .tier = SCRY__TIER_QUICK, .size = {2, 17, 24, 513}, .target = true},
+    {.name = "lens/reference-only", .tier = SCRY__TIER_QUICK, .size = {2, 17, 24, 513}, .reference = true},
     {.name       = "lens/bias",
      .size       = {2, 9, 32, 257},
      .top        = 5,
@@ -158,6 +160,7 @@ static const struct row {
      .norm       = SCRY_NORM_NONE,
      .weight     = SCRY_BF16},
     {.name       = "lens/larger",
+     .tier       = SCRY__TIER_QUICK,
      .size       = {2, 41, 130, 3001},
      .top        = 10,
      .statistics = true,
@@ -165,17 +168,39 @@ static const struct row {
      .reference  = true,
      .norm       = SCRY_NORM_RMS},
     {.name       = "lens/larger-bf16",
+     .tier       = SCRY__TIER_QUICK,
      .size       = {3, 19, 96, 2050},
      .top        = 10,
      .statistics = true,
      .target     = true,
      .reference  = true,
      .weight     = SCRY_BF16},
+    {.name       = "lens/gpt2",
+     .size       = {1, 64, 768, 50257},
+     .top        = 10,
+     .statistics = true,
+     .tier       = SCRY__TIER_FULL,
+     .benchmark  = true},
+    {.name       = "lens/gpt2-kl",
+     .size       = {1, 64, 768, 50257},
+     .top        = 10,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .tier       = SCRY__TIER_FULL,
+     .benchmark  = true},
+    {.name       = "lens/gpt2-bf16",
+     .size       = {1, 64, 768, 50257},
+     .top        = 10,
+     .statistics = true,
+     .weight     = SCRY_BF16,
+     .tier       = SCRY__TIER_FULL,
+     .benchmark  = true},
 };
 
-static const char *name(int row)
+static scry__case describe(int row)
 {
-    return rows[row].name;
+    return (scry__case){.name = rows[row].name, .tier = rows[row].tier, .benchmark = rows[row].benchmark};
 }
 
 static void add_inputs(scry__plan *plan, const struct row *row)
@@ -247,4 +272,4 @@ static void build(scry__plan *plan, int index)
     add_outputs(plan, row);
 }
 
-const scry__case_table scry__lens_table = {SCRY_OP_LENS, sizeof rows / sizeof *rows, name, build};
+const scry__case_table scry__lens_table = {SCRY_OP_LENS, sizeof rows / sizeof *rows, describe, build};

@@ -14,12 +14,14 @@ static const struct row {
     float       factors[2]; /* alpha and beta; {0, 0} stands for {1, 0} */
     bool        bias, exact, special;
     unsigned    layout[3]; /* of a, b, c */
+    scry__tier  tier;
+    bool        benchmark;
 } rows[] = {
     {.name = "matmul/1x1x1", .size = {1, 1, 1}},
     {.name = "matmul/31x33x32", .size = {31, 33, 32}},
     {.name = "matmul/33x31x257", .size = {33, 31, 257}},
     {.name = "matmul/65x129x7", .size = {65, 129, 7}},
-    {.name = "matmul/257x64x63", .size = {257, 64, 63}},
+    {.name = "matmul/257x64x63", .tier = SCRY__TIER_QUICK, .size = {257, 64, 63}},
     {.name = "matmul/row-by-matrix", .size = {1, 1023, 65}},
     {.name = "matmul/matrix-by-column", .size = {1025, 1, 33}},
     {.name = "matmul/outer-product", .size = {129, 127, 1}},
@@ -70,7 +72,7 @@ static const struct row {
     {.name = "matmul/special", .size = {33, 34, 35}, .special = true},
     {.name = "matmul/special-transposed", .size = {33, 34, 35}, .bias = true, .special = true, .layout = {0, T, 0}},
     {.name = "matmul/special-one-row", .size = {1, 130, 65}, .special = true, .layout = {0, T, 0}},
-    {.name = "matmul/lattice", .size = {65, 67, 129}, .exact = true},
+    {.name = "matmul/lattice", .tier = SCRY__TIER_QUICK, .size = {65, 67, 129}, .exact = true},
     {.name    = "matmul/lattice-k-1025",
      .size    = {9, 11, 1025},
      .factors = {2, -1},
@@ -97,16 +99,64 @@ static const struct row {
      .size   = {21, 22, 23},
      .exact  = true,
      .layout = {S, T, S}},
-    {.name = "matmul/130x1030x260", .size = {130, 1030, 260}},
-    {.name = "matmul/515x70x300-transposed", .size = {515, 70, 300}, .bias = true, .layout = {T, T, 0}},
-    {.name = "matmul/bf16-67x1100x259", .size = {67, 1100, 259}, .weight = SCRY_BF16, .layout = {0, T, 0}},
-    {.name = "matmul/f16-one-row-5003", .size = {1, 5003, 300}, .weight = SCRY_F16, .bias = true, .layout = {0, T, 0}},
-    {.name = "matmul/lattice-k-4100", .size = {20, 30, 4100}, .exact = true},
+    {.name = "matmul/130x1030x260", .tier = SCRY__TIER_QUICK, .size = {130, 1030, 260}},
+    {.name   = "matmul/515x70x300-transposed",
+     .tier   = SCRY__TIER_QUICK,
+     .size   = {515, 70, 300},
+     .bias   = true,
+     .layout = {T, T, 0}},
+    {.name   = "matmul/bf16-67x1100x259",
+     .tier   = SCRY__TIER_QUICK,
+     .size   = {67, 1100, 259},
+     .weight = SCRY_BF16,
+     .layout = {0, T, 0}},
+    {.name   = "matmul/f16-one-row-5003",
+     .tier   = SCRY__TIER_QUICK,
+     .size   = {1, 5003, 300},
+     .weight = SCRY_F16,
+     .bias   = true,
+     .layout = {0, T, 0}},
+    {.name = "matmul/lattice-k-4100", .tier = SCRY__TIER_QUICK, .size = {20, 30, 4100}, .exact = true},
+    {.name = "matmul/1024x1024x1024", .size = {1024, 1024, 1024}, .tier = SCRY__TIER_FULL, .benchmark = true},
+    {.name = "matmul/gpt2-qkv", .size = {1024, 2304, 768}, .bias = true, .tier = SCRY__TIER_FULL, .benchmark = true},
+    {.name = "matmul/gpt2-mlp", .size = {1024, 3072, 768}, .bias = true, .tier = SCRY__TIER_FULL, .benchmark = true},
+    {.name      = "matmul/gpt2-mlp-back",
+     .size      = {1024, 768, 3072},
+     .bias      = true,
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
+    {.name      = "matmul/gpt2-logits",
+     .size      = {1024, 50257, 768},
+     .layout    = {0, T, 0},
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
+    {.name      = "matmul/gpt2-mlp-one-row",
+     .size      = {1, 3072, 768},
+     .bias      = true,
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
+    {.name      = "matmul/gpt2-logits-one-row",
+     .size      = {1, 50257, 768},
+     .layout    = {0, T, 0},
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
+    {.name      = "matmul/llama-mlp-bf16",
+     .size      = {512, 5632, 2048},
+     .weight    = SCRY_BF16,
+     .layout    = {0, T, 0},
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
+    {.name      = "matmul/llama-mlp-bf16-one-row",
+     .size      = {1, 5632, 2048},
+     .weight    = SCRY_BF16,
+     .layout    = {0, T, 0},
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
 };
 
-static const char *name(int row)
+static scry__case describe(int row)
 {
-    return rows[row].name;
+    return (scry__case){.name = rows[row].name, .tier = rows[row].tier, .benchmark = rows[row].benchmark};
 }
 
 static void add(scry__plan *plan, const struct row *row, scry_tensor *tensor, const char *label, scry__role role,
@@ -137,7 +187,7 @@ static void build(scry__plan *plan, int index)
         plan, scry__plan_add(plan, &op->bias, "bias", SCRY__INPUT, row->weight, SCRY__PLAIN, 1, SCRY__SHAPE(n)));
 }
 
-const scry__case_table scry__matmul_table = {SCRY_OP_MATMUL, sizeof rows / sizeof *rows, name, build};
+const scry__case_table scry__matmul_table = {SCRY_OP_MATMUL, sizeof rows / sizeof *rows, describe, build};
 
 void scry__judge_matmul(const scry__plan *plan, scry__verdict *verdict)
 {

@@ -21,6 +21,8 @@ static const struct row {
     float          weight_offset, epsilon;
     double         mean, deviation; /* of x; deviation 0: 1 */
     unsigned       x, out;
+    scry__tier     tier;
+    bool           benchmark;
 } rows[] = {
     {.name = "norm/layer", .rank = 2, .shape = {33, 65}, .weight = true, .bias = true, .scale = true},
     {.name = "norm/layer-bare", .rank = 2, .shape = {33, 65}},
@@ -88,11 +90,25 @@ static const struct row {
     {.name = "norm/rms-special", .kind = SCRY_NORM_RMS, .rank = 2, .shape = {9, 65}, .weight = true, .special = true},
     {.name = "norm/none", .kind = SCRY_NORM_NONE, .rank = 2, .shape = {9, 65}, .scale = true},
     {.name = "norm/none-in-place", .kind = SCRY_NORM_NONE, .rank = 2, .shape = {9, 65}, .in_place = true},
+    {.name      = "norm/gpt2",
+     .rank      = 2,
+     .shape     = {1024, 768},
+     .weight    = true,
+     .bias      = true,
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
+    {.name      = "norm/llama",
+     .kind      = SCRY_NORM_RMS,
+     .rank      = 2,
+     .shape     = {1024, 2048},
+     .weight    = true,
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
 };
 
-static const char *name(int row)
+static scry__case describe(int row)
 {
-    return rows[row].name;
+    return (scry__case){.name = rows[row].name, .tier = rows[row].tier, .benchmark = rows[row].benchmark};
 }
 
 static void add_parameters(scry__plan *plan, const struct row *row)
@@ -125,7 +141,7 @@ static void build(scry__plan *plan, int index)
     if (row->scale) scry__plan_add(plan, &op->scale, "scale", SCRY__OUTPUT, SCRY_F32, 0, row->rank - 1, row->shape);
 }
 
-const scry__case_table scry__norm_table = {SCRY_OP_NORM, sizeof rows / sizeof *rows, name, build};
+const scry__case_table scry__norm_table = {SCRY_OP_NORM, sizeof rows / sizeof *rows, describe, build};
 
 void scry__norm_row_bounds(scry__norm_row *row, const scry_norm_parameters *parameters, const double *x,
                            const double *weight, const double *bias, int64_t d, double u)

@@ -7,7 +7,9 @@
 #include <math.h>
 #include <string.h>
 
-enum { GAP = 3, EMPTY = 0xff };
+/* Random elements repeat after this many: large operands would take longer to make than to use. A prime, so that no two
+ * rows of a length that models have are alike. */
+enum { GAP = 3, EMPTY = 0xff, PERIOD = 1048583 };
 
 static void swap(int *a, int *b)
 {
@@ -65,15 +67,11 @@ scry__array *scry__plan_add(scry__plan *plan, scry_tensor *tensor, const char *n
     *tensor             = *view;
     operand->contiguous = scry_tensor_is_contiguous(view);
     operand->bytes      = view->offset + span * size + SCRY__GUARD_BYTES;
-    operand->image      = scry__alloc(operand->bytes, 4); /* all four images in one block */
-    if (!operand->image) {
+    operand->image      = scry__alloc(operand->bytes, 1);
+    if (operand->image)
+        memset(operand->image, EMPTY, operand->bytes);
+    else
         plan->status = SCRY_OUT_OF_MEMORY;
-        return operand;
-    }
-    operand->expected = operand->image + operand->bytes;
-    operand->got      = operand->expected + operand->bytes;
-    operand->again    = operand->got + operand->bytes;
-    memset(operand->image, EMPTY, operand->bytes);
     return operand;
 }
 
@@ -86,9 +84,6 @@ scry__array *scry__plan_add_in_place(scry__plan *plan, scry_tensor *tensor, cons
     operand->contiguous = on->contiguous;
     operand->bytes      = on->bytes;
     operand->image      = on->image;
-    operand->expected   = on->expected;
-    operand->got        = on->got;
-    operand->again      = on->again;
     *tensor             = on->view;
     return operand;
 }
@@ -101,28 +96,41 @@ const scry__array *scry__plan_find(const scry__plan *plan, const scry_tensor *te
     return NULL;
 }
 
-static scry_tensor *tensor_of(scry__plan *plan, const scry__array *array)
+scry_tensor *scry__plan_tensor(scry_op *op, const scry__array *array)
 {
-    return (scry_tensor *)(void *)((char *)&plan->op + array->place);
+    return (scry_tensor *)(void *)((char *)op + array->place);
+}
+
+bool scry__plan_is_written(const scry__plan *plan, int storage)
+{
+    for (int i = 0; i < plan->count; i++)
+        if (plan->operands[i].storage == storage && plan->operands[i].role != SCRY__INPUT) return true;
+    return false;
 }
 
 void scry__plan_drop(scry__plan *plan, scry__array *array)
 {
-    array->dropped          = true;
-    *tensor_of(plan, array) = (scry_tensor){0};
+    array->dropped                       = true;
+    *scry__plan_tensor(&plan->op, array) = (scry_tensor){0};
 }
 
 void scry__plan_slice(scry__plan *plan, scry__array *array, int axis, int64_t begin, int64_t count)
 {
-    array->view             = scry_tensor_slice(array->view, axis, begin, count);
-    array->contiguous       = scry_tensor_is_contiguous(&array->view);
-    *tensor_of(plan, array) = array->view;
+    array->view                          = scry_tensor_slice(array->view, axis, begin, count);
+    array->contiguous                    = scry_tensor_is_contiguous(&array->view);
+    *scry__plan_tensor(&plan->op, array) = array->view;
 }
 
 void scry__plan_finish(scry__plan *plan)
 {
-    for (int i = 0; i < plan->count; i++)
-        if (plan->operands[i].storage == i) scry__free(plan->operands[i].image);
+    for (int i = 0; i < plan->count; i++) {
+        scry__array *operand = &plan->operands[i];
+        if (operand->storage != i) continue;
+        scry__free(operand->image);
+        scry__free(operand->expected);
+        scry__free(operand->got);
+        scry__free(operand->again);
+    }
     plan->count = 0;
 }
 
@@ -187,18 +195,24 @@ void scry__array_fill(scry__array *operand, double value)
     for (int64_t i = 0; i < scry__array_count(operand); i++) scry__array_set(operand, i, value);
 }
 
+/* Elements past the period repeat those before it. */
+static bool repeats(scry__array *operand, int64_t i)
+{
+    if (i >= PERIOD) scry__array_set(operand, i, scry__array_get(operand, i % PERIOD));
+    return i >= PERIOD;
+}
+
 void scry__array_fill_normal(scry__plan *plan, scry__array *operand, double mean, double deviation)
 {
-    if (!operand->image) return;
-    for (int64_t i = 0; i < scry__array_count(operand); i++)
-        scry__array_set(operand, i, mean + deviation * scry__random_normal(&plan->random));
+    for (int64_t i = 0; operand->image && i < scry__array_count(operand); i++)
+        if (!repeats(operand, i)) scry__array_set(operand, i, mean + deviation * scry__random_normal(&plan->random));
 }
 
 void scry__array_fill_integers(scry__plan *plan, scry__array *operand, int low, int high)
 {
-    if (!operand->image) return;
-    for (int64_t i = 0; i < scry__array_count(operand); i++)
-        scry__array_set(operand, i, low + (int)scry__random_below(&plan->random, (uint64_t)(high - low + 1)));
+    uint64_t values = (uint64_t)(high - low + 1);
+    for (int64_t i = 0; operand->image && i < scry__array_count(operand); i++)
+        if (!repeats(operand, i)) scry__array_set(operand, i, low + (int)scry__random_below(&plan->random, values));
 }
 
 void scry__array_fill_specials(scry__array *operand, int64_t period)

@@ -6,7 +6,7 @@
 #define SCRY_CASES_PLAN_H
 
 #include "base/number.h"
-#include "scry/device.h"
+#include "cases/cases.h"
 
 enum { SCRY__GUARD_BYTES = 64, SCRY__MAX_OPERANDS = 48 };
 
@@ -35,7 +35,7 @@ typedef struct scry__array {
     int         storage;             /* the operand whose image it uses: its own index, or in place another's */
     size_t      bytes;               /* of the image */
     uint8_t    *image;               /* before the op */
-    uint8_t    *expected;            /* after it, on the reference */
+    uint8_t    *expected;            /* after it, on the reference; NULL before a run, as are those that follow */
     uint8_t    *got;                 /* after it, on the device under test */
     uint8_t    *again;               /* after it once more */
 } scry__array;
@@ -57,6 +57,10 @@ scry__array *scry__plan_add(scry__plan *plan, scry_tensor *tensor, const char *n
 scry__array *scry__plan_add_in_place(scry__plan *plan, scry_tensor *tensor, const char *name, const scry__array *on);
 /* The operand of a field of plan->op; NULL where the case has none. */
 const scry__array *scry__plan_find(const scry__plan *plan, const scry_tensor *tensor);
+/* The field of an op that an operand belongs to. */
+scry_tensor *scry__plan_tensor(scry_op *op, const scry__array *array);
+/* Does the op write to the image of operand `storage`? */
+bool scry__plan_is_written(const scry__plan *plan, int storage);
 /* Takes an optional operand away again. */
 void scry__plan_drop(scry__plan *plan, scry__array *array);
 /* Narrows an operand to [begin, begin + count) along an axis; its image stays. */
@@ -77,8 +81,15 @@ void scry__array_fill_specials(scry__array *operand, int64_t period);
 /* Integers of [-4, 4] where the plan is exact, else standard normal numbers: what most inputs are. */
 void scry__array_fill_usual(scry__plan *plan, scry__array *operand);
 
-/* Runs the op on a device, with outputs that are not read first filled with `canary` bytes, and brings the images back
- * into that member of each operand. */
+/* The op with its operands on a device, outputs that are not read first filled with `canary` bytes. */
+typedef struct scry__loaded {
+    scry_op      op;
+    scry_buffer *buffers[SCRY__MAX_OPERANDS];
+} scry__loaded;
+scry_status scry__plan_load(scry__loaded *loaded, const scry__plan *plan, scry_device *device, int canary);
+void        scry__plan_unload(scry__loaded *loaded);
+
+/* Runs the op on a device so and brings the images back into that member of each operand. */
 typedef enum scry__image { SCRY__IMAGE_EXPECTED, SCRY__IMAGE_GOT, SCRY__IMAGE_AGAIN } scry__image;
 scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, scry__image into);
 
@@ -86,7 +97,7 @@ scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, sc
 typedef struct scry__case_table {
     scry_op_kind kind;
     int          count;
-    const char *(*name)(int row);
+    scry__case (*describe)(int row); /* all but kind and seed */
     void (*build)(scry__plan *plan, int row);
 } scry__case_table;
 
@@ -94,8 +105,8 @@ extern const scry__case_table scry__matmul_table, scry__softmax_table, scry__att
     scry__norm_table, scry__lens_table, scry__embed_table, scry__add_table, scry__scale_table, scry__activation_table,
     scry__copy_table, scry__fill_table;
 
-/* Makes the case of that name, with data from `seed` (0: its own). */
-scry_status scry__plan_build(scry__plan *plan, const char *name, uint64_t seed);
+/* Makes the case of a row of the whole table, with data from `seed` (0: its own). */
+scry_status scry__plan_build(scry__plan *plan, int index, uint64_t seed);
 
 #define SCRY__SHAPE(...) ((const int64_t[SCRY_MAX_RANK]){__VA_ARGS__})
 

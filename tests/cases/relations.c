@@ -137,7 +137,7 @@ static int64_t origin_of(int64_t e, const int64_t *shape, int64_t repeat)
 /* Puts a copy of an operand, in another layout or with the entries of axis 2 repeated, in its place. */
 static void replace(scry__plan *plan, scry__array *old, unsigned layout, int64_t repeat)
 {
-    scry_tensor *tensor = (scry_tensor *)(void *)((char *)&plan->op + old->place);
+    scry_tensor *tensor = scry__plan_tensor(&plan->op, old);
     int64_t      shape[SCRY_MAX_RANK];
     memcpy(shape, old->view.shape, sizeof shape);
     shape[2] *= repeat;
@@ -231,8 +231,8 @@ static scry_status run_step(scry__plan *plans, const relation *r, int step, scry
                             bool *more)
 {
     enum { CANARY = 0xff, OTHER_CANARY = 0x5a };
-    scry_status status = scry__plan_build(&plans[0], r->row, 0);
-    if (!status) status = scry__plan_build(&plans[1], r->row, 0);
+    scry_status status = scry__plan_build(&plans[0], scry__case_find(r->row), 0);
+    if (!status) status = scry__plan_build(&plans[1], scry__case_find(r->row), 0);
     *more = !status && r->change(&plans[1], step);
     if (!status) status = plans[1].status;
     if (status || !*more) return status;

@@ -12,6 +12,8 @@ static const struct row {
     int64_t     first;    /* position_offset */
     bool        interleaved, inverse, in_place, positions, outside, special;
     unsigned    x, out;
+    scry__tier  tier;
+    bool        benchmark;
 } rows[] = {
     {.name = "rope/half-split", .shape = {2, 33, 3, 16}},
     {.name = "rope/interleaved", .shape = {2, 33, 3, 16}, .interleaved = true},
@@ -37,11 +39,12 @@ static const struct row {
     {.name = "rope/padded-in-place", .shape = {2, 9, 3, 16}, .in_place = true, .x = P},
     {.name = "rope/heads-first", .shape = {2, 9, 3, 16}, .x = S, .out = S | P},
     {.name = "rope/many-heads", .shape = {1, 3, 37, 8}},
+    {.name = "rope/1024x12x64", .shape = {1, 1024, 12, 64}, .tier = SCRY__TIER_FULL, .benchmark = true},
 };
 
-static const char *name(int row)
+static scry__case describe(int row)
 {
-    return rows[row].name;
+    return (scry__case){.name = rows[row].name, .tier = rows[row].tier, .benchmark = rows[row].benchmark};
 }
 
 /* Tables hold the positions from table_first on; op rows are shifted to match, since a full table for far positions
@@ -89,7 +92,7 @@ static void build(scry__plan *plan, int index)
         scry__plan_add(plan, &op->out, "out", SCRY__OUTPUT, SCRY_F32, row->out, 4, row->shape);
 }
 
-const scry__case_table scry__rope_table = {SCRY_OP_ROPE, sizeof rows / sizeof *rows, name, build};
+const scry__case_table scry__rope_table = {SCRY_OP_ROPE, sizeof rows / sizeof *rows, describe, build};
 
 /* The entry that turns together with entry d. */
 static int64_t partner_of(const scry_rope *op, int64_t d)

@@ -13,6 +13,8 @@ static const struct row {
     bool              exact, in_place, no_probabilities, no_statistics, special;
     int64_t           key;
     unsigned          scores, probabilities;
+    scry__tier        tier;
+    bool              benchmark;
 } rows[] = {
     {.name = "softmax/plain", .shape = {2, 3, 17, 33}},
     {.name = "softmax/one", .shape = {1, 1, 1, 1}},
@@ -51,11 +53,16 @@ static const struct row {
     {.name = "softmax/ties", .shape = {1, 3, 31, 33}, .mask = {.causal = true}, .exact = true},
     {.name = "softmax/ties-additive", .shape = {1, 3, 31, 33}, .mask = {.additive = SCRY__ADD_MASK}, .exact = true},
     {.name = "softmax/infinite-scores", .shape = {1, 2, 12, 9}, .special = true},
+    {.name      = "softmax/gpt2",
+     .shape     = {1, 12, 1024, 1024},
+     .mask      = {.causal = true},
+     .tier      = SCRY__TIER_FULL,
+     .benchmark = true},
 };
 
-static const char *name(int row)
+static scry__case describe(int row)
 {
-    return rows[row].name;
+    return (scry__case){.name = rows[row].name, .tier = rows[row].tier, .benchmark = rows[row].benchmark};
 }
 
 /* Rows of scores that are -inf in part, wholly, but for one key, or near the largest negative number. */
@@ -91,7 +98,7 @@ static void build(scry__plan *plan, int index)
     if (!row->no_statistics) scry__row_statistics_add(plan, &op->rows, row->key, s);
 }
 
-const scry__case_table scry__softmax_table = {SCRY_OP_SOFTMAX_CAPTURE, sizeof rows / sizeof *rows, name, build};
+const scry__case_table scry__softmax_table = {SCRY_OP_SOFTMAX_CAPTURE, sizeof rows / sizeof *rows, describe, build};
 
 void scry__judge_softmax(const scry__plan *plan, scry__verdict *verdict)
 {

@@ -22,6 +22,7 @@ static void run_cases(scry_device *cpu, const char *what)
     scry_device *reference = open_device("reference", 0);
     for (int i = 0; i < scry__case_count(); i++) {
         scry__case_result result;
+        if (scry__case_at(i).tier > SCRY__TIER_QUICK) continue;
         cr_assert_eq(scry__case_run(&result, i, 0, reference, cpu), SCRY_OK);
         cr_expect(result.passed, "%s: %s: %s", what, scry__case_at(i).name, result.detail);
     }

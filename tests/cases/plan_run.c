@@ -1,0 +1,107 @@
+/* A plan on a device: operands there and back. See plan.h, and cases.h for loads. */
+#include "cases/plan.h"
+
+#include "base/alloc.h"
+
+#include <string.h>
+
+static scry_status upload(const scry__array *operand, scry_device *device, int canary, scry_buffer **buffer)
+{
+    enum { PIECE = 1 << 16 };
+    uint8_t     piece[PIECE];
+    scry_status status = scry_buffer_create(buffer, device, operand->bytes);
+    if (operand->role != SCRY__OUTPUT)
+        return status ? status : scry_buffer_write(*buffer, 0, operand->image, operand->bytes);
+    memset(piece, canary, sizeof piece);
+    for (size_t at = 0; !status && at < operand->bytes; at += PIECE)
+        status = scry_buffer_write(*buffer, at, piece, operand->bytes - at < PIECE ? operand->bytes - at : PIECE);
+    return status;
+}
+
+scry_status scry__plan_load(scry__loaded *loaded, const scry__plan *plan, scry_device *device, int canary)
+{
+    scry_status status = SCRY_OK;
+    *loaded            = (scry__loaded){.op = plan->op};
+    for (int i = 0; !status && i < plan->count; i++) {
+        const scry__array *operand = &plan->operands[i];
+        if (operand->dropped) continue;
+        if (operand->storage == i) status = upload(operand, device, canary, &loaded->buffers[i]);
+        scry__plan_tensor(&loaded->op, operand)->buffer = loaded->buffers[operand->storage];
+    }
+    return status;
+}
+
+void scry__plan_unload(scry__loaded *loaded)
+{
+    for (int i = 0; i < SCRY__MAX_OPERANDS; i++) scry_buffer_destroy(&loaded->buffers[i]);
+}
+
+static uint8_t **image_of(scry__array *operand, scry__image which)
+{
+    switch (which) {
+    case SCRY__IMAGE_EXPECTED:
+        return &operand->expected;
+    case SCRY__IMAGE_GOT:
+        return &operand->got;
+    default:
+        return &operand->again;
+    }
+}
+
+static scry_status download(scry__array *operand, scry_buffer *buffer, scry__image into)
+{
+    uint8_t **image = image_of(operand, into);
+    if (!*image) *image = scry__alloc(operand->bytes, 1);
+    return *image ? scry_buffer_read(buffer, 0, *image, operand->bytes) : SCRY_OUT_OF_MEMORY;
+}
+
+scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, scry__image into)
+{
+    scry__loaded loaded;
+    scry_status  status = scry__plan_load(&loaded, plan, device, canary);
+    if (!status) status = scry_device_run(device, &loaded.op);
+    if (!status) status = scry_device_finish(device);
+    for (int i = 0; !status && i < plan->count; i++) {
+        /* What an op may only read is looked at once. */
+        bool wanted = loaded.buffers[i] && (into == SCRY__IMAGE_GOT || scry__plan_is_written(plan, i));
+        if (wanted) status = download(&plan->operands[i], loaded.buffers[i], into);
+    }
+    for (int i = 0; i < plan->count; i++) { /* what lies in place shares the image */
+        scry__array *operand     = &plan->operands[i];
+        *image_of(operand, into) = *image_of(&plan->operands[operand->storage], into);
+    }
+    scry__plan_unload(&loaded);
+    return status;
+}
+
+struct scry__case_load {
+    scry__loaded loaded;
+};
+
+scry_status scry__case_load_create(scry__case_load **out, int index, scry_device *device)
+{
+    enum { CANARY = 0x5a };
+    scry__plan      *plan   = scry__alloc(1, sizeof *plan);
+    scry__case_load *load   = scry__alloc(1, sizeof *load);
+    scry_status      status = plan && load ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+    *out                    = load;
+    if (!status) status = scry__plan_build(plan, index, 0);
+    if (!status) status = scry__plan_load(&load->loaded, plan, device, CANARY);
+    if (plan) scry__plan_finish(plan);
+    scry__free(plan);
+    if (status) scry__case_load_destroy(out);
+    return status;
+}
+
+const scry_op *scry__case_load_op(const scry__case_load *load)
+{
+    return &load->loaded.op;
+}
+
+void scry__case_load_destroy(scry__case_load **load)
+{
+    if (!*load) return;
+    scry__plan_unload(&(*load)->loaded);
+    scry__free(*load);
+    *load = NULL;
+}
