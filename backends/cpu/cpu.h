@@ -14,6 +14,7 @@ struct scry__cpu {
     int                             threads;
     struct scry__cpu_pool          *pool; /* NULL for one thread */
     const struct scry__cpu_kernels *kernels;
+    const char *const              *asked; /* device->kernel: for each op the kernel asked for, or NULL */
 };
 
 extern const struct scry_host     *scry__cpu_host;
@@ -27,8 +28,9 @@ __typeof__(scry_buffer_write)   scry__cpu_buffer_write;
 __typeof__(scry_buffer_read)    scry__cpu_buffer_read;
 
 /* ops.c */
-__typeof__(scry_device_query) scry__cpu_query;
-__typeof__(scry_device_run)   scry__cpu_run;
+__typeof__(scry_device_query)   scry__cpu_query;
+__typeof__(scry_device_run)     scry__cpu_run;
+__typeof__(scry_device_kernels) scry__cpu_kernel_names;
 
 /* One pair for each op. The first returns the bytes of scratch that the op needs; the second gets that much, 64-byte
  * aligned. */
@@ -48,6 +50,10 @@ SCRY__CPU_OP(activation, scry_activation)
 SCRY__CPU_OP(copy, scry_copy)
 SCRY__CPU_OP(fill, scry_fill)
 #undef SCRY__CPU_OP
+
+/* matmul has several kernels: their names, and what there is to say about the one that would run. */
+const char *const *scry__cpu_matmul_kernels(void);
+void               scry__cpu_matmul_describe(const struct scry__cpu *cpu, const scry_matmul *op, scry_op_info *info);
 
 static inline bool present(const scry_tensor *x)
 {

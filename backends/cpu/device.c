@@ -64,6 +64,7 @@ static scry_status device_open(scry_device *device, int index, const scry_device
     if (!cpu) return SCRY_OUT_OF_MEMORY;
     cpu->threads       = wanted ? wanted : default_threads();
     cpu->kernels       = scry__cpu_kernels_usable(0);
+    cpu->asked         = device->kernel;
     scry_status status = scry__cpu_pool_create(&cpu->pool, scry__cpu_host, &cpu->threads);
     if (status) {
         scry__cpu_host->release(cpu);
@@ -105,6 +106,7 @@ const struct scry_backend *scry_cpu_entry(const struct scry_host *host)
         .query          = scry__cpu_query,
         .run            = scry__cpu_run,
         .finish         = finish,
+        .kernels        = scry__cpu_kernel_names,
     };
     scry__cpu_host = host;
     return &backend;

@@ -3,8 +3,11 @@
  * B is packed, and widened where it is f16 or bf16, into panels of tile_columns columns: as many at a time as stay in
  * the second cache, while the rows of A pass by them. The work is shared by (batch, band of rows, panel); there is one
  * band where the panels suffice for all threads. Products of up to FEW_ROWS rows are bound by memory: they read B as it
- * is stored, once. */
+ * is stored, once. Whoever asks for it by name gets OpenBLAS instead (matmul_library.c). */
+#include "matmul_library.h"
 #include "operand.h"
+
+#include <stdio.h>
 
 /* A stretch of columns of B is read once for each row: from the second row on, out of the second cache. */
 enum { FEW_ROWS = 4, PANEL_BYTES = 512 << 10, ROW_CHUNK = 512, ROWS_CHUNK = 64 };
@@ -17,6 +20,7 @@ struct product {
     int64_t                 a_row, a_k, b_k, b_column, c_row; /* strides */
     int64_t                 group;                            /* panels that are packed at once */
     int64_t                 bands, band_rows;                 /* how the rows are shared */
+    bool                    few;                              /* rows: B is read as stored */
     size_t                  part_bytes;
     char                   *scratch;
 };
@@ -25,9 +29,44 @@ struct product {
 static size_t part_floats(const struct product *p)
 {
     int64_t width = p->cpu->kernels->tile_columns, height = p->cpu->kernels->tile_rows;
-    if (p->m <= FEW_ROWS) return (size_t)(ROW_CHUNK + FEW_ROWS * p->k);
+    if (p->few) return (size_t)(ROW_CHUNK + FEW_ROWS * p->k);
     return (size_t)(p->group * width * p->k + height * p->k + height * width + 2 * width);
 }
+
+/* --- the choice --- */
+
+static const char tile_name[] = "tile", rows_name[] = "rows", library_name[] = "library";
+
+const char *const *scry__cpu_matmul_kernels(void)
+{
+    static const char *const names[]      = {tile_name, rows_name, library_name, NULL};
+    static const char *const ours_alone[] = {tile_name, rows_name, NULL};
+    return scry__cpu_library_usable() ? names : ours_alone;
+}
+
+/* The kernel asked for, else ours that suits the number of rows. */
+static const char *kernel_of(const struct scry__cpu *cpu, const scry_matmul *op)
+{
+    const char *asked = cpu->asked[SCRY_OP_MATMUL];
+    return asked ? asked : op->c.shape[op->c.rank - 2] <= FEW_ROWS ? rows_name : tile_name;
+}
+
+void scry__cpu_matmul_describe(const struct scry__cpu *cpu, const scry_matmul *op, scry_op_info *info)
+{
+    const char *kernel = kernel_of(cpu, op), *reason = NULL;
+    snprintf(info->kernel, sizeof info->kernel, "%s", kernel);
+    if (kernel == library_name) {
+        reason = scry__cpu_library_refuses(op);
+        snprintf(info->kernel, sizeof info->kernel, "%s (%s)", kernel, scry__cpu_library_name());
+    } else if (kernel == rows_name && op->c.shape[op->c.rank - 2] > FEW_ROWS) {
+        reason = "this kernel multiplies up to 4 rows";
+    }
+    if (!reason) return;
+    info->support = SCRY_NOT_SUPPORTED;
+    snprintf(info->reason, sizeof info->reason, "%s", reason);
+}
+
+/* --- our own --- */
 
 static struct product product_of(const struct scry__cpu *cpu, const scry_matmul *op, void *scratch)
 {
@@ -38,6 +77,7 @@ static struct product product_of(const struct scry__cpu *cpu, const scry_matmul 
     p.a_row = a->stride[last - 1], p.a_k = a->stride[last];
     p.b_k = b->stride[last - 1], p.b_column = b->stride[last];
     p.c_row   = c->stride[last - 1];
+    p.few     = kernel_of(cpu, op) == rows_name;
     p.batches = scry__cpu_row_count(c, last - 1);
     p.panels  = (p.n + width - 1) / width;
     p.group   = most(1, least(p.panels, PANEL_BYTES / most(1, width * p.k * 4)));
@@ -52,6 +92,7 @@ static struct product product_of(const struct scry__cpu *cpu, const scry_matmul 
 
 size_t scry__cpu_matmul_scratch(const struct scry__cpu *cpu, const scry_matmul *op)
 {
+    if (kernel_of(cpu, op) == library_name) return scry__cpu_library_scratch(op);
     return product_of(cpu, op, NULL).part_bytes * (size_t)cpu->threads;
 }
 
@@ -161,9 +202,13 @@ static void few_rows_part(const void *job, int part, int parts)
 
 void scry__cpu_matmul(const struct scry__cpu *cpu, const scry_matmul *op, void *scratch)
 {
+    if (kernel_of(cpu, op) == library_name) {
+        scry__cpu_library_multiply(cpu, op, scratch);
+        return;
+    }
     struct product p = product_of(cpu, op, scratch);
     /* Products of few rows wait for memory: a product takes them longer than it takes a tile. */
-    double work  = (double)(p.batches * p.m) * (double)(p.n * most(1, p.k)) / (p.m <= FEW_ROWS ? 8 : 32);
+    double work  = (double)(p.batches * p.m) * (double)(p.n * most(1, p.k)) / (p.few ? 8 : 32);
     int    parts = scry__cpu_parts(cpu->threads, work);
-    scry__cpu_parallel(cpu->pool, parts, p.m <= FEW_ROWS ? few_rows_part : multiply_part, &p);
+    scry__cpu_parallel(cpu->pool, parts, p.few ? few_rows_part : multiply_part, &p);
 }

@@ -21,6 +21,7 @@ scry_status scry__cpu_query(scry_device *device, const scry_op *op, scry_op_info
     const struct scry__cpu *cpu = device->impl;
     info->support               = SCRY_SUPPORTED;
     info->precision             = SCRY_STRICT_F32;
+    if (op->kind == SCRY_OP_MATMUL) scry__cpu_matmul_describe(cpu, &op->matmul, info);
     switch (op->kind) {
 #define QUERY_CASE(kind, name, member)                                                                                 \
     case SCRY_OP_##kind:                                                                                               \
@@ -31,6 +32,13 @@ scry_status scry__cpu_query(scry_device *device, const scry_op *op, scry_op_info
     default:
         return scry__cpu_host->fail(SCRY_UNSUPPORTED, "cpu: unknown op %d", (int)op->kind);
     }
+}
+
+const char *const *scry__cpu_kernel_names(const scry_device *device, scry_op_kind kind)
+{
+    static const char *const none[] = {NULL};
+    (void)device;
+    return kind == SCRY_OP_MATMUL ? scry__cpu_matmul_kernels() : none;
 }
 
 scry_status scry__cpu_run(scry_device *device, const scry_op *op)
