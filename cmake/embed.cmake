@@ -1,5 +1,6 @@
-# Writes OUTPUT, a C file that defines `const scry__asset SYMBOL` with the bytes of FILES, one after the other, and their SHA-256.
-# Usage: cmake -DOUTPUT=out.c -DSYMBOL=scry__asset_x "-DFILES=a;b" -P embed.cmake
+# Writes OUTPUT, a C file that defines `const TYPE SYMBOL` with the bytes of FILES, one after the other, and their SHA-256.
+# HEADER declares TYPE, whose members are text, size and sha256.
+# Usage: cmake -DOUTPUT=out.c -DHEADER=report/assets.h -DTYPE=scry__asset -DSYMBOL=scry__asset_x "-DFILES=a;b" -P embed.cmake
 set(hex "")
 foreach(file IN LISTS FILES)
   file(READ ${file} part HEX)
@@ -21,5 +22,5 @@ file(SHA256 ${joined} digest)
 file(REMOVE ${joined})
 string(REGEX REPLACE "([0-9a-f][0-9a-f])" "0x\\1," digest "${digest}")
 
-file(WRITE ${OUTPUT} "#include \"report/assets.h\"\n\nstatic const unsigned char bytes[] = {\n${bytes}0};\n
-const scry__asset ${SYMBOL} = {(const char *)bytes, ${size}, {${digest}}};\n")
+file(WRITE ${OUTPUT} "#include \"${HEADER}\"\n\nstatic const unsigned char bytes[] = {\n${bytes}0};\n
+const ${TYPE} ${SYMBOL} = {(const char *)bytes, ${size}, {${digest}}};\n")

@@ -36,7 +36,8 @@ set(report_script ${report_assets}/common.js ${report_assets}/attention.js ${rep
 foreach(asset page style script)
   set(embedded ${PROJECT_BINARY_DIR}/assets/report_${asset}.c)
   add_custom_command(OUTPUT ${embedded}
-    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${embedded} -DSYMBOL=scry__asset_${asset} "-DFILES=${report_${asset}}"
+    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${embedded} -DHEADER=report/assets.h -DTYPE=scry__asset
+      -DSYMBOL=scry__asset_${asset} "-DFILES=${report_${asset}}"
       -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
     DEPENDS ${report_${asset}} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
   target_sources(scry_objects PRIVATE ${embedded})

@@ -11,38 +11,58 @@
 
 extern const struct scry_host *scry__cl_host;
 
-struct scry__cl_program; /* program.c: built programs and their kernels */
+struct scry__cl_programs; /* program.c: built programs and their kernels */
+
+/* Tensors of one kernel that can lie across the parts of their buffers: as many as its parameters have room for. */
+enum { SCRY__CL_STAGED = 18 };
 
 /* An open device. */
 struct scry__cl {
-    cl_platform_id           platform;
-    cl_device_id             device;
-    cl_context               context;
-    cl_command_queue         queue; /* in order */
-    scry_device             *front;
-    struct scry__cl_program *programs;
-    scry_device_statistics   statistics;
-    bool                     is_cpu;        /* items are threads with wide vectors: blocks of work, no local memory */
-    bool                     shares_memory; /* the host's memory can be used in place */
-    uint32_t                 compute_units;
-    size_t                   most_items; /* of one work group */
-    size_t                   local_bytes;
-    size_t                   most_allocated; /* bytes of one cl_mem */
-    cl_mem                   staging; /* SCRY__CL_STAGED ranges of SCRY_REACHABLE_BYTES, for what lies across parts */
-    bool                     lost;
+    cl_platform_id            platform;
+    cl_device_id              device;
+    cl_context                context;
+    cl_command_queue          queue; /* in order */
+    scry_device              *front;
+    struct scry__cl_programs *programs;
+    scry_device_statistics    statistics;
+    bool                      is_cpu;        /* items are threads with wide vectors: blocks of work, no local memory */
+    bool                      shares_memory; /* the host's memory can be used in place */
+    bool                      divides_right; /* division and square root can be had correctly rounded */
+    uint32_t                  compute_units;
+    size_t                    most_items; /* of one work group */
+    size_t                    local_bytes;
+    size_t                    most_allocated;           /* bytes of one cl_mem */
+    cl_mem                    staging[SCRY__CL_STAGED]; /* SCRY_REACHABLE_BYTES each, for what lies across parts */
+    bool                      lost;
 };
+
+/* --- The device (device.c) --- */
+
+/* Bytes that the environment's variable `name` says, `otherwise` where it is unset or no number. */
+size_t scry__cl_environment_bytes(const char *name, size_t otherwise);
 
 /* --- Memory (memory.c) ---
  * A buffer larger than the device allocates at once is several cl_mem, its parts. A range across two parts is staged:
  * copied together before the kernel, and apart again behind it. */
 
-enum { SCRY__CL_STAGED = 8 };
-
 struct scry__cl_memory {
     size_t part_bytes; /* of each part but the last */
+    size_t skipped;    /* bytes of the first part before the buffer's own */
     int    count;
     cl_mem parts[];
 };
+
+/* Where byte `offset` of a buffer lies. */
+struct scry__cl_place {
+    cl_mem part;
+    size_t offset;
+    size_t left; /* bytes from there to the part's end */
+};
+
+struct scry__cl_place scry__cl_place(const scry_buffer *buffer, size_t offset);
+/* Enqueues a copy of bytes between two ranges that do not overlap, wherever they lie. */
+scry_status scry__cl_move(struct scry__cl *cl, scry_buffer *to, size_t to_offset, const scry_buffer *from,
+                          size_t from_offset, size_t bytes);
 
 __typeof__(scry_buffer_create)  scry__cl_buffer_create;
 __typeof__(scry_buffer_wrap)    scry__cl_buffer_wrap;
@@ -56,6 +76,16 @@ bool                            scry__cl_reaches(const scry_buffer *buffer, size
 /* SCRY_OK for CL_SUCCESS; else the status that `code` means, with "opencl: WHAT: CL_..." as detail. A lost device marks
  * `cl` (which may be NULL). */
 scry_status scry__cl_check(struct scry__cl *cl, cl_int code, const char *what);
+/* The same for a call that waits for kernels: resources that run out there mean that a kernel crashed. */
+scry_status scry__cl_check_wait(struct scry__cl *cl, cl_int code, const char *what);
+
+/* --- Programs (program.c) --- */
+
+/* The kernel, built where it was not yet; see scry__cl_call. */
+scry_status scry__cl_kernel(cl_kernel *out, struct scry__cl *cl, const char *file, const char *name,
+                            const char *options);
+/* Releases every program and kernel. */
+void scry__cl_programs_destroy(struct scry__cl *cl);
 
 /* --- Launching (launch.c) --- */
 
@@ -112,8 +142,13 @@ scry_status scry__cl_launch(struct scry__cl_call *call, int dimensions, const si
 SCRY__CL_OP_LIST(SCRY__CL_OP)
 #undef SCRY__CL_OP
 
-/* The kernels of an op, by the name that the device was opened with or the backend's own choice: NULL-terminated. */
-extern const char *const scry__cl_matmul_kernels[], *const scry__cl_attention_kernels[], *const scry__cl_lens_kernels[];
+__typeof__(scry_device_query)   scry__cl_query;
+__typeof__(scry_device_run)     scry__cl_run;
+__typeof__(scry_device_kernels) scry__cl_kernels;
+
+/* Ops with more than one kernel, and the NULL-terminated list of their names: X(MATMUL, scry__cl_matmul_kernels). The
+ * name that the device was opened with is in cl->front->kernel; NULL there leaves the choice to the op. */
+#define SCRY__CL_KERNELS_LIST(X)
 
 /* A mask as MASK_PARAMETERS of common.cl take it (mask.c). */
 void scry__cl_mask(struct scry__cl_call *call, const scry_mask *mask);
@@ -123,6 +158,11 @@ void scry__cl_mask(struct scry__cl_call *call, const scry_mask *mask);
  * at byte `offset` of the scratch (mask.c, kernels_cl/rows.cl). */
 enum { SCRY__CL_RECORD = 8 };
 scry_status scry__cl_rows(struct scry__cl *cl, const scry_row_statistics *rows, const int64_t shape[3], size_t offset);
+
+static inline size_t scry__cl_element_bytes(scry_dtype dtype)
+{
+    return dtype == SCRY_F16 || dtype == SCRY_BF16 ? 2 : 4;
+}
 
 static inline bool present(const scry_tensor *x)
 {
@@ -143,5 +183,22 @@ static inline int64_t round_up(int64_t count, int64_t unit)
 {
     return (count + unit - 1) / unit * unit;
 }
+
+/* --- Element-wise walks (walk.c) ---
+ * Operands of one shape, as rank 4 with as few axes longer than 1 as their strides allow, the last ones. kernels_cl/
+ * common.cl (WALK) says how a kernel goes over them. */
+
+enum { SCRY__CL_WALKED = 4 };
+
+struct scry__cl_walk {
+    int         count;
+    scry_tensor operand[SCRY__CL_WALKED]; /* absent ones have no buffer */
+    int64_t     shape[SCRY_MAX_RANK];
+};
+
+/* Reduces the operands, of which at least one is present, to their common axes. */
+void scry__cl_walk_prepare(struct scry__cl_walk *walk);
+/* Passes the shape as the kernel's last parameters (WALK_PARAMETERS) and launches it over all elements. */
+scry_status scry__cl_walk_launch(struct scry__cl_call *call, const struct scry__cl_walk *walk);
 
 #endif

@@ -1,0 +1,89 @@
+/* Launching kernels: arguments as kernels_cl/common.cl lays them out, and the enqueue. */
+#include "opencl.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* `view` of common.cl. */
+struct view {
+    cl_long offset, stride[SCRY_MAX_RANK];
+    cl_int  dtype, unused;
+};
+
+_Static_assert(sizeof(struct view) == 48, "as common.cl lays it out");
+
+struct scry__cl_call scry__cl_call(struct scry__cl *cl, const char *file, const char *name, const char *options)
+{
+    struct scry__cl_call call = {.cl = cl};
+    call.status               = scry__cl_kernel(&call.kernel, cl, file, name, options);
+    return call;
+}
+
+static void argument(struct scry__cl_call *call, size_t bytes, const void *value)
+{
+    if (call->status) return;
+    cl_int code  = clSetKernelArg(call->kernel, call->arguments++, bytes, value);
+    call->status = scry__cl_check(call->cl, code, "clSetKernelArg");
+}
+
+void scry__cl_tensor(struct scry__cl_call *call, const scry_tensor *tensor, unsigned access)
+{
+    (void)access;
+    struct view view = {.dtype = (cl_int)tensor->dtype};
+    cl_mem      part = NULL;
+    if (present(tensor)) {
+        struct scry__cl_place place = scry__cl_place(tensor->buffer, tensor->offset);
+        part                        = place.part;
+        view.offset                 = (cl_long)(place.offset / scry__cl_element_bytes(tensor->dtype));
+        for (int i = 0; i < tensor->rank; i++) view.stride[i] = tensor->stride[i];
+    }
+    argument(call, sizeof part, &part);
+    argument(call, sizeof view, &view);
+}
+
+void scry__cl_scratch(struct scry__cl_call *call, size_t offset)
+{
+    scry_buffer          *scratch = call->cl->front->scratch;
+    struct scry__cl_place place   = {0};
+    if (scratch) place = scry__cl_place(scratch, offset);
+    argument(call, sizeof place.part, &place.part);
+    scry__cl_long(call, (int64_t)place.offset / 4);
+}
+
+void scry__cl_long(struct scry__cl_call *call, int64_t value)
+{
+    argument(call, sizeof value, &value);
+}
+
+void scry__cl_int(struct scry__cl_call *call, int32_t value)
+{
+    argument(call, sizeof value, &value);
+}
+
+void scry__cl_float(struct scry__cl_call *call, float value)
+{
+    argument(call, sizeof value, &value);
+}
+
+void scry__cl_local(struct scry__cl_call *call, size_t bytes)
+{
+    argument(call, bytes, NULL);
+}
+
+void scry__cl_bytes(struct scry__cl_call *call, const void *value, size_t bytes)
+{
+    argument(call, bytes, value);
+}
+
+scry_status scry__cl_launch(struct scry__cl_call *call, int dimensions, const size_t *global, const size_t *local)
+{
+    size_t rounded[3];
+    if (call->status) return call->status;
+    for (int i = 0; i < dimensions; i++) {
+        if (!global[i]) return SCRY_OK;
+        rounded[i] = local ? (global[i] + local[i] - 1) / local[i] * local[i] : global[i];
+    }
+    cl_int code =
+        clEnqueueNDRangeKernel(call->cl->queue, call->kernel, (cl_uint)dimensions, NULL, rounded, local, 0, NULL, NULL);
+    return scry__cl_check(call->cl, code, "clEnqueueNDRangeKernel");
+}

@@ -1,0 +1,166 @@
+/* Built programs and their kernels, kept for the life of the device and found again by name. */
+#include "opencl.h"
+#include "sources.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { BUCKETS = 256, MOST_OPTIONS = 256 };
+
+struct program {
+    struct program *next;
+    cl_program      built;
+    char            file[32], options[MOST_OPTIONS];
+};
+
+struct kernel {
+    struct kernel  *next; /* of its bucket */
+    struct program *program;
+    cl_kernel       made;
+    char            name[48];
+};
+
+struct scry__cl_programs {
+    struct program *first;
+    struct kernel  *bucket[BUCKETS];
+};
+
+static uint32_t hash(uint32_t seed, const char *text)
+{
+    for (; *text; text++) seed = (seed ^ (unsigned char)*text) * 16777619u;
+    return seed;
+}
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+/* The compiler's first complaint, which drivers put among warnings and notes. */
+static scry_status fail_build(struct scry__cl *cl, const struct program *program, cl_int code)
+{
+    enum { MOST_LOG = 1 << 16 };
+    if (code != CL_BUILD_PROGRAM_FAILURE) return scry__cl_check(cl, code, "clBuildProgram");
+    char *log = scry__cl_host->allocate(MOST_LOG, 1);
+    if (!log) return SCRY_OUT_OF_MEMORY;
+    clGetProgramBuildInfo(program->built, cl->device, CL_PROGRAM_BUILD_LOG, MOST_LOG - 1, log, NULL);
+    const char *first = strstr(log, "error:");
+    while (first && first > log && first[-1] != '\n') first--;
+    if (!first) first = log;
+    scry__cl_host->log(SCRY_LOG_DEBUG, "opencl: build log of %s.cl %s: %s", program->file, program->options, log);
+    scry_status status = scry__cl_host->fail(SCRY_UNSUPPORTED, "opencl: %s.cl does not build with \"%s\": %.600s",
+                                             program->file, program->options, *first ? first : "no log");
+    scry__cl_host->release(log);
+    return status;
+}
+
+static scry_status build(struct scry__cl *cl, struct program *program)
+{
+    char        options[MOST_OPTIONS + 96], mark[64];
+    char       *owned[2] = {NULL, NULL};
+    cl_int      code     = CL_SUCCESS;
+    double      begin    = now();
+    const char *common   = scry__cl_source_text("common", &owned[0]);
+    const char *own      = common ? scry__cl_source_text(program->file, &owned[1]) : NULL;
+    scry_status status   = own ? SCRY_OK : SCRY_UNSUPPORTED;
+    if (status) goto fail;
+    snprintf(options, sizeof options, "-cl-std=CL1.2%s%s %s", cl->is_cpu ? " -DIS_CPU" : "",
+             cl->divides_right ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", program->options);
+    snprintf(mark, sizeof mark, "\n#line 1 \"%s.cl\"\n", program->file);
+    const char *parts[] = {"#line 1 \"common.cl\"\n", common, mark, own};
+    program->built      = clCreateProgramWithSource(cl->context, 4, parts, NULL, &code);
+    status              = scry__cl_check(cl, code, "clCreateProgramWithSource");
+    if (status) goto fail;
+    code = clBuildProgram(program->built, 1, &cl->device, options, NULL, NULL);
+    if (code != CL_SUCCESS) status = fail_build(cl, program, code);
+    cl->statistics.programs_built++;
+
+fail:
+    cl->statistics.build_seconds += now() - begin;
+    scry__cl_host->release(owned[0]);
+    scry__cl_host->release(owned[1]);
+    return status;
+}
+
+static scry_status find_program(struct program **out, struct scry__cl *cl, const char *file, const char *options)
+{
+    struct program *program = cl->programs->first;
+    while (program && (strcmp(program->file, file) || strcmp(program->options, options))) program = program->next;
+    *out = program;
+    if (program) return SCRY_OK;
+    if (strlen(options) >= sizeof program->options || strlen(file) >= sizeof program->file)
+        return scry__cl_host->fail(SCRY_UNSUPPORTED, "opencl: %s.cl: options \"%s\" are too long", file, options);
+    program = scry__cl_host->allocate(1, sizeof *program);
+    if (!program) return SCRY_OUT_OF_MEMORY;
+    memcpy(program->file, file, strlen(file));
+    memcpy(program->options, options, strlen(options));
+    scry_status status = build(cl, program);
+    if (status) goto fail;
+    program->next       = cl->programs->first;
+    cl->programs->first = program;
+    *out                = program;
+    return SCRY_OK;
+
+fail:
+    if (program->built) clReleaseProgram(program->built);
+    scry__cl_host->release(program);
+    return status;
+}
+
+scry_status scry__cl_kernel(cl_kernel *out, struct scry__cl *cl, const char *file, const char *name,
+                            const char *options)
+{
+    if (!cl->programs) cl->programs = scry__cl_host->allocate(1, sizeof *cl->programs);
+    if (!cl->programs) return SCRY_OUT_OF_MEMORY;
+    struct kernel **bucket = &cl->programs->bucket[hash(hash(hash(2166136261u, file), name), options) % BUCKETS];
+    struct kernel  *kernel = *bucket;
+    while (kernel && (strcmp(kernel->name, name) || strcmp(kernel->program->options, options) ||
+                      strcmp(kernel->program->file, file)))
+        kernel = kernel->next;
+    if (kernel) {
+        *out = kernel->made;
+        return SCRY_OK;
+    }
+    cl_int      code;
+    scry_status status = SCRY_OUT_OF_MEMORY;
+    kernel             = scry__cl_host->allocate(1, sizeof *kernel);
+    if (!kernel) return status;
+    status = find_program(&kernel->program, cl, file, options);
+    if (status) goto fail;
+    snprintf(kernel->name, sizeof kernel->name, "%s", name);
+    kernel->made = clCreateKernel(kernel->program->built, name, &code);
+    status       = scry__cl_check(cl, code, name);
+    if (status) goto fail;
+    kernel->next = *bucket;
+    *bucket      = kernel;
+    *out         = kernel->made;
+    return SCRY_OK;
+
+fail:
+    scry__cl_host->release(kernel);
+    return status;
+}
+
+void scry__cl_programs_destroy(struct scry__cl *cl)
+{
+    struct scry__cl_programs *programs = cl->programs;
+    if (!programs) return;
+    for (int i = 0; i < BUCKETS; i++)
+        while (programs->bucket[i]) {
+            struct kernel *kernel = programs->bucket[i];
+            programs->bucket[i]   = kernel->next;
+            clReleaseKernel(kernel->made);
+            scry__cl_host->release(kernel);
+        }
+    while (programs->first) {
+        struct program *program = programs->first;
+        programs->first         = program->next;
+        clReleaseProgram(program->built);
+        scry__cl_host->release(program);
+    }
+    scry__cl_host->release(programs);
+    cl->programs = NULL;
+}
