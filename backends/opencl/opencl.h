@@ -133,6 +133,12 @@ scry_status scry__cl_launch(struct scry__cl_call *call, int dimensions, const si
 /* Each op has: what query says besides "supported in strict f32" (scratch bytes, the kernel's name, a reason against),
  * and the op itself, which enqueues. */
 #define SCRY__CL_OP_LIST(X)                                                                                            \
+    X(ROPE, rope, scry_rope)                                                                                           \
+    X(NORM, norm, scry_norm)                                                                                           \
+    X(EMBED, embed, scry_embed)                                                                                        \
+    X(ADD, add, scry_add)                                                                                              \
+    X(SCALE, scale, scry_scale)                                                                                        \
+    X(ACTIVATION, activation, scry_activation)                                                                         \
     X(COPY, copy, scry_copy)                                                                                           \
     X(FILL, fill, scry_fill)
 
@@ -148,7 +154,15 @@ __typeof__(scry_device_kernels) scry__cl_kernels;
 
 /* Ops with more than one kernel, and the NULL-terminated list of their names: X(MATMUL, scry__cl_matmul_kernels). The
  * name that the device was opened with is in cl->front->kernel; NULL there leaves the choice to the op. */
-#define SCRY__CL_KERNELS_LIST(X)
+#define SCRY__CL_KERNELS_LIST(X)                                                                                       \
+    X(ROPE, scry__cl_runs_kernels)                                                                                     \
+    X(NORM, scry__cl_norm_kernels)                                                                                     \
+    X(EMBED, scry__cl_runs_kernels)                                                                                    \
+    X(ADD, scry__cl_runs_kernels)                                                                                      \
+    X(SCALE, scry__cl_runs_kernels)                                                                                    \
+    X(ACTIVATION, scry__cl_runs_kernels)
+
+extern const char *const scry__cl_runs_kernels[], *const scry__cl_norm_kernels[];
 
 /* A mask as MASK_PARAMETERS of common.cl take it (mask.c). */
 void scry__cl_mask(struct scry__cl_call *call, const scry_mask *mask);
