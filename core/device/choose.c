@@ -202,6 +202,19 @@ scry_status scry_device_open(scry_device **out, const scry_device_options *optio
     return given.name && *given.name ? open_named(out, given.name, &given) : open_best(out, &given);
 }
 
+/* Names that do not fit are left out whole. */
+static void note_kernels(scry_device_entry *entry, const scry_device *device)
+{
+    for (int kind = 0; kind < SCRY_OP_COUNT; kind++) {
+        const char *const *names = scry_device_kernels(device, (scry_op_kind)kind);
+        size_t             used  = 0;
+        for (; *names; names++) {
+            if (used + 1 + strlen(*names) >= sizeof entry->kernels[kind]) continue;
+            used += (size_t)sprintf(entry->kernels[kind] + used, "%s%s", used ? "," : "", *names);
+        }
+    }
+}
+
 /* Opens and tests each candidate: what `usable` and the reasons of the unusable ones say. */
 static void test_all(candidate *candidates, int count)
 {
@@ -209,6 +222,7 @@ static void test_all(candidate *candidates, int count)
         scry_device_entry *entry  = &candidates[i].entry;
         scry_device       *device = NULL;
         entry->usable             = !open_tested(&device, &candidates[i], &(scry_device_options){0});
+        if (entry->usable) note_kernels(entry, device);
         scry_device_destroy(&device);
         if (entry->usable) continue;
         snprintf(entry->reason, sizeof entry->reason, "%s", scry_last_error());

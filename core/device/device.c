@@ -120,12 +120,15 @@ const char *scry_device_last_fallback(const scry_device *device)
 const char *const *scry_device_kernels(const scry_device *device, scry_op_kind kind)
 {
     static const char *const none[] = {NULL};
-    bool                     known  = device && (unsigned)kind < SCRY_OP_COUNT && device->backend->kernels;
-    return known ? device->backend->kernels(device, kind) : none;
+    const char *const       *names  = NULL;
+    if (device && (unsigned)kind < SCRY_OP_COUNT && device->backend->kernels)
+        names = device->backend->kernels(device, kind);
+    return names ? names : none;
 }
 
 void scry_device_get_statistics(const scry_device *device, scry_device_statistics *statistics)
 {
+    if (!statistics) return;
     *statistics = (scry_device_statistics){0};
     if (device && device->backend->statistics) device->backend->statistics(device, statistics);
 }

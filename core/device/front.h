@@ -10,7 +10,8 @@ struct scry_front {
     int           threads; /* of the cpu device below */
     uint64_t      fallbacks;
     char          last_fallback[256];
-    scry_device  *cpu; /* where fallbacks run; opened by the first */
+    scry_device  *cpu;         /* where fallbacks run; opened by the first */
+    bool          told_pieces; /* that ops run in pieces was logged */
     bool          lost;
     char          lost_reason[256];
 };

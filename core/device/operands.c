@@ -1,6 +1,8 @@
 /* The table of operands. See operands.h. */
 #include "device/operands.h"
 
+#include <string.h>
+
 enum {
     F32    = 1 << SCRY_F32,
     I32    = 1 << SCRY_I32,
@@ -14,6 +16,7 @@ enum {
     OUT_PLACE    = SCRY__WRITE | SCRY__IN_PLACE,
     OUT_ADDS     = SCRY__WRITE | SCRY__ACCUMULATE,
     OPTIONAL_OUT = SCRY__WRITE | SCRY__OPTIONAL,
+    PAGED        = SCRY__READ | SCRY__PAGED,
 };
 
 #define AT(member) offsetof(scry_op, member)
@@ -78,8 +81,8 @@ static const scry__operand norm[] = {
 
 static const scry__operand lens[] = {
     {"x", "NTd", AT(lens.x), IN, F32},
-    {"unembedding", "Vd", AT(lens.unembedding), IN, WEIGHT},
-    {"bias", "V", AT(lens.bias), OPTIONAL, WEIGHT},
+    {"unembedding", "Vd", AT(lens.unembedding), PAGED, WEIGHT},
+    {"bias", "V", AT(lens.bias), PAGED | SCRY__OPTIONAL, WEIGHT},
     {"norm.weight", "d", AT(lens.norm.weight), OPTIONAL, WEIGHT},
     {"norm.bias", "d", AT(lens.norm.bias), OPTIONAL, WEIGHT},
     {"reference", "Td", AT(lens.reference), OPTIONAL, F32},
@@ -95,7 +98,7 @@ static const scry__operand lens[] = {
 
 static const scry__operand embed[] = {
     {"ids", "T", AT(embed.ids), IN, I32},
-    {"table", "Vd", AT(embed.table), IN, WEIGHT},
+    {"table", "Vd", AT(embed.table), PAGED, WEIGHT},
     {"out", "Td", AT(embed.out), OUT_ADDS, F32},
 };
 
@@ -139,11 +142,45 @@ static const struct {
 #undef OP_ROW
 };
 
+static const scry__cuts cuts[SCRY_OP_COUNT] = {
+    [SCRY_OP_MATMUL] = {".mn", ""}, [SCRY_OP_SOFTMAX_CAPTURE] = {"BHQ", ""},
+    [SCRY_OP_ROPE] = {"BTH", "PT"}, [SCRY_OP_ATTENTION] = {"BHQ", "GHSHqQ"},
+    [SCRY_OP_NORM] = {".", ""},     [SCRY_OP_LENS] = {"NT", ""},
+    [SCRY_OP_EMBED] = {"T", ""},    [SCRY_OP_ADD] = {".", ""},
+    [SCRY_OP_SCALE] = {".", ""},    [SCRY_OP_ACTIVATION] = {".", ""},
+    [SCRY_OP_COPY] = {".", ""},     [SCRY_OP_FILL] = {".", ""},
+};
+
 int scry__operands(scry_op_kind kind, const scry__operand **operands)
 {
     if ((unsigned)kind >= SCRY_OP_COUNT) return 0;
     *operands = ops[kind].operands;
     return ops[kind].count;
+}
+
+scry__cuts scry__operand_cuts(scry_op_kind kind)
+{
+    return cuts[kind];
+}
+
+/* Axes that "." stands for in a tensor of this rank. */
+static int group_rank(const scry__operand *operand, int rank)
+{
+    return *operand->shape == '.' ? rank - (int)strlen(operand->shape + 1) : 0;
+}
+
+int scry__operand_axis(const scry__operand *operand, int rank, char name)
+{
+    int         group   = group_rank(operand, rank);
+    const char *letters = operand->shape + (*operand->shape == '.'), *at = strchr(letters, name);
+    if (name >= '0' && name < '0' + group) return name - '0';
+    return at ? group + (int)(at - letters) : -1;
+}
+
+char scry__operand_axis_name(const scry__operand *operand, int rank, int axis)
+{
+    int group = group_rank(operand, rank);
+    return axis < group ? (char)('0' + axis) : operand->shape[axis - group + (*operand->shape == '.')];
 }
 
 scry_tensor *scry__operand_of(scry_op *op, const scry__operand *operand)

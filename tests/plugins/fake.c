@@ -8,8 +8,14 @@
  *   SCRY_FAKE_WRONG   "matmul": run leaves this op's output alone
  *   SCRY_FAKE_SCRATCH "4096": scratch bytes that query asks for besides
  *   SCRY_FAKE_TYPE    "99": what find calls the type of its devices
- *   SCRY_FAKE_REMOTE  "1": memory has no host address, and ops run when somebody waits for them, as on a GPU; a buffer
- *                     destroyed before its work is a failure of the next wait. Set before the device is opened. */
+ *   SCRY_FAKE_REACH   "512:4096": one op reaches 512 bytes of a buffer wherever they lie, and what lies within one of
+ * its parts of 4096 (0: none); run fails where an operand lies beyond that SCRY_FAKE_KERNELS "1": matmul has the
+ * kernels tile and block; "null": NULL for every op SCRY_FAKE_REMOTE  "1": memory has no host address, and ops run when
+ * somebody waits for them, as on a GPU; a buffer destroyed before its work is a failure of the next wait. Set before
+ * the device is opened.
+ *
+ * Its statistics count the ops that have run since loading as programs_built. */
+#include "device/operands.h"
 #include "scry/backend.h"
 
 #include <stdio.h>
@@ -31,6 +37,7 @@ static int          hidden_count;
 static scry_op      queue[MOST_QUEUED];
 static int          queued;
 static bool         destroyed_early;
+static uint64_t     runs;
 
 static bool is_remote(void)
 {
@@ -78,6 +85,52 @@ static scry_status wanted(const char *slot)
     sscanf(rule + length, ":%d:%d", &status, &at);
     if (at && ++calls != at) return SCRY_OK;
     return host->fail((scry_status)status, "%s went wrong", slot);
+}
+
+/* False where everything is in reach. */
+static bool read_reach(unsigned long long *anywhere, unsigned long long *part)
+{
+    const char *rule = getenv("SCRY_FAKE_REACH");
+    *anywhere = *part = 0;
+    return rule && sscanf(rule, "%llu:%llu", anywhere, part) > 0;
+}
+
+static bool fake_reaches(const scry_buffer *buffer, size_t offset, size_t bytes)
+{
+    unsigned long long anywhere, part;
+    (void)buffer;
+    if (!read_reach(&anywhere, &part)) return true;
+    return bytes <= anywhere || (part && offset / part == (offset + bytes - 1) / part);
+}
+
+/* Holds the front door to what it may dispatch. */
+static scry_status check_reach(const scry_op *op)
+{
+    const scry__operand *operands;
+    int                  count = scry__operands(op->kind, &operands);
+    for (int i = 0; i < count; i++) {
+        const scry_tensor *tensor = scry__operand_in(op, &operands[i]);
+        size_t             extent = tensor->buffer ? scry__tensor_extent(tensor) : 0;
+        if (extent && !(operands[i].flags & SCRY__PAGED) && !fake_reaches(tensor->buffer, tensor->offset, extent))
+            return host->fail(SCRY_CHECK_FAILED, "%s: %zu bytes at %zu are out of reach", operands[i].name, extent,
+                              tensor->offset);
+    }
+    return SCRY_OK;
+}
+
+static const char *const *fake_kernels(const scry_device *device, scry_op_kind kind)
+{
+    static const char *const none[] = {NULL}, *const matmul[] = {"tile", "block", NULL};
+    const char *rule = getenv("SCRY_FAKE_KERNELS");
+    (void)device;
+    if (rule && !strcmp(rule, "null")) return NULL;
+    return rule && kind == SCRY_OP_MATMUL ? matmul : none;
+}
+
+static void fake_statistics(const scry_device *device, scry_device_statistics *statistics)
+{
+    (void)device;
+    statistics->programs_built = runs;
 }
 
 static scry_status fake_find(scry_device_info *infos, int capacity, int *count)
@@ -146,6 +199,8 @@ static scry_status fake_query(scry_device *device, const scry_op *op, scry_op_in
     scry_status status = wanted("query");
     if (!status) status = inner->query(device, op, info);
     if (getenv("SCRY_FAKE_SCRATCH")) info->scratch_bytes += (size_t)strtoull(getenv("SCRY_FAKE_SCRATCH"), NULL, 10);
+    if (op->kind == SCRY_OP_MATMUL && getenv("SCRY_FAKE_KERNELS"))
+        snprintf(info->kernel, sizeof info->kernel, "%s", device->kernel[op->kind] ? device->kernel[op->kind] : "tile");
     if (names_op("SCRY_FAKE_HALF", op)) info->precision = SCRY_ALLOW_F16;
     if (names_op("SCRY_FAKE_REFUSE", op)) {
         info->support = SCRY_NOT_SUPPORTED;
@@ -157,7 +212,9 @@ static scry_status fake_query(scry_device *device, const scry_op *op, scry_op_in
 static scry_status fake_run(scry_device *device, const scry_op *op)
 {
     scry_status status = wanted("run");
+    if (!status) status = check_reach(op);
     if (status || names_op("SCRY_FAKE_WRONG", op)) return status;
+    runs++;
     if (!is_remote()) return inner->run(device, op);
     if (queued == MOST_QUEUED) status = drain(device);
     queue[queued++] = *op;
@@ -187,5 +244,8 @@ const struct scry_backend *scry_backend_entry(const struct scry_host *given)
     table.query          = fake_query;
     table.run            = fake_run;
     table.finish         = fake_finish;
+    table.reaches        = fake_reaches;
+    table.kernels        = fake_kernels;
+    table.statistics     = fake_statistics;
     return &table;
 }

@@ -85,10 +85,13 @@ struct scry_backend {
     __typeof__(scry_device_run)    *run;
     __typeof__(scry_device_finish) *finish;
 
-    /* Whether one op can read and write these bytes of a buffer as one range; the front door cuts ops into pieces until
-     * it can. NULL: always. A range of at most SCRY_REACHABLE_BYTES must be reachable wherever it lies. */
+    /* Whether one op can read and write these bytes of a buffer as one range: from a tensor's first element to the end
+     * of its last, with whatever lies between. NULL: always. Asked several times for each operand of each run, so cheap
+     * and pure. What lies inside a reachable range is reachable, and so are SCRY_REACHABLE_BYTES wherever they lie.
+     * The front door cuts ops into pieces until each operand is reachable, save those that no cut makes smaller and
+     * that backends walk through in reachable parts by themselves: lens.unembedding and lens.bias, embed.table. */
     bool (*reaches)(const scry_buffer *buffer, size_t offset, size_t bytes);
-    /* NULL: every op has one nameless kernel. */
+    /* NULL, or NULL for an op: it has one nameless kernel. Names hold no comma. */
     __typeof__(scry_device_kernels) *kernels;
     /* NULL: nothing worth telling. */
     __typeof__(scry_device_get_statistics) *statistics;

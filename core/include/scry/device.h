@@ -23,7 +23,8 @@ typedef struct scry_device_options {
     const char   *name; /* "cpu", "vulkan", "vulkan:1", ...; NULL: $SCRY_DEVICE, else the best usable device */
     scry_fallback fallback;
     int           threads; /* cpu: number of threads; 0: as many as the process may use */
-    const char   *kernels; /* "matmul=tile,lens=group": to be used instead of the backend's choice; NULL: its choice */
+    const char   *kernels; /* "matmul=tile,lens=group": to be used instead of the backend's choice; NULL: its choice.
+                              Where no device is named, the best one that has them is taken */
 } scry_device_options;
 
 typedef enum scry_device_type {
@@ -53,9 +54,10 @@ typedef struct scry_device_info {
 
 /* One line of `scry devices`: a device, or a backend that offers none. */
 typedef struct scry_device_entry {
-    scry_device_info info;        /* name is the backend's alone where no device was found */
-    bool             usable;      /* opened and passed the self-test */
-    char             reason[256]; /* why not usable, or why it was not chosen; "chosen" for the default */
+    scry_device_info info;           /* name is the backend's alone where no device was found */
+    bool             usable;         /* opened and passed the self-test */
+    char             reason[256];    /* why not usable, or why it was not chosen; "chosen" for the default */
+    char kernels[SCRY_OP_COUNT][64]; /* of a usable device: names with commas between; "" where an op has only one */
 } scry_device_entry;
 
 typedef struct scry_device_list {
