@@ -14,6 +14,7 @@ static const struct {
     {"attn", "attention of chosen layers and heads: terminal, PNG, SVG, .npz", cli_attn},
     {"trace", "any activations of a forward pass, to .npz", cli_trace},
     {"run", "generate, with the candidates of each step", cli_run},
+    {"conform", "check devices against the reference, op by op", cli_conform},
     {"devices", "backends and devices, and why one is not usable", cli_devices},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };

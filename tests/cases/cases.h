@@ -20,11 +20,12 @@ typedef enum scry__tier {
 
 /* A row of the table. The name reproduces it: the data follow from the seed, and the seed from the name. */
 typedef struct scry__case {
-    const char  *name; /* "attention/window-of-3" */
-    scry_op_kind kind;
-    uint64_t     seed;
-    scry__tier   tier; /* the first that holds it */
-    bool         benchmark;
+    const char    *name; /* "attention/window-of-3" */
+    scry_op_kind   kind;
+    uint64_t       seed;
+    scry__tier     tier; /* the first that holds it */
+    bool           benchmark;
+    scry_precision precision; /* that the op asks for */
 } scry__case;
 
 int        scry__case_count(void);
@@ -37,6 +38,8 @@ typedef struct scry__case_result {
     int64_t     compared;    /* output elements */
     double      worst;       /* largest error / bound among them; infinite where an exact value was missed */
     double      delivered;   /* the unit roundoff that would just explain the largest error */
+    bool        wide;        /* finite values past the range of f16 took part */
+    bool        overflowed;  /* and came back as none */
     char        kernel[48];  /* that ran, where the device names it */
     char        output[32];  /* the output with the largest */
     char        detail[384]; /* the first thing wrong, or the run's error; "" if none */
@@ -57,7 +60,7 @@ void                           scry__case_load_destroy(scry__case_load **load);
  * row; a capture changes nothing else; a tile, a head, a sequence, a layer alone is what it is among others; strides
  * and repeated key heads change nothing. All are equalities of bits. */
 int         scry__relation_count(void);
-const char *scry__relation_name(int index); /* "a future token changes no earlier row: attention/causal" */
-scry_status scry__relation_run(scry__case_result *result, int index, scry_device *device);
+scry__case  scry__relation_at(int index); /* "a future token changes no earlier row: attention/causal" */
+scry_status scry__relation_run(scry__case_result *result, int index, uint64_t seed, scry_device *device);
 
 #endif

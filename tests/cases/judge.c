@@ -1,6 +1,8 @@
 /* Comparison of elements and rankings. See judge.h. */
 #include "cases/judge.h"
 
+#include "cases/bounds.h"
+
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -34,13 +36,21 @@ static const char *index_text(char text[INDEX_TEXT], const scry__array *output, 
     return text;
 }
 
-static void note(scry__verdict *verdict, const scry__array *output, double ratio)
+static void note(scry__verdict *verdict, const scry__array *output, double ratio, double delivered)
 {
     scry__case_result *result = verdict->result;
     result->compared++;
+    result->delivered = fmax(result->delivered, delivered);
     if (!(ratio > result->worst)) return;
     result->worst = ratio;
     snprintf(result->output, sizeof result->output, "%s", output->name);
+}
+
+static double relative_error(double expected, double got)
+{
+    if ((isnan(expected) && isnan(got)) || expected == got) return 0;
+    double error = fabs(expected - got) / fmax(fabs(expected), SCRY__TINY);
+    return isfinite(error) ? error : 0; /* no roundoff explains it */
 }
 
 void scry__verdict_value(scry__verdict *verdict, const scry__array *output, int64_t index, double bound)
@@ -53,7 +63,9 @@ void scry__verdict_value(scry__verdict *verdict, const scry__array *output, int6
     bool   same  = (isnan(expected) && isnan(got)) || expected == got;
     double error = fabs(expected - got);
     double ratio = same ? 0 : isfinite(error) && bound > 0 ? error / bound : INFINITY; /* NaN bounds nothing */
-    note(verdict, output, ratio);
+    bool   bare  = verdict->bare || !isfinite(ratio);
+    note(verdict, output, ratio, bare ? relative_error(expected, got) : ratio * verdict->unit);
+    if (verdict->result->wide && isfinite(expected) && !isfinite(got)) verdict->result->overflowed = true;
     if (!(ratio <= 1))
         scry__verdict_fail(verdict, "%s%s: expected %.9g, got %.9g; allowed difference %.3g", output->name,
                            index_text(text, output, index), expected, got, bound);
@@ -78,7 +90,7 @@ void scry__verdict_integer(scry__verdict *verdict, const scry__array *output, in
     if (!output) return;
     double got = scry__array_read(output, output->got, index);
     bool   ok  = got >= low && got <= high;
-    note(verdict, output, ok ? 0 : INFINITY);
+    note(verdict, output, ok ? 0 : INFINITY, 0);
     if (!ok)
         scry__verdict_fail(verdict, "%s%s: expected %.0f to %.0f, got %.0f", output->name,
                            index_text(text, output, index), low, high, got);
@@ -103,7 +115,7 @@ static void judge_id(scry__verdict *verdict, const scry__ranking *ranking, const
     bool   ok       = admissible(ranking, expected, got);
     for (int64_t before = 0; ok && got >= 0 && before < place; before++)
         ok = scry__array_read(ids, ids->got, index + before) != got;
-    note(verdict, ids, ok ? 0 : INFINITY);
+    note(verdict, ids, ok ? 0 : INFINITY, 0);
     if (!ok)
         scry__verdict_fail(verdict, "%s%s: expected %.0f or its equal, once; got %.0f", ids->name,
                            index_text(text, ids, index + place), expected, got);

@@ -8,6 +8,7 @@
 typedef struct scry__verdict {
     scry__case_result *result;
     double             unit; /* unit roundoff of the precision that the device promises */
+    bool               bare; /* each output is one input, or one term: its relative error is the roundoff delivered */
 } scry__verdict;
 
 /* Records that something is wrong; only the first is kept. */

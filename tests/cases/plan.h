@@ -43,6 +43,8 @@ typedef struct scry__array {
 typedef struct scry__plan {
     scry_op      op;
     scry__random random;
+    bool         bare;  /* each output is one input, or one term of full significand: see scry__verdict */
+    bool         wide;  /* finite values past the range of f16 take part */
     bool         exact; /* products and sums of the inputs are exact in f32: no rounding may show */
     int          count;
     scry__array  operands[SCRY__MAX_OPERANDS];
@@ -89,9 +91,10 @@ typedef struct scry__loaded {
 scry_status scry__plan_load(scry__loaded *loaded, const scry__plan *plan, scry_device *device, int canary);
 void        scry__plan_unload(scry__loaded *loaded);
 
-/* Runs the op on a device so and brings the images back into that member of each operand. */
+/* Runs the op on a device so and brings the images back into that member of each operand; `info`, which may be NULL, is
+ * what the device says of the op. */
 typedef enum scry__image { SCRY__IMAGE_EXPECTED, SCRY__IMAGE_GOT, SCRY__IMAGE_AGAIN } scry__image;
-scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, scry__image into);
+scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, scry__image into, scry_op_info *info);
 
 /* A family of rows for one op. */
 typedef struct scry__case_table {

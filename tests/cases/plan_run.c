@@ -2,6 +2,7 @@
 #include "cases/plan.h"
 
 #include "base/alloc.h"
+#include "base/error.h"
 
 #include <string.h>
 
@@ -55,10 +56,15 @@ static scry_status download(scry__array *operand, scry_buffer *buffer, scry__ima
     return *image ? scry_buffer_read(buffer, 0, *image, operand->bytes) : SCRY_OUT_OF_MEMORY;
 }
 
-scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, scry__image into)
+scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, scry__image into, scry_op_info *info)
 {
     scry__loaded loaded;
     scry_status  status = scry__plan_load(&loaded, plan, device, canary);
+    if (!status && info) status = scry_device_query(device, &loaded.op, info);
+    /* An op without elements runs anywhere; that is no support. */
+    if (!status && info && info->support == SCRY_NOT_SUPPORTED)
+        status = scry__fail(SCRY_UNSUPPORTED, "%s on %s: %s", scry_op_text(loaded.op.kind),
+                            scry_device_get_info(device)->name, info->reason);
     if (!status) status = scry_device_run(device, &loaded.op);
     if (!status) status = scry_device_finish(device);
     for (int i = 0; !status && i < plan->count; i++) {

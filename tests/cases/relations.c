@@ -196,9 +196,11 @@ int scry__relation_count(void)
     return sizeof relations / sizeof *relations;
 }
 
-const char *scry__relation_name(int index)
+scry__case scry__relation_at(int index)
 {
-    return relations[index].name;
+    scry__case row = scry__case_at(scry__case_find(relations[index].row));
+    row.name       = relations[index].name;
+    return row;
 }
 
 /* Every element of b's outputs must be that of a's: at the same byte of the image where the layouts are the same, else
@@ -227,18 +229,18 @@ static void compare(const scry__plan *a, const scry__plan *b, scry__verdict *ver
 }
 
 /* Both runs of one step. *more is false where the relation has no such step. */
-static scry_status run_step(scry__plan *plans, const relation *r, int step, scry_device *device, scry__verdict *verdict,
-                            bool *more)
+static scry_status run_step(scry__plan *plans, const relation *r, int step, uint64_t seed, scry_device *device,
+                            scry__verdict *verdict, bool *more)
 {
     enum { CANARY = 0xff, OTHER_CANARY = 0x5a };
-    scry_status status = scry__plan_build(&plans[0], scry__case_find(r->row), 0);
-    if (!status) status = scry__plan_build(&plans[1], scry__case_find(r->row), 0);
+    scry_status status = scry__plan_build(&plans[0], scry__case_find(r->row), seed);
+    if (!status) status = scry__plan_build(&plans[1], scry__case_find(r->row), seed);
     *more = !status && r->change(&plans[1], step);
     if (!status) status = plans[1].status;
     if (status || !*more) return status;
-    verdict->result->status = scry__plan_run(&plans[0], device, CANARY, SCRY__IMAGE_GOT);
+    verdict->result->status = scry__plan_run(&plans[0], device, CANARY, SCRY__IMAGE_GOT, NULL);
     if (!verdict->result->status)
-        verdict->result->status = scry__plan_run(&plans[1], device, OTHER_CANARY, SCRY__IMAGE_GOT);
+        verdict->result->status = scry__plan_run(&plans[1], device, OTHER_CANARY, SCRY__IMAGE_GOT, NULL);
     if (verdict->result->status) {
         scry__verdict_fail(verdict, "%s", scry_last_error());
         *more = false;
@@ -249,7 +251,7 @@ static scry_status run_step(scry__plan *plans, const relation *r, int step, scry
     return SCRY_OK;
 }
 
-scry_status scry__relation_run(scry__case_result *result, int index, scry_device *device)
+scry_status scry__relation_run(scry__case_result *result, int index, uint64_t seed, scry_device *device)
 {
     scry__verdict verdict = {.result = result};
     scry__plan   *plans   = scry__alloc(2, sizeof *plans);
@@ -258,7 +260,7 @@ scry_status scry__relation_run(scry__case_result *result, int index, scry_device
     if (!plans) return SCRY_OUT_OF_MEMORY;
     *result = (scry__case_result){.passed = true};
     for (int step = 0; !status && more; step++) {
-        status = run_step(plans, &relations[index], step, device, &verdict, &more);
+        status = run_step(plans, &relations[index], step, seed, device, &verdict, &more);
         scry__plan_finish(&plans[0]);
         scry__plan_finish(&plans[1]);
     }

@@ -92,13 +92,16 @@ static double unit_of(scry_precision precision)
 static void run_device(scry__plan *plan, scry__case_result *result, scry_device *device, scry__judge *judge)
 {
     enum { FIRST_CANARY = 0xff, SECOND_CANARY = 0x5a };
-    scry__verdict verdict = {.result = result, .unit = unit_of(plan->op.precision)};
-    result->status        = scry__plan_run(plan, device, FIRST_CANARY, SCRY__IMAGE_GOT);
+    scry_op_info  info    = {0};
+    scry__verdict verdict = {.result = result, .bare = plan->bare};
+    result->status        = scry__plan_run(plan, device, FIRST_CANARY, SCRY__IMAGE_GOT, &info);
+    verdict.unit          = unit_of(info.precision);
+    snprintf(result->kernel, sizeof result->kernel, "%s", info.kernel);
     if (!result->status) {
         result->passed = true;
         result->status = check_untouched(plan, &verdict, FIRST_CANARY);
     }
-    if (!result->status) result->status = scry__plan_run(plan, device, SECOND_CANARY, SCRY__IMAGE_AGAIN);
+    if (!result->status) result->status = scry__plan_run(plan, device, SECOND_CANARY, SCRY__IMAGE_AGAIN, NULL);
     if (result->status) {
         result->passed = false;
         snprintf(result->detail, sizeof result->detail, "%s", scry_last_error());
@@ -114,9 +117,9 @@ scry_status scry__case_run(scry__case_result *result, int index, uint64_t seed, 
     scry__case  row  = scry__case_at(index);
     scry__plan *plan = scry__alloc(1, sizeof *plan);
     if (!plan) return SCRY_OUT_OF_MEMORY;
-    *result            = (scry__case_result){0};
     scry_status status = scry__plan_build(plan, index, seed);
-    if (!status) status = scry__plan_run(plan, reference, 0xff, SCRY__IMAGE_EXPECTED);
+    *result            = (scry__case_result){.wide = plan->wide};
+    if (!status) status = scry__plan_run(plan, reference, 0xff, SCRY__IMAGE_EXPECTED, NULL);
     if (status)
         scry__fail_prefix(status, "case %s on %s", row.name, scry_device_get_info(reference)->name);
     else

@@ -37,8 +37,9 @@ Test(conform_cpu, relations__hold)
     scry_device *cpu = open_device("cpu");
     for (int i = 0; i < scry__relation_count(); i++) {
         scry__case_result result;
-        cr_expect_eq(scry__relation_run(&result, i, cpu), SCRY_OK, "%s: %s", scry__relation_name(i), scry_last_error());
-        cr_expect(result.passed && result.compared > 0, "%s: %s", scry__relation_name(i), result.detail);
+        cr_expect_eq(scry__relation_run(&result, i, 0, cpu), SCRY_OK, "%s: %s", scry__relation_at(i).name,
+                     scry_last_error());
+        cr_expect(result.passed && result.compared > 0, "%s: %s", scry__relation_at(i).name, result.detail);
     }
     scry_device_destroy(&cpu);
 }

@@ -28,8 +28,8 @@ static void run_cases(scry_device *cpu, const char *what)
     }
     for (int i = 0; i < scry__relation_count(); i++) {
         scry__case_result result;
-        cr_assert_eq(scry__relation_run(&result, i, cpu), SCRY_OK);
-        cr_expect(result.passed, "%s: %s: %s", what, scry__relation_name(i), result.detail);
+        cr_assert_eq(scry__relation_run(&result, i, 0, cpu), SCRY_OK);
+        cr_expect(result.passed, "%s: %s: %s", what, scry__relation_at(i).name, result.detail);
     }
     scry_device_destroy(&reference);
 }
