@@ -230,6 +230,7 @@ const struct scry_backend *scry_backend_entry(const struct scry_host *host)
         .open           = device_open,
         .close          = device_close,
         .buffer_create  = scry__cl_buffer_create,
+        .buffer_wrap    = scry__cl_buffer_wrap,
         .buffer_destroy = scry__cl_buffer_destroy,
         .buffer_write   = scry__cl_buffer_write,
         .buffer_read    = scry__cl_buffer_read,

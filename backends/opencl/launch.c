@@ -26,19 +26,25 @@ static void argument(struct scry__cl_call *call, size_t bytes, const void *value
     call->status = scry__cl_check(call->cl, code, "clSetKernelArg");
 }
 
+void scry__cl_memory(struct scry__cl_call *call, cl_mem memory)
+{
+    argument(call, sizeof memory, &memory);
+}
+
+void scry__cl_view(struct scry__cl_call *call, const scry_tensor *tensor, size_t offset)
+{
+    struct view view = {.dtype = (cl_int)tensor->dtype};
+    view.offset      = (cl_long)(offset / scry__cl_element_bytes(tensor->dtype));
+    for (int i = 0; i < tensor->rank; i++) view.stride[i] = tensor->stride[i];
+    argument(call, sizeof view, &view);
+}
+
 void scry__cl_tensor(struct scry__cl_call *call, const scry_tensor *tensor, unsigned access)
 {
-    (void)access;
-    struct view view = {.dtype = (cl_int)tensor->dtype};
-    cl_mem      part = NULL;
-    if (present(tensor)) {
-        struct scry__cl_place place = scry__cl_place(tensor->buffer, tensor->offset);
-        part                        = place.part;
-        view.offset                 = (cl_long)(place.offset / scry__cl_element_bytes(tensor->dtype));
-        for (int i = 0; i < tensor->rank; i++) view.stride[i] = tensor->stride[i];
-    }
-    argument(call, sizeof part, &part);
-    argument(call, sizeof view, &view);
+    struct scry__cl_place place = {0};
+    if (present(tensor) && !call->status) call->status = scry__cl_stage(call, tensor, access, &place);
+    scry__cl_memory(call, place.part);
+    scry__cl_view(call, tensor, place.offset);
 }
 
 void scry__cl_scratch(struct scry__cl_call *call, size_t offset)
@@ -46,7 +52,7 @@ void scry__cl_scratch(struct scry__cl_call *call, size_t offset)
     scry_buffer          *scratch = call->cl->front->scratch;
     struct scry__cl_place place   = {0};
     if (scratch) place = scry__cl_place(scratch, offset);
-    argument(call, sizeof place.part, &place.part);
+    scry__cl_memory(call, place.part);
     scry__cl_long(call, (int64_t)place.offset / 4);
 }
 
@@ -85,5 +91,6 @@ scry_status scry__cl_launch(struct scry__cl_call *call, int dimensions, const si
     }
     cl_int code =
         clEnqueueNDRangeKernel(call->cl->queue, call->kernel, (cl_uint)dimensions, NULL, rounded, local, 0, NULL, NULL);
-    return scry__cl_check(call->cl, code, "clEnqueueNDRangeKernel");
+    scry_status status = scry__cl_check(call->cl, code, "clEnqueueNDRangeKernel");
+    return status || !call->staged_count ? status : scry__cl_unstage(call);
 }

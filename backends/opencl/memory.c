@@ -1,5 +1,10 @@
-/* Buffers: one cl_mem, or several where the device allocates no more at once. */
+/* Buffers: one cl_mem, or several where the device allocates no more at once. Wrapped memory is used in place where the
+ * device shares the host's. */
 #include "opencl.h"
+
+/* Drivers use the host's memory in place only from the beginning of a page on. What lies before the caller's bytes in
+ * their first page is mapped as well; kernels never look at it. */
+enum { PAGE = 4096 };
 
 static void release(struct scry__cl_memory *memory)
 {
@@ -8,21 +13,11 @@ static void release(struct scry__cl_memory *memory)
     scry__cl_host->release(memory);
 }
 
-static struct scry__cl_memory *allocate(const struct scry__cl *cl, size_t bytes)
-{
-    size_t                  count  = (bytes + cl->most_allocated - 1) / cl->most_allocated;
-    struct scry__cl_memory *memory = scry__cl_host->allocate(1, sizeof *memory + count * sizeof(cl_mem));
-    if (!memory) return NULL;
-    memory->count      = (int)count;
-    memory->part_bytes = cl->most_allocated;
-    return memory;
-}
-
 /* Bytes of part `i` of a buffer of `bytes`. */
 static size_t part_bytes(const struct scry__cl_memory *memory, int i, size_t bytes)
 {
-    size_t begin = (size_t)i * memory->part_bytes;
-    return bytes - begin < memory->part_bytes ? bytes - begin : memory->part_bytes;
+    size_t begin = (size_t)i * memory->part_bytes, left = memory->skipped + bytes - begin;
+    return left < memory->part_bytes ? left : memory->part_bytes;
 }
 
 /* Where ranges across parts are copied together; made by the first buffer that has parts. */
@@ -35,28 +30,65 @@ static scry_status create_staging(struct scry__cl *cl)
     return scry__cl_check(cl, code, "clCreateBuffer for staging");
 }
 
-scry_status scry__cl_buffer_create(scry_buffer **out, scry_device *device, size_t bytes)
+/* The parts of a new buffer: over `host` where that is given, with `skipped` bytes before the buffer's own. */
+static scry_status create_parts(struct scry__cl_memory **out, struct scry__cl *cl, size_t bytes, char *host,
+                                size_t skipped)
 {
-    struct scry__cl *cl     = device->impl;
-    scry_status      status = SCRY_OUT_OF_MEMORY;
-    cl_int           code   = CL_SUCCESS;
-    scry_buffer     *buffer = scry__cl_host->allocate(1, sizeof *buffer);
-    if (!buffer) return status;
-    struct scry__cl_memory *memory = allocate(cl, bytes);
-    if (!memory) goto fail;
-    status = memory->count > 1 ? create_staging(cl) : SCRY_OK;
+    cl_mem_flags flags  = host ? CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR : CL_MEM_READ_WRITE;
+    size_t       count  = (skipped + bytes + cl->most_allocated - 1) / cl->most_allocated;
+    scry_status  status = count > 1 ? create_staging(cl) : SCRY_OK;
+    if (status) return status;
+    struct scry__cl_memory *memory = scry__cl_host->allocate(1, sizeof *memory + count * sizeof *memory->parts);
+    if (!memory) return SCRY_OUT_OF_MEMORY;
+    *memory = (struct scry__cl_memory){.part_bytes = cl->most_allocated, .skipped = skipped, .count = (int)count};
     for (int i = 0; i < memory->count && !status; i++) {
-        memory->parts[i] = clCreateBuffer(cl->context, CL_MEM_READ_WRITE, part_bytes(memory, i, bytes), NULL, &code);
+        cl_int code;
+        char  *begin     = host ? host - skipped + (size_t)i * memory->part_bytes : NULL;
+        memory->parts[i] = clCreateBuffer(cl->context, flags, part_bytes(memory, i, bytes), begin, &code);
         status           = scry__cl_check(cl, code, "clCreateBuffer");
     }
+    if (status) {
+        release(memory);
+        return status;
+    }
+    *out = memory;
+    return SCRY_OK;
+}
+
+static scry_status create(scry_buffer **out, scry_device *device, size_t bytes, char *host, size_t skipped)
+{
+    scry_buffer *buffer = scry__cl_host->allocate(1, sizeof *buffer);
+    if (!buffer) return SCRY_OUT_OF_MEMORY;
+    struct scry__cl_memory *memory = NULL;
+    scry_status             status = create_parts(&memory, device->impl, bytes, host, skipped);
+    if (status) {
+        scry__cl_host->release(buffer);
+        return status;
+    }
+    *buffer = (scry_buffer){.device = device, .size = bytes, .impl = memory};
+    *out    = buffer;
+    return SCRY_OK;
+}
+
+scry_status scry__cl_buffer_create(scry_buffer **out, scry_device *device, size_t bytes)
+{
+    return create(out, device, bytes, NULL, 0);
+}
+
+scry_status scry__cl_buffer_wrap(scry_buffer **out, scry_device *device, const void *memory, size_t bytes)
+{
+    const struct scry__cl *cl = device->impl;
+    if (cl->shares_memory && !create(out, device, bytes, (char *)memory, (uintptr_t)memory % PAGE)) return SCRY_OK;
+    if (cl->lost) return SCRY_DEVICE_LOST;
+    scry_buffer *buffer = NULL;
+    scry_status  status = create(&buffer, device, bytes, NULL, 0);
+    if (!status) status = scry__cl_buffer_write(buffer, 0, memory, bytes);
     if (status) goto fail;
-    buffer->impl = memory;
-    *out         = buffer;
+    *out = buffer;
     return SCRY_OK;
 
 fail:
-    release(memory);
-    scry__cl_host->release(buffer);
+    if (buffer) scry__cl_buffer_destroy(&buffer);
     return status;
 }
 

@@ -34,6 +34,7 @@ struct scry__cl {
     size_t                    most_allocated;           /* bytes of one cl_mem */
     cl_mem                    staging[SCRY__CL_STAGED]; /* SCRY_REACHABLE_BYTES each, for what lies across parts */
     bool                      lost;
+    bool                      cache_refused; /* the log has said so */
 };
 
 /* --- The device (device.c) --- */
@@ -109,12 +110,21 @@ struct scry__cl_call scry__cl_call(struct scry__cl *cl, const char *file, const 
 
 enum scry__cl_access { SCRY__CL_READ = 1, SCRY__CL_WRITE = 2 };
 
+/* Where a kernel finds a tensor: in its buffer, or staged (stage.c). */
+scry_status scry__cl_stage(struct scry__cl_call *call, const scry_tensor *tensor, unsigned access,
+                           struct scry__cl_place *place);
+/* Copies what was staged and written back, behind the kernel. */
+scry_status scry__cl_unstage(struct scry__cl_call *call);
+
 /* Two parameters: `__global T *name, view name_view`. An absent tensor gives a null pointer. access: READ, WRITE or
  * both. */
 void scry__cl_tensor(struct scry__cl_call *call, const scry_tensor *tensor, unsigned access);
 /* One parameter `__global T *`: the device's scratch, from byte `offset` (a multiple of 4) on, which is passed as a
  * second parameter, `long`, in elements of 4 bytes. */
 void scry__cl_scratch(struct scry__cl_call *call, size_t offset);
+/* What scry__cl_tensor passes, one by one: a `__global T *`, and a `view` that begins at byte `offset` of it. */
+void scry__cl_memory(struct scry__cl_call *call, cl_mem memory);
+void scry__cl_view(struct scry__cl_call *call, const scry_tensor *tensor, size_t offset);
 void scry__cl_long(struct scry__cl_call *call, int64_t value); /* long */
 void scry__cl_int(struct scry__cl_call *call, int32_t value);  /* int */
 void scry__cl_float(struct scry__cl_call *call, float value);  /* float */

@@ -1,5 +1,5 @@
 /* Built programs and their kernels, kept for the life of the device and found again by name. */
-#include "opencl.h"
+#include "cache.h"
 #include "sources.h"
 
 #include <stdio.h>
@@ -40,46 +40,66 @@ static double now(void)
 }
 
 /* The compiler's first complaint, which drivers put among warnings and notes. */
-static scry_status fail_build(struct scry__cl *cl, const struct program *program, cl_int code)
+static scry_status fail_build(struct scry__cl *cl, const struct program *program)
 {
-    enum { MOST_LOG = 1 << 16 };
-    if (code != CL_BUILD_PROGRAM_FAILURE) return scry__cl_check(cl, code, "clBuildProgram");
-    char *log = scry__cl_host->allocate(MOST_LOG, 1);
-    if (!log) return SCRY_OUT_OF_MEMORY;
-    clGetProgramBuildInfo(program->built, cl->device, CL_PROGRAM_BUILD_LOG, MOST_LOG - 1, log, NULL);
+    size_t      size   = 0;
+    scry_status status = SCRY_OUT_OF_MEMORY;
+    clGetProgramBuildInfo(program->built, cl->device, CL_PROGRAM_BUILD_LOG, 0, NULL, &size);
+    char *log = scry__cl_host->allocate(size + 1, 1);
+    if (!log) return status;
+    clGetProgramBuildInfo(program->built, cl->device, CL_PROGRAM_BUILD_LOG, size, log, NULL);
     const char *first = strstr(log, "error:");
     while (first && first > log && first[-1] != '\n') first--;
-    if (!first) first = log;
-    scry__cl_host->log(SCRY_LOG_DEBUG, "opencl: build log of %s.cl %s: %s", program->file, program->options, log);
-    scry_status status = scry__cl_host->fail(SCRY_UNSUPPORTED, "opencl: %s.cl does not build with \"%s\": %.600s",
-                                             program->file, program->options, *first ? first : "no log");
+    if (!first) first = *log ? log : "the driver leaves no log";
+    scry__cl_host->log(SCRY_LOG_DEBUG, "opencl: build log of %s.cl: %s", program->file, log);
+    status = scry__cl_host->fail(SCRY_UNSUPPORTED, "opencl: %s.cl does not build with \"%s\": %.600s", program->file,
+                                 program->options, first);
     scry__cl_host->release(log);
     return status;
 }
 
+static scry_status compile(struct scry__cl *cl, struct program *program, const char *const *texts, int count,
+                           const char *options)
+{
+    cl_int code;
+    program->built     = clCreateProgramWithSource(cl->context, (cl_uint)count, (const char **)texts, NULL, &code);
+    scry_status status = scry__cl_check(cl, code, "clCreateProgramWithSource");
+    if (status) return status;
+    code = clBuildProgram(program->built, 1, &cl->device, options, NULL, NULL);
+    if (code == CL_BUILD_PROGRAM_FAILURE) return fail_build(cl, program);
+    status = scry__cl_check(cl, code, "clBuildProgram");
+    if (!status) cl->statistics.programs_built++;
+    return status;
+}
+
+/* From the cache, else from source. */
 static scry_status build(struct scry__cl *cl, struct program *program)
 {
-    char        options[MOST_OPTIONS + 96], mark[64];
-    char       *owned[2] = {NULL, NULL};
-    cl_int      code     = CL_SUCCESS;
-    double      begin    = now();
-    const char *common   = scry__cl_source_text("common", &owned[0]);
-    const char *own      = common ? scry__cl_source_text(program->file, &owned[1]) : NULL;
-    scry_status status   = own ? SCRY_OK : SCRY_UNSUPPORTED;
+    char                options[MOST_OPTIONS + 96], mark[64];
+    char               *owned[2] = {NULL, NULL};
+    struct scry__cl_key key      = {0};
+    double              begin    = now();
+    scry_status         status   = SCRY_OK;
+    const char         *common = NULL, *own = NULL;
+    status = scry__cl_source_find(&common, &owned[0], "common");
+    if (!status) status = scry__cl_source_find(&own, &owned[1], program->file);
     if (status) goto fail;
     snprintf(options, sizeof options, "-cl-std=CL1.2%s%s %s", cl->is_cpu ? " -DIS_CPU" : "",
              cl->divides_right ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", program->options);
     snprintf(mark, sizeof mark, "\n#line 1 \"%s.cl\"\n", program->file);
-    const char *parts[] = {"#line 1 \"common.cl\"\n", common, mark, own};
-    program->built      = clCreateProgramWithSource(cl->context, 4, parts, NULL, &code);
-    status              = scry__cl_check(cl, code, "clCreateProgramWithSource");
-    if (status) goto fail;
-    code = clBuildProgram(program->built, 1, &cl->device, options, NULL, NULL);
-    if (code != CL_SUCCESS) status = fail_build(cl, program, code);
-    cl->statistics.programs_built++;
+    const char *const texts[] = {"#line 1 \"common.cl\"\n", common, mark, own};
+    key                       = scry__cl_cache_key(cl, options, texts, 4);
+    program->built            = scry__cl_cache_load(cl, &key, options);
+    if (program->built) {
+        cl->statistics.programs_loaded++;
+    } else {
+        status = compile(cl, program, texts, 4, options);
+        if (!status) scry__cl_cache_save(cl, &key, program->built);
+    }
 
 fail:
     cl->statistics.build_seconds += now() - begin;
+    scry__cl_host->release(key.text);
     scry__cl_host->release(owned[0]);
     scry__cl_host->release(owned[1]);
     return status;

@@ -26,29 +26,38 @@ static const struct {
 
 enum { MOST_BYTES = 1 << 20 };
 
-static char *read_source(const char *directory, const char *file)
+static scry_status read_source(char **text, const char *directory, const char *file)
 {
-    char path[4096];
+    char        path[4096];
+    scry_status status = SCRY_OUT_OF_MEMORY;
     snprintf(path, sizeof path, "%s/%s.cl", directory, file);
     FILE *stream = fopen(path, "re");
-    char *text   = stream ? scry__cl_host->allocate(MOST_BYTES + 1, 1) : NULL;
-    if (!stream) scry__cl_host->fail(SCRY_IO, "%s: %s", path, strerror(errno));
-    if (text && fread(text, 1, MOST_BYTES + 1, stream) > MOST_BYTES) {
-        scry__cl_host->fail(SCRY_BAD_INPUT, "%s: expected at most %d bytes", path, (int)MOST_BYTES);
-        scry__cl_host->release(text);
-        text = NULL;
-    }
-    if (stream) fclose(stream);
-    return text;
+    if (!stream) return scry__cl_host->fail(SCRY_IO, "%s: %s", path, strerror(errno));
+    *text = scry__cl_host->allocate(MOST_BYTES + 1, 1);
+    if (!*text) goto fail;
+    status = SCRY_OK;
+    if (fread(*text, 1, MOST_BYTES + 1, stream) > MOST_BYTES)
+        status = scry__cl_host->fail(SCRY_BAD_INPUT, "%s: expected at most %d bytes", path, (int)MOST_BYTES);
+    else if (ferror(stream))
+        status = scry__cl_host->fail(SCRY_IO, "%s: %s", path, strerror(errno));
+
+fail:
+    fclose(stream);
+    return status;
 }
 
-const char *scry__cl_source_text(const char *file, char **owned)
+scry_status scry__cl_source_find(const char **text, char **owned, const char *file)
 {
     const char *directory = secure_getenv("SCRY_OPENCL_SOURCES");
-    *owned                = directory && *directory ? read_source(directory, file) : NULL;
-    if (directory && *directory) return *owned;
-    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++)
-        if (!strcmp(sources[i].file, file)) return sources[i].source->text;
-    scry__cl_host->fail(SCRY_UNSUPPORTED, "opencl: there is no kernel file %s.cl", file);
-    return NULL;
+    if (directory && *directory) {
+        scry_status status = read_source(owned, directory, file);
+        *text              = *owned;
+        return status;
+    }
+    for (size_t i = 0; i < sizeof sources / sizeof *sources; i++) {
+        if (strcmp(sources[i].file, file)) continue;
+        *text = sources[i].source->text;
+        return SCRY_OK;
+    }
+    return scry__cl_host->fail(SCRY_UNSUPPORTED, "opencl: there is no kernel file %s.cl", file);
 }

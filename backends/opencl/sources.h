@@ -5,6 +5,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "scry/status.h"
+
 typedef struct scry__cl_source {
     const char *text; /* NUL-terminated */
     size_t      size;
@@ -12,7 +14,7 @@ typedef struct scry__cl_source {
 } scry__cl_source;
 
 /* kernels_cl/FILE.cl as it was embedded, or as it lies in the directory that $SCRY_OPENCL_SOURCES names; there `*owned`
- * is what to release. NULL with the error set where there is none. */
-const char *scry__cl_source_text(const char *file, char **owned);
+ * is what to release. */
+scry_status scry__cl_source_find(const char **text, char **owned, const char *file);
 
 #endif
