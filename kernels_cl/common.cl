@@ -25,6 +25,24 @@ typedef struct {
     mask masked, __global const int *key_begin, view key_begin_view, __global const int *key_end, view key_end_view,   \
         __global const float *additive, view additive_view
 
+/* A product of matrices, as matmul's kernels take it (matmul.c): every tensor of rank 4, axes that are not there of
+ * size 1 and stride 0. */
+typedef struct {
+    long  m, n, k, batches;
+    long  inner; /* batches of axis 1; batch i is (i / inner, i % inner) */
+    float alpha, beta;
+} product;
+
+#define PRODUCT_PARAMETERS                                                                                             \
+    __global const float *a, view a_view, __global const void *b, view b_view, __global const void *bias,              \
+        view bias_view, __global float *c, view c_view, product p
+
+/* The first element of a batch's matrix. */
+inline long matrix_of(view x, product p, long batch)
+{
+    return x.offset + batch / p.inner * x.stride[0] + batch % p.inner * x.stride[1];
+}
+
 inline float bf16_to_f32(ushort bits)
 {
     return as_float((uint)bits << 16);

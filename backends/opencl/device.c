@@ -162,6 +162,7 @@ static void measure(struct scry__cl *cl)
     cl->shares_memory          = shares_memory(cl->device);
     cl->divides_right          = single & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT;
     cl->compute_units          = (uint32_t)NUMBER(cl->device, CL_DEVICE_MAX_COMPUTE_UNITS, cl_uint);
+    cl->vector_floats          = (uint32_t)NUMBER(cl->device, CL_DEVICE_NATIVE_VECTOR_WIDTH_FLOAT, cl_uint);
     cl->most_items             = (size_t)NUMBER(cl->device, CL_DEVICE_MAX_WORK_GROUP_SIZE, size_t);
     cl->local_bytes            = (size_t)NUMBER(cl->device, CL_DEVICE_LOCAL_MEM_SIZE, cl_ulong);
     cl->most_allocated         = most_allocated(cl->device);

@@ -29,7 +29,8 @@ struct scry__cl {
     bool                      shares_memory; /* the host's memory can be used in place */
     bool                      divides_right; /* division and square root can be had correctly rounded */
     uint32_t                  compute_units;
-    size_t                    most_items; /* of one work group */
+    uint32_t                  vector_floats; /* of the vectors that it has in hardware */
+    size_t                    most_items;    /* of one work group */
     size_t                    local_bytes;
     size_t                    most_allocated;           /* bytes of one cl_mem */
     cl_mem                    staging[SCRY__CL_STAGED]; /* SCRY_REACHABLE_BYTES each, for what lies across parts */
@@ -143,6 +144,7 @@ scry_status scry__cl_launch(struct scry__cl_call *call, int dimensions, const si
 /* Each op has: what query says besides "supported in strict f32" (scratch bytes, the kernel's name, a reason against),
  * and the op itself, which enqueues. */
 #define SCRY__CL_OP_LIST(X)                                                                                            \
+    X(MATMUL, matmul, scry_matmul)                                                                                     \
     X(ROPE, rope, scry_rope)                                                                                           \
     X(NORM, norm, scry_norm)                                                                                           \
     X(EMBED, embed, scry_embed)                                                                                        \
@@ -165,6 +167,7 @@ __typeof__(scry_device_kernels) scry__cl_kernels;
 /* Ops with more than one kernel, and the NULL-terminated list of their names: X(MATMUL, scry__cl_matmul_kernels). The
  * name that the device was opened with is in cl->front->kernel; NULL there leaves the choice to the op. */
 #define SCRY__CL_KERNELS_LIST(X)                                                                                       \
+    X(MATMUL, scry__cl_matmul_kernels)                                                                                 \
     X(ROPE, scry__cl_runs_kernels)                                                                                     \
     X(NORM, scry__cl_norm_kernels)                                                                                     \
     X(EMBED, scry__cl_runs_kernels)                                                                                    \
@@ -172,7 +175,7 @@ __typeof__(scry_device_kernels) scry__cl_kernels;
     X(SCALE, scry__cl_runs_kernels)                                                                                    \
     X(ACTIVATION, scry__cl_runs_kernels)
 
-extern const char *const scry__cl_runs_kernels[], *const scry__cl_norm_kernels[];
+extern const char *const scry__cl_matmul_kernels[], *const scry__cl_runs_kernels[], *const scry__cl_norm_kernels[];
 
 /* A mask as MASK_PARAMETERS of common.cl take it (mask.c). */
 void scry__cl_mask(struct scry__cl_call *call, const scry_mask *mask);
