@@ -35,8 +35,8 @@ __kernel void activation(__global const float *x, view x_view, __global const fl
                          __global float *out, view out_view, int function, runs all)
 {
     for (run r = first_run(&all); r.left > 0; next_run(&r, &all)) {
-        lanes value = activate(load_run(&r, x, &x_view), function);
-        if (gated) value *= load_run(&r, gated, &gated_view);
+        lanes value = activate(load_run(&r, x, &x_view, F32), function);
+        if (gated) value *= load_run(&r, gated, &gated_view, F32);
         store_run(&r, out, &out_view, value);
     }
 }

@@ -6,5 +6,5 @@ __kernel void add(__global const float *a, view a_view, __global const void *b, 
                   view out_view, runs all)
 {
     for (run r = first_run(&all); r.left > 0; next_run(&r, &all))
-        store_run(&r, out, &out_view, load_run(&r, a, &a_view) + load_run(&r, b, &b_view));
+        store_run(&r, out, &out_view, load_run(&r, a, &a_view, F32) + load_run(&r, b, &b_view, b_view.dtype));
 }

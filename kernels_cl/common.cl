@@ -189,9 +189,15 @@ inline void next_run(run *r, const runs *all)
 {
     r->left--;
     r->at[3] += LANES;
-    for (int axis = 3; axis > 0 && r->at[axis] >= all->shape[axis]; axis--) {
-        r->at[axis] = 0;
-        r->at[axis - 1]++;
+    if (r->at[3] >= all->shape[3]) {
+        r->at[3] = 0;
+        if (++r->at[2] == all->shape[2]) {
+            r->at[2] = 0;
+            if (++r->at[1] == all->shape[1]) {
+                r->at[1] = 0;
+                r->at[0]++;
+            }
+        }
     }
     count_run(r, all);
 }
@@ -203,9 +209,9 @@ inline long run_index(const run *r, const view *x)
            r->at[3] * x->stride[3];
 }
 
-inline lanes load_run(const run *r, __global const void *x, const view *v)
+inline lanes load_run(const run *r, __global const void *x, const view *v, int dtype)
 {
-    return load_lanes(x, run_index(r, v), v->stride[3], r->count, v->dtype);
+    return load_lanes(x, run_index(r, v), v->stride[3], r->count, dtype);
 }
 
 inline void store_run(const run *r, __global float *x, const view *v, lanes value)

@@ -19,7 +19,7 @@ __kernel void embed(__global const int *ids, view ids_view, __global const void 
                     load_lanes(table,
                                table_view.offset + (id - first) * table_view.stride[0] + r.at[3] * table_view.stride[1],
                                table_view.stride[1], r.count, table_view.dtype);
-        if (accumulate) value += load_run(&r, out, &out_view);
+        if (accumulate) value += load_run(&r, out, &out_view, F32);
         store_run(&r, out, &out_view, value);
     }
 }

@@ -6,5 +6,5 @@ __kernel void scale(__global const float *x, view x_view, __global float *out, v
                     float offset, runs all)
 {
     for (run r = first_run(&all); r.left > 0; next_run(&r, &all))
-        store_run(&r, out, &out_view, factor * load_run(&r, x, &x_view) + offset);
+        store_run(&r, out, &out_view, factor * load_run(&r, x, &x_view, F32) + offset);
 }
