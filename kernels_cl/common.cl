@@ -1,6 +1,6 @@
-/* In front of every program: how kernels see tensors and masks. OpenCL C 1.2, no extension needed.
+/* In front of every program: how kernels see tensors. OpenCL C 1.2, no extension needed.
  *
- * Host side: backends/opencl/launch.c and mask.c pass these structs; the layouts must agree. */
+ * Host side: backends/opencl/launch.c passes these structs; the layouts must agree. */
 
 #pragma OPENCL FP_CONTRACT ON
 
@@ -14,16 +14,6 @@ typedef struct {
     int  dtype;
     int  unused;
 } view;
-
-/* What follows scry_mask's tensors, which are passed as parameters of their own:
- *     MASK_PARAMETERS   in the parameter list, for scry__cl_mask on the host. */
-typedef struct {
-    long causal, window, prefix, query_offset;
-} mask;
-
-#define MASK_PARAMETERS                                                                                                \
-    mask masked, __global const int *key_begin, view key_begin_view, __global const int *key_end, view key_end_view,   \
-        __global const float *additive, view additive_view
 
 /* A product of matrices, as matmul's kernels take it (matmul.c): every tensor of rank 4, axes that are not there of
  * size 1 and stride 0. */

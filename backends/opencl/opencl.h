@@ -105,7 +105,8 @@ struct scry__cl_call {
     int staged_count;
 };
 
-/* Kernel `name` of kernels_cl/FILE.cl, built (once for each `options`; later calls are cheap) with `options` such as
+/* Kernel `name` of kernels_cl/FILE.cl ("mask+softmax": of several such files, one after another), built (once for each
+ * `options`; later calls are cheap) with `options` such as
  * "-DWEIGHT=2 -DHEAD=64". */
 struct scry__cl_call scry__cl_call(struct scry__cl *cl, const char *file, const char *name, const char *options);
 
@@ -145,6 +146,7 @@ scry_status scry__cl_launch(struct scry__cl_call *call, int dimensions, const si
  * and the op itself, which enqueues. */
 #define SCRY__CL_OP_LIST(X)                                                                                            \
     X(MATMUL, matmul, scry_matmul)                                                                                     \
+    X(SOFTMAX_CAPTURE, softmax, scry_softmax)                                                                          \
     X(ROPE, rope, scry_rope)                                                                                           \
     X(NORM, norm, scry_norm)                                                                                           \
     X(EMBED, embed, scry_embed)                                                                                        \
@@ -168,6 +170,7 @@ __typeof__(scry_device_kernels) scry__cl_kernels;
  * name that the device was opened with is in cl->front->kernel; NULL there leaves the choice to the op. */
 #define SCRY__CL_KERNELS_LIST(X)                                                                                       \
     X(MATMUL, scry__cl_matmul_kernels)                                                                                 \
+    X(SOFTMAX_CAPTURE, scry__cl_softmax_kernels)                                                                       \
     X(ROPE, scry__cl_runs_kernels)                                                                                     \
     X(NORM, scry__cl_norm_kernels)                                                                                     \
     X(EMBED, scry__cl_runs_kernels)                                                                                    \
@@ -175,15 +178,17 @@ __typeof__(scry_device_kernels) scry__cl_kernels;
     X(SCALE, scry__cl_runs_kernels)                                                                                    \
     X(ACTIVATION, scry__cl_runs_kernels)
 
-extern const char *const scry__cl_matmul_kernels[], *const scry__cl_runs_kernels[], *const scry__cl_norm_kernels[];
+extern const char *const scry__cl_matmul_kernels[], *const scry__cl_softmax_kernels[],
+                                                        *const scry__cl_runs_kernels[], *const scry__cl_norm_kernels[];
 
-/* A mask as MASK_PARAMETERS of common.cl take it (mask.c). */
+/* A mask as MASK_PARAMETERS of mask.cl take it (mask.c). */
 void scry__cl_mask(struct scry__cl_call *call, const scry_mask *mask);
 
-/* Kernels leave the statistics of row r of [B, H, Q] as a record in scratch: lse, entropy, max, argmax (the bits of an
- * int), previous, self, first, key_mass, all f32. This writes those that are wanted to their tensors, from the records
- * at byte `offset` of the scratch (mask.c, kernels_cl/rows.cl). */
+/* Kernels leave the statistics of row r of [B, H, Q] as a record in scratch (mask.cl): lse, entropy, max, argmax (the
+ * bits of an int), previous, self, first, key_mass, all f32. This writes those that are wanted to their tensors, from
+ * the records at byte `offset` of the scratch (mask.c, kernels_cl/rows.cl). */
 enum { SCRY__CL_RECORD = 8 };
+bool        scry__cl_rows_wanted(const scry_row_statistics *rows);
 scry_status scry__cl_rows(struct scry__cl *cl, const scry_row_statistics *rows, const int64_t shape[3], size_t offset);
 
 static inline size_t scry__cl_element_bytes(scry_dtype dtype)

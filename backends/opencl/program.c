@@ -6,12 +6,12 @@
 #include <string.h>
 #include <time.h>
 
-enum { BUCKETS = 256, MOST_OPTIONS = 256 };
+enum { BUCKETS = 256, MOST_OPTIONS = 256, MOST_PARTS = 4 };
 
 struct program {
     struct program *next;
     cl_program      built;
-    char            file[32], options[MOST_OPTIONS];
+    char            file[64], options[MOST_OPTIONS];
 };
 
 struct kernel {
@@ -72,36 +72,63 @@ static scry_status compile(struct scry__cl *cl, struct program *program, const c
     return status;
 }
 
+/* The sources that a program is made of, one after another, each behind a line that tells the compiler its name. */
+struct sources {
+    int         count;
+    const char *text[2 * MOST_PARTS];
+    char        mark[MOST_PARTS][64];
+    char       *owned[MOST_PARTS];
+};
+
+static scry_status add_source(struct sources *sources, const char *name, size_t length)
+{
+    int  part     = sources->count / 2;
+    char file[40] = "";
+    if (part == MOST_PARTS || length >= sizeof file)
+        return scry__cl_host->fail(SCRY_UNSUPPORTED, "opencl: a program of \"%s\": expected up to %d files", name,
+                                   MOST_PARTS - 1);
+    memcpy(file, name, length);
+    snprintf(sources->mark[part], sizeof *sources->mark, "\n#line 1 \"%s.cl\"\n", file);
+    sources->text[sources->count++] = sources->mark[part];
+    return scry__cl_source_find(&sources->text[sources->count++], &sources->owned[part], file);
+}
+
+/* common.cl, then the files that `files` names with '+' between them. */
+static scry_status add_sources(struct sources *sources, const char *files)
+{
+    scry_status status = add_source(sources, "common", strlen("common"));
+    while (!status && *files) {
+        size_t length = strcspn(files, "+");
+        status        = add_source(sources, files, length);
+        files += length + (files[length] == '+');
+    }
+    return status;
+}
+
 /* From the cache, else from source. */
 static scry_status build(struct scry__cl *cl, struct program *program)
 {
-    char                options[MOST_OPTIONS + 96], mark[64];
-    char               *owned[2] = {NULL, NULL};
-    struct scry__cl_key key      = {0};
-    double              begin    = now();
-    scry_status         status   = SCRY_OK;
-    const char         *common = NULL, *own = NULL;
-    status = scry__cl_source_find(&common, &owned[0], "common");
-    if (!status) status = scry__cl_source_find(&own, &owned[1], program->file);
+    char                options[MOST_OPTIONS + 96];
+    struct sources      sources = {0};
+    struct scry__cl_key key     = {0};
+    double              begin   = now();
+    scry_status         status  = add_sources(&sources, program->file);
     if (status) goto fail;
     snprintf(options, sizeof options, "-cl-std=CL1.2%s%s %s", cl->is_cpu ? " -DIS_CPU" : "",
              cl->divides_right ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", program->options);
-    snprintf(mark, sizeof mark, "\n#line 1 \"%s.cl\"\n", program->file);
-    const char *const texts[] = {"#line 1 \"common.cl\"\n", common, mark, own};
-    key                       = scry__cl_cache_key(cl, options, texts, 4);
-    program->built            = scry__cl_cache_load(cl, &key, options);
+    key            = scry__cl_cache_key(cl, options, sources.text, sources.count);
+    program->built = scry__cl_cache_load(cl, &key, options);
     if (program->built) {
         cl->statistics.programs_loaded++;
     } else {
-        status = compile(cl, program, texts, 4, options);
+        status = compile(cl, program, sources.text, sources.count, options);
         if (!status) scry__cl_cache_save(cl, &key, program->built);
     }
 
 fail:
     cl->statistics.build_seconds += now() - begin;
     scry__cl_host->release(key.text);
-    scry__cl_host->release(owned[0]);
-    scry__cl_host->release(owned[1]);
+    for (int i = 0; i < MOST_PARTS; i++) scry__cl_host->release(sources.owned[i]);
     return status;
 }
 
