@@ -156,7 +156,10 @@ static char *find_demo(void)
 scry_status cli_open_device(struct cli_common *common)
 {
     const scry_device_options options = {
-        .name = common->device, .fallback = common->allow_cpu ? SCRY_FALLBACK_ALLOW_CPU : SCRY_FALLBACK_STRICT};
+        .name     = common->device,
+        .fallback = common->allow_cpu ? SCRY_FALLBACK_ALLOW_CPU : SCRY_FALLBACK_STRICT,
+        .kernels  = common->kernels,
+    };
     return scry_device_open(&common->opened_device, &options);
 }
 

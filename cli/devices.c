@@ -13,6 +13,19 @@ static void print_bytes(scry__text *out, const char *what, uint64_t bytes)
     if (bytes) scry__text_addf(out, "    %-16s %.1f MiB\n", what, (double)bytes / (1 << 20));
 }
 
+/* As --kernels takes them: one line for each op that has several. */
+static void print_kernels(scry__text *out, const scry_device_entry *entry)
+{
+    const char *what = "kernels";
+    for (int kind = 0; kind < SCRY_OP_COUNT; kind++) {
+        if (!*entry->kernels[kind]) continue;
+        scry__text_addf(out, "    %-16s %s = ", what, scry_op_text((scry_op_kind)kind));
+        for (const char *at = entry->kernels[kind]; *at; at++) scry__text_addf(out, *at == ',' ? ", " : "%c", *at);
+        scry__text_addf(out, "\n");
+        what = "";
+    }
+}
+
 static void print_entry(scry__text *out, const scry_device_entry *entry, bool verbose)
 {
     const scry_device_info *info = &entry->info;
@@ -26,6 +39,7 @@ static void print_entry(scry__text *out, const scry_device_entry *entry, bool ve
     if (info->shared_bytes) scry__text_addf(out, "    %-16s %u B\n", "shared memory", info->shared_bytes);
     if (info->subgroup_size) scry__text_addf(out, "    %-16s %u\n", "subgroup", info->subgroup_size);
     if (info->compute_units) scry__text_addf(out, "    %-16s %u\n", "compute units", info->compute_units);
+    print_kernels(out, entry);
 }
 
 static scry_status run(void *state, const char *unused)
@@ -54,7 +68,7 @@ int cli_devices(int argc, char **argv)
     const struct cli_option options[] = {
         {0, "json", CLI_FLAG, &common.json, NULL, "one JSON object on stdout", 0, 0},
         {'q', "quiet", CLI_FLAG, &common.quiet, NULL, "no notes", 0, 0},
-        {'v', "verbose", CLI_FLAG, &common.verbose, NULL, "limits of each device", 0, 0},
+        {'v', "verbose", CLI_FLAG, &common.verbose, NULL, "limits and kernels of each device", 0, 0},
     };
     const struct cli_syntax syntax = {
         .usage = "scry devices [options]",

@@ -169,6 +169,7 @@ fail:
     return status;
 }
 
+/* The first candidate that passes, in order of preference. One without a kernel that was asked for is passed over. */
 static scry_status open_best(scry_device **out, const scry_device_options *options)
 {
     candidate  *candidates;
@@ -183,8 +184,9 @@ static scry_status open_best(scry_device **out, const scry_device_options *optio
         status           = open_tested(out, &candidates[i], options);
         if (!status) break;
         scry__log(SCRY_LOG_WARNING, "%s passed over: %s", name, scry_last_error());
-        if (i == 0) snprintf(first, sizeof first, "%s: %s", name, scry_last_error());
-        if (status == SCRY_OUT_OF_MEMORY) failure = status;
+        bool telling = status == SCRY_BAD_ARGUMENT && failure != status; /* with other kernels it would do */
+        if (i == 0 || telling) snprintf(first, sizeof first, "%s: %s", name, scry_last_error());
+        if (status == SCRY_OUT_OF_MEMORY || telling) failure = status;
     }
     scry__free(candidates);
     return status ? scry__fail(failure, "no usable device: %s", first) : SCRY_OK;
@@ -198,6 +200,8 @@ scry_status scry_device_open(scry_device **out, const scry_device_options *optio
         return scry__fail(SCRY_BAD_ARGUMENT, "device: fallback %d: expected 0 or 1", (int)given.fallback);
     if (given.threads < 0)
         return scry__fail(SCRY_BAD_ARGUMENT, "device: %d threads: expected 0 or more", given.threads);
+    scry_status status = scry__kernels_check(given.kernels);
+    if (status) return status;
     if (!given.name) given.name = getenv("SCRY_DEVICE");
     return given.name && *given.name ? open_named(out, given.name, &given) : open_best(out, &given);
 }

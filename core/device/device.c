@@ -1,6 +1,7 @@
 /* Opening and closing devices, and what a handle remembers. See scry/device.h.
  *
- * Which backend and which of its devices a name means is choose.c's business. */
+ * Which backend and which of its devices a name means is choose.c's business, and what kernels it has that of
+ * kernels.c. */
 #include "base/alloc.h"
 #include "base/error.h"
 #include "device/front.h"
@@ -13,39 +14,6 @@ static scry_status refuse_open(scry_status status)
 {
     if (status == SCRY_OUT_OF_MEMORY) return status;
     return scry__fail(SCRY_NO_DEVICE, "%s", *scry_last_error() ? scry_last_error() : scry_status_text(status));
-}
-
-static scry_status fail_kernel(const scry_device *device, scry_op_kind kind, const char *asked, int length)
-{
-    char               names[256] = "";
-    const char *const *kernels    = scry_device_kernels(device, kind);
-    for (int i = 0; kernels[i]; i++) {
-        size_t used = strlen(names);
-        snprintf(names + used, sizeof names - used, "%s%s", i ? ", " : "", kernels[i]);
-    }
-    return scry__fail(SCRY_BAD_ARGUMENT, "kernels \"%.*s\": %s has %s%s for %s", length, asked, device->info.name,
-                      *names ? "the kernels " : "only one kernel", names, scry_op_text(kind));
-}
-
-/* Reads "matmul=tile,lens=group" into device->kernel. */
-static scry_status choose_kernels(scry_device *device, const char *text)
-{
-    while (text && *text) {
-        int length = (int)strcspn(text, ","), name = (int)strcspn(text, "="), kind = 0;
-        while (kind < SCRY_OP_COUNT && (strncmp(scry_op_text((scry_op_kind)kind), text, (size_t)name) ||
-                                        scry_op_text((scry_op_kind)kind)[name]))
-            kind++;
-        if (name >= length || kind == SCRY_OP_COUNT)
-            return scry__fail(SCRY_BAD_ARGUMENT, "kernels \"%.*s\": expected OP=KERNEL, such as matmul=library", length,
-                              text);
-        const char *const *kernels = scry_device_kernels(device, (scry_op_kind)kind);
-        size_t             size    = (size_t)(length - name - 1);
-        while (*kernels && (strncmp(*kernels, text + name + 1, size) || (*kernels)[size])) kernels++;
-        if (!*kernels) return fail_kernel(device, (scry_op_kind)kind, text, length);
-        device->kernel[kind] = *kernels;
-        text += length + (text[length] == ',');
-    }
-    return SCRY_OK;
 }
 
 scry_status scry__device_open_at(scry_device **out, const struct scry_backend *backend, int index,
@@ -70,7 +38,7 @@ scry_status scry__device_open_at(scry_device **out, const struct scry_backend *b
     device->front   = front;
     memcpy(device->info.name, info->name, sizeof info->name);
     memcpy(device->info.backend, info->backend, sizeof info->backend);
-    status = choose_kernels(device, options->kernels);
+    status = scry__kernels_choose(device, options->kernels);
     if (status) {
         backend->close(device);
         goto fail;
@@ -115,15 +83,6 @@ uint64_t scry_device_fallbacks(const scry_device *device)
 const char *scry_device_last_fallback(const scry_device *device)
 {
     return device ? device->front->last_fallback : "";
-}
-
-const char *const *scry_device_kernels(const scry_device *device, scry_op_kind kind)
-{
-    static const char *const none[] = {NULL};
-    const char *const       *names  = NULL;
-    if (device && (unsigned)kind < SCRY_OP_COUNT && device->backend->kernels)
-        names = device->backend->kernels(device, kind);
-    return names ? names : none;
 }
 
 void scry_device_get_statistics(const scry_device *device, scry_device_statistics *statistics)

@@ -20,6 +20,10 @@ struct scry_front {
 scry_status scry__device_open_at(scry_device **out, const struct scry_backend *backend, int index,
                                  const scry_device_info *info, const scry_device_options *options);
 
+/* Whether "matmul=tile,lens=group" (or NULL) reads as such, whatever the device; and asking an open device for them. */
+scry_status scry__kernels_check(const char *text);
+scry_status scry__kernels_choose(scry_device *device, const char *text);
+
 /* SCRY_DEVICE_LOST with the first reason if the device was lost before, else SCRY_OK. */
 scry_status scry__front_check(const scry_device *device);
 

@@ -5,6 +5,7 @@
 #include "report/json_build.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Beyond this an attention pattern belongs into an .npz: as JSON it would take gigabytes. */
 enum { value_limit = 1 << 24 };
@@ -164,6 +165,21 @@ scry_status scry__json_of_attention(json_t **out, const scry__json_attention *at
     return scry__json_finish(&builder, object, out);
 }
 
+/* {"matmul": ["tile", "library"], ...}: the ops that have several. */
+static json_t *kernels_of(scry__json_builder *builder, const scry_device_entry *entry)
+{
+    json_t *object = scry__json_new_object(builder);
+    for (int kind = 0; kind < SCRY_OP_COUNT; kind++) {
+        char    names[sizeof entry->kernels[kind]], *rest = names;
+        json_t *array = *entry->kernels[kind] ? scry__json_new_array(builder) : NULL;
+        if (!array) continue;
+        strcpy(names, entry->kernels[kind]);
+        for (const char *name; (name = strsep(&rest, ","));) scry__json_append_text(builder, array, name);
+        scry__json_set(builder, object, scry_op_text((scry_op_kind)kind), array);
+    }
+    return object;
+}
+
 scry_status scry__json_devices(json_t **out, const scry_device_list *devices)
 {
     scry__json_builder builder = {0};
@@ -175,6 +191,7 @@ scry_status scry__json_devices(json_t **out, const scry_device_list *devices)
         scry__json_set_int(&builder, line, "score", devices->entries[i].info.score);
         scry__json_set_bool(&builder, line, "usable", devices->entries[i].usable);
         scry__json_set_text(&builder, line, "reason", devices->entries[i].reason);
+        scry__json_set(&builder, line, "kernels", kernels_of(&builder, &devices->entries[i]));
         scry__json_append(&builder, array, line);
     }
     scry__json_set(&builder, object, "devices", array);

@@ -146,6 +146,8 @@ Test(bad_input, devices__that_are_not_there_are_refused)
         {{"lens", "-m", LLAMA, "--ids", "1", "-d", "nonesuch"}, 4, "nonesuch", "expected one of"},
         {{"lens", "-m", LLAMA, "--ids", "1", "-d", "cpu:7"}, 4, "cpu:7", "1 device"},
         {{"lens", "-m", LLAMA, "--ids", "1", "-d", "cpu:x"}, 4, "cpu:x", "expected"},
+        {{"lens", "-m", LLAMA, "--ids", "1", "--kernels", "matmul"}, 2, "kernels \"matmul\"", "expected OP=KERNEL"},
+        {{"lens", "-m", LLAMA, "--ids", "1", "-d", "cpu", "--kernels", "matmul=x"}, 2, "matmul=x", "expected one of"},
     };
     expect_refusals(cases, sizeof cases / sizeof *cases);
 }

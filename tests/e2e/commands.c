@@ -194,6 +194,31 @@ Test(commands, allow_cpu__runs_what_the_device_cannot_and_counts_it)
     outcome_free(&allowed);
 }
 
+Test(commands, kernels__are_taken_by_name_and_listed)
+{
+    setenv("SCRY_TEST_PLUGINS", SCRY_BUILD_DIR "/tests/plugins", 1);
+    setenv("SCRY_FAKE_KERNELS", "1", 1);
+    struct outcome listed = SCRY("devices", "-v"), as_json = SCRY("devices", "--json");
+    struct outcome asked  = SCRY("lens", capital, "-d", "fake", "--kernels", "matmul=block");
+    struct outcome wrong  = SCRY("lens", capital, "-d", "fake", "--kernels", "matmul=blocks");
+    json_t        *object = outcome_json(&as_json), *entry;
+    size_t         index;
+    cr_expect(strstr(listed.out, "kernels          matmul = tile, block\n"), "%s", listed.out);
+    json_array_foreach(json_object_get(object, "devices"), index, entry)
+    {
+        bool fake = !strcmp(json_string_value(json_object_get(entry, "name")), "fake:0");
+        if (fake) cr_expect_eq(json_array_size(json_object_get(json_object_get(entry, "kernels"), "matmul")), 2);
+    }
+    cr_expect_eq(asked.exit_code, 0, "%s", asked.err);
+    cr_expect_eq(wrong.exit_code, 2);
+    cr_expect(strstr(wrong.err, "expected one of tile, block for matmul"), "%s", wrong.err);
+    json_decref(object);
+    outcome_free(&listed);
+    outcome_free(&as_json);
+    outcome_free(&asked);
+    outcome_free(&wrong);
+}
+
 Test(commands, json__says_what_failed)
 {
     struct outcome outcome = SCRY("lens", "--model", "models/nowhere", capital, "--json");

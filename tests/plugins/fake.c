@@ -120,11 +120,14 @@ static scry_status check_reach(const scry_op *op)
 
 static const char *const *fake_kernels(const scry_device *device, scry_op_kind kind)
 {
-    static const char *const none[] = {NULL}, *const matmul[] = {"tile", "block", NULL};
-    const char *rule = getenv("SCRY_FAKE_KERNELS");
+    static const char *const none[] = {NULL}, *const two[] = {"tile", "block", NULL};
+    static const char *const longer[] = {"a-name-of-forty-characters-to-say-much-of",
+                                         "another-name-of-more-than-forty-characters", NULL};
+    const char              *rule     = getenv("SCRY_FAKE_KERNELS");
     (void)device;
     if (rule && !strcmp(rule, "null")) return NULL;
-    return rule && kind == SCRY_OP_MATMUL ? matmul : none;
+    if (!rule || kind != SCRY_OP_MATMUL) return none;
+    return !strcmp(rule, "long") ? longer : two;
 }
 
 static void fake_statistics(const scry_device *device, scry_device_statistics *statistics)
@@ -199,8 +202,9 @@ static scry_status fake_query(scry_device *device, const scry_op *op, scry_op_in
     scry_status status = wanted("query");
     if (!status) status = inner->query(device, op, info);
     if (getenv("SCRY_FAKE_SCRATCH")) info->scratch_bytes += (size_t)strtoull(getenv("SCRY_FAKE_SCRATCH"), NULL, 10);
-    if (op->kind == SCRY_OP_MATMUL && getenv("SCRY_FAKE_KERNELS"))
-        snprintf(info->kernel, sizeof info->kernel, "%s", device->kernel[op->kind] ? device->kernel[op->kind] : "tile");
+    const char *const *kernels = fake_kernels(device, op->kind);
+    const char        *asked   = device->kernel[op->kind];
+    if (kernels && *kernels) snprintf(info->kernel, sizeof info->kernel, "%s", asked ? asked : *kernels);
     if (names_op("SCRY_FAKE_HALF", op)) info->precision = SCRY_ALLOW_F16;
     if (names_op("SCRY_FAKE_REFUSE", op)) {
         info->support = SCRY_NOT_SUPPORTED;

@@ -147,6 +147,9 @@ Test(device_plugins, refuse__names_each_empty_slot)
     EXPECT_SLOT(finish);
     table             = *reference->backend;
     table.buffer_wrap = NULL;
+    table.reaches     = NULL;
+    table.kernels     = NULL;
+    table.statistics  = NULL;
     cr_expect_null(scry__backend_refuse(&table, "reference", reason, sizeof reason));
 }
 
