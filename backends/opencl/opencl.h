@@ -149,6 +149,7 @@ scry_status scry__cl_launch(struct scry__cl_call *call, int dimensions, const si
     X(SOFTMAX_CAPTURE, softmax, scry_softmax)                                                                          \
     X(ROPE, rope, scry_rope)                                                                                           \
     X(NORM, norm, scry_norm)                                                                                           \
+    X(LENS, lens, scry_lens_op)                                                                                        \
     X(EMBED, embed, scry_embed)                                                                                        \
     X(ADD, add, scry_add)                                                                                              \
     X(SCALE, scale, scry_scale)                                                                                        \
@@ -173,13 +174,14 @@ __typeof__(scry_device_kernels) scry__cl_kernels;
     X(SOFTMAX_CAPTURE, scry__cl_softmax_kernels)                                                                       \
     X(ROPE, scry__cl_runs_kernels)                                                                                     \
     X(NORM, scry__cl_norm_kernels)                                                                                     \
+    X(LENS, scry__cl_lens_kernels)                                                                                     \
     X(EMBED, scry__cl_runs_kernels)                                                                                    \
     X(ADD, scry__cl_runs_kernels)                                                                                      \
     X(SCALE, scry__cl_runs_kernels)                                                                                    \
     X(ACTIVATION, scry__cl_runs_kernels)
 
-extern const char *const scry__cl_matmul_kernels[], *const scry__cl_softmax_kernels[],
-                                                        *const scry__cl_runs_kernels[], *const scry__cl_norm_kernels[];
+extern const char *const scry__cl_matmul_kernels[], *const scry__cl_softmax_kernels[];
+extern const char *const scry__cl_runs_kernels[], *const scry__cl_norm_kernels[], *const scry__cl_lens_kernels[];
 
 /* A mask as MASK_PARAMETERS of mask.cl take it (mask.c). */
 void scry__cl_mask(struct scry__cl_call *call, const scry_mask *mask);
