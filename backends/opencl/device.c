@@ -144,9 +144,16 @@ static scry_status check_abilities(cl_device_id device)
     return scry__cl_host->fail(SCRY_NO_DEVICE, "opencl: \"%s\" lacks %s, which every kernel needs", version, lacks);
 }
 
+void scry__cl_drain(struct scry__cl *cl)
+{
+    if (cl->lost && !cl->drained) clFinish(cl->queue);
+    cl->drained = cl->lost;
+}
+
 static void destroy(struct scry__cl *cl)
 {
     if (!cl) return;
+    scry__cl_drain(cl);
     scry__cl_programs_destroy(cl);
     for (int i = 0; i < SCRY__CL_STAGED; i++)
         if (cl->staging[i]) clReleaseMemObject(cl->staging[i]);

@@ -77,11 +77,12 @@ scry_status scry__cl_buffer_create(scry_buffer **out, scry_device *device, size_
 
 scry_status scry__cl_buffer_wrap(scry_buffer **out, scry_device *device, const void *memory, size_t bytes)
 {
-    const struct scry__cl *cl = device->impl;
-    if (cl->shares_memory && !create(out, device, bytes, (char *)memory, (uintptr_t)memory % PAGE)) return SCRY_OK;
-    if (cl->lost) return SCRY_DEVICE_LOST;
-    scry_buffer *buffer = NULL;
-    scry_status  status = create(&buffer, device, bytes, NULL, 0);
+    const struct scry__cl *cl     = device->impl;
+    scry_buffer           *buffer = NULL;
+    scry_status            status = SCRY_UNSUPPORTED;
+    if (cl->shares_memory) status = create(out, device, bytes, (char *)memory, (uintptr_t)memory % PAGE);
+    if (status != SCRY_UNSUPPORTED) return status;
+    status = create(&buffer, device, bytes, NULL, 0);
     if (!status) status = scry__cl_buffer_write(buffer, 0, memory, bytes);
     if (status) goto fail;
     *out = buffer;
@@ -94,6 +95,7 @@ fail:
 
 void scry__cl_buffer_destroy(scry_buffer **buffer)
 {
+    scry__cl_drain((*buffer)->device->impl);
     release((*buffer)->impl);
     scry__cl_host->release(*buffer);
     *buffer = NULL;

@@ -35,6 +35,7 @@ struct scry__cl {
     size_t                    most_allocated;           /* bytes of one cl_mem */
     cl_mem                    staging[SCRY__CL_STAGED]; /* SCRY_REACHABLE_BYTES each, for what lies across parts */
     bool                      lost;
+    bool                      drained;       /* lost, and what it still had to do was waited for */
     bool                      cache_refused; /* the log has said so */
 };
 
@@ -42,6 +43,9 @@ struct scry__cl {
 
 /* Bytes that the environment's variable `name` says, `otherwise` where it is unset or no number. */
 size_t scry__cl_environment_bytes(const char *name, size_t otherwise);
+
+/* A lost device is not waited for by the front door: what it may still do must not meet memory that is gone. */
+void scry__cl_drain(struct scry__cl *cl);
 
 /* --- Memory (memory.c) ---
  * A buffer larger than the device allocates at once is several cl_mem, its parts. A range across two parts is staged:

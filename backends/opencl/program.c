@@ -114,7 +114,8 @@ static scry_status build(struct scry__cl *cl, struct program *program)
     double              begin   = now();
     scry_status         status  = add_sources(&sources, program->file);
     if (status) goto fail;
-    snprintf(options, sizeof options, "-cl-std=CL1.2%s%s %s", cl->is_cpu ? " -DIS_CPU" : "",
+    /* Warnings would go to the process' stderr with some drivers. */
+    snprintf(options, sizeof options, "-cl-std=CL1.2 -w%s%s %s", cl->is_cpu ? " -DIS_CPU" : "",
              cl->divides_right ? " -cl-fp32-correctly-rounded-divide-sqrt" : "", program->options);
     key            = scry__cl_cache_key(cl, options, sources.text, sources.count);
     program->built = scry__cl_cache_load(cl, &key, options);

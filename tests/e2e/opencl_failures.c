@@ -1,0 +1,239 @@
+/* OpenCL drivers that fail: each call that the plugin makes fails once, early and late, and the program ends with the
+ * documented exit code and one line that says why, with every object released. The calls fail in a library that is
+ * preloaded (tests/plugins/opencl_faults.c). */
+#include "program.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+TestSuite(opencl_failures, .init = make_folder, .fini = remove_folder, .timeout = 600);
+
+/* A run under the preloaded library, which fails what `fault` says (NULL: nothing). */
+static struct outcome lens(const char *fault)
+{
+    const char *given = getenv("ASAN_OPTIONS"); /* a sanitizer wants to be the first library */
+    char        options[512];
+    snprintf(options, sizeof options, "%s:verify_asan_link_order=0", given ? given : "");
+    if (!given || !strstr(given, "verify_asan_link_order")) setenv("ASAN_OPTIONS", options, 1);
+    setenv("SCRY_FAULT_REPORT", in_folder("calls"), 1);
+    fault ? setenv("SCRY_FAULT", fault, 1) : unsetenv("SCRY_FAULT");
+    setenv("LD_PRELOAD", SCRY_OPENCL_FAULTS, 1);
+    struct outcome outcome = SCRY("lens", "--device", "opencl:0", "--allow-cpu", "--ids", "5,17,3", "--json", "-q");
+    unsetenv("LD_PRELOAD");
+    return outcome;
+}
+
+/* What a report says of a function: how often it was called; of "left": the objects that were not released. */
+static long count_in(const char *report, const char *name)
+{
+    size_t length = strlen(name);
+    for (const char *at = report; at && *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
+        if (!strncmp(at, name, length) && at[length] == ' ') return strtol(at + length, NULL, 10);
+    return 0;
+}
+
+static long objects_left(void)
+{
+    char *report = read_file(in_folder("calls"), NULL);
+    long  left   = count_in(report, "left");
+    free(report);
+    return left;
+}
+
+/* Where programs come from: built at every start, with a place to keep them (an empty cache) or without, or taken from
+ * the test's own cache. */
+enum cache { NO_CACHE, EMPTY_CACHE, FULL_CACHE };
+
+static void use_cache(enum cache cache)
+{
+    static int fresh;
+    char       name[32] = "cache";
+    if (cache == EMPTY_CACHE) snprintf(name, sizeof name, "cache-%d", fresh++);
+    setenv("SCRY_CACHE_DIR", cache == NO_CACHE ? "/dev/null/none" : in_folder(name), 1);
+}
+
+/* Machines without OpenCL say so and go on. */
+static void need_device(void)
+{
+    struct outcome outcome = SCRY("conform", "--device", "opencl:0", "--only", "copy/one", "-q");
+    bool           there   = !outcome.exit_code;
+    outcome_free(&outcome);
+    if (!there) cr_skip("no OpenCL device: install pocl-opencl-icd to run this test");
+}
+
+enum { ANY = -1, HARMLESS = 0, NO_DEVICE = 4, NO_MEMORY = 5, LOST = 7 };
+
+/* What the program makes of a function that fails with a code. */
+struct fault {
+    const char *function;
+    int         code, exit_code;
+};
+
+static const struct fault faults[] = {
+    {"clGetPlatformIDs", -1001, NO_DEVICE},
+    {"clGetPlatformIDs", -6, NO_DEVICE},
+    {"clGetPlatformInfo", -30, HARMLESS},
+    {"clGetDeviceIDs", -1, NO_DEVICE},
+    {"clGetDeviceIDs", -6, NO_DEVICE},
+    {"clGetDeviceInfo", -33, ANY},
+    {"clCreateContext", -6, NO_MEMORY},
+    {"clCreateContext", -2, NO_DEVICE},
+    {"clCreateCommandQueue", -6, NO_MEMORY},
+    {"clCreateCommandQueue", -33, NO_DEVICE},
+    {"clCreateBuffer", -4, NO_MEMORY},
+    {"clCreateBuffer", -5, NO_MEMORY},
+    {"clCreateBuffer", -34, LOST},
+    {"clCreateProgramWithSource", -6, NO_MEMORY},
+    {"clBuildProgram", -11, NO_DEVICE},
+    {"clBuildProgram", -6, NO_MEMORY},
+    {"clCreateKernel", -46, NO_DEVICE},
+    {"clCreateKernel", -5, NO_MEMORY},
+    {"clSetKernelArg", -51, NO_DEVICE},
+    {"clSetKernelArg", -6, NO_MEMORY},
+    {"clEnqueueNDRangeKernel", -5, NO_MEMORY},
+    {"clEnqueueNDRangeKernel", -4, NO_MEMORY},
+    {"clEnqueueNDRangeKernel", -54, NO_DEVICE},
+    {"clEnqueueNDRangeKernel", -36, LOST},
+    {"clEnqueueNDRangeKernel", -9999, LOST},
+    {"clEnqueueWriteBuffer", -6, NO_MEMORY},
+    {"clEnqueueWriteBuffer", -5, LOST},
+    {"clEnqueueReadBuffer", -6, NO_MEMORY},
+    {"clEnqueueReadBuffer", -14, LOST},
+    {"clEnqueueCopyBuffer", -4, NO_MEMORY},
+    {"clEnqueueCopyBuffer", -34, LOST},
+    {"clFinish", -5, LOST},
+    {"clFinish", -36, LOST},
+    {"clReleaseContext", -34, HARMLESS},
+    {"clReleaseCommandQueue", -36, HARMLESS},
+    {"clReleaseMemObject", -38, HARMLESS},
+    {"clReleaseProgram", -44, HARMLESS},
+    {"clReleaseKernel", -48, HARMLESS},
+};
+
+static const struct fault empty_cache_faults[] = {{"clGetProgramInfo", -30, HARMLESS},
+                                                  {"clGetProgramInfo", -6, HARMLESS}};
+
+/* Programs are built where the cache's do not load. */
+static const struct fault full_cache_faults[] = {
+    {"clBuildProgram", -11, HARMLESS},
+    {"clBuildProgram", -42, HARMLESS},
+    {"clCreateProgramWithBinary", -42, HARMLESS},
+    {"clCreateProgramWithBinary", -6, HARMLESS},
+};
+
+#define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
+
+static int count_lines(const char *text, const char *with)
+{
+    int count = 0;
+    while ((text = strstr(text, with))) {
+        count++;
+        text += strlen(with);
+    }
+    return count;
+}
+
+/* The same results, from a device that may have told less of itself. */
+static bool is_same(const char *out, const char *expected)
+{
+    json_t *a = json_loads(out, 0, NULL), *b = json_loads(expected, 0, NULL);
+    json_object_del(a, "device");
+    json_object_del(b, "device");
+    bool same = a && json_equal(a, b);
+    json_decref(a);
+    json_decref(b);
+    return same;
+}
+
+/* One run with a fault: the same result as without it, or an error as the table says. The result may stand where the
+ * call that failed had done its part, as the last wait before the program ends; `first` calls have not. */
+static void expect_end(const struct fault *row, const char *rule, bool first, const char *expected)
+{
+    struct outcome outcome   = lens(rule);
+    bool           same      = !outcome.exit_code && is_same(outcome.out, expected);
+    bool           told      = count_lines(outcome.err, "scry: error: ") == 1 && strstr(outcome.err, "pencl");
+    bool           failed    = told && outcome.exit_code == (row->exit_code == ANY ? NO_DEVICE : row->exit_code);
+    bool           may_stand = !first || row->exit_code == HARMLESS || row->exit_code == ANY;
+    cr_expect((same && may_stand) || (row->exit_code != HARMLESS && failed), "%s: exit code %d, expected %d: %s", rule,
+              outcome.exit_code, row->exit_code, outcome.err);
+    cr_expect_eq(objects_left(), 0, "%s: %ld objects are not released", rule, objects_left());
+    outcome_free(&outcome);
+}
+
+/* Each function that the plugin calls is in the table. */
+static void expect_rows(const char *report)
+{
+    char name[64];
+    int  used;
+    for (const char *at = report; sscanf(at, "%63s %*d\n%n", name, &used) == 1; at += used) {
+        int i = 0;
+        while (i < COUNT(faults) && strcmp(faults[i].function, name)) i++;
+        cr_expect(i < COUNT(faults) || !strcmp(name, "left"), "%s has no row in the table of faults", name);
+    }
+}
+
+static void expect_ends(const struct fault *rows, int count, enum cache cache)
+{
+    need_device();
+    use_cache(cache);
+    struct outcome expected = lens(NULL); /* fills the cache */
+    outcome_free(&expected);
+    use_cache(cache);
+    expected     = lens(NULL);
+    char *report = read_file(in_folder("calls"), NULL);
+    cr_assert_eq(expected.exit_code, 0, "%s", expected.err);
+    cr_expect_eq(count_in(report, "left"), 0);
+    if (cache == NO_CACHE) expect_rows(report);
+    for (const struct fault *row = rows; row < rows + count; row++) {
+        long calls = count_in(report, row->function), at[] = {1, 2, calls};
+        cr_expect_gt(calls, 0, "%s is never called", row->function);
+        for (int i = 0; i < 3; i++) {
+            char rule[96];
+            if (at[i] > calls || (i && at[i] <= at[i - 1])) continue;
+            snprintf(rule, sizeof rule, "%s:%ld:%d", row->function, at[i], row->code);
+            use_cache(cache);
+            expect_end(row, rule, i == 0, expected.out);
+        }
+    }
+    free(report);
+    outcome_free(&expected);
+}
+
+Test(opencl_failures, each_call_that_fails__ends_with_a_reason)
+{
+    expect_ends(faults, COUNT(faults), NO_CACHE);
+}
+
+Test(opencl_failures, each_call_that_the_cache_makes__may_fail)
+{
+    expect_ends(empty_cache_faults, COUNT(empty_cache_faults), EMPTY_CACHE);
+    expect_ends(full_cache_faults, COUNT(full_cache_faults), FULL_CACHE);
+}
+
+/* From some call on the driver answers nothing but this code. */
+Test(opencl_failures, device_that_is_gone__ends_the_program)
+{
+    static const struct {
+        const char *rule;
+        int         exit_code;
+    } rows[] = {
+        {"clEnqueueNDRangeKernel:3+:-36", LOST}, {"clEnqueueNDRangeKernel:1+:-9999", LOST},
+        {"clEnqueueReadBuffer:1+:-5", LOST},     {"clEnqueueWriteBuffer:2+:-34", LOST},
+        {"clSetKernelArg:9+:-6", NO_MEMORY},     {"clCreateBuffer:5+:-2", LOST},
+        {"clCreateKernel:1+:-5", NO_MEMORY},     {"clGetPlatformIDs:2+:-1001", NO_DEVICE},
+    };
+    need_device();
+    use_cache(NO_CACHE);
+    for (int i = 0; i < COUNT(rows); i++) {
+        struct outcome outcome = lens(rows[i].rule);
+        cr_expect_eq(outcome.exit_code, rows[i].exit_code, "%s: exit code %d: %s", rows[i].rule, outcome.exit_code,
+                     outcome.err);
+        cr_expect_eq(count_lines(outcome.err, "scry: error: "), 1, "%s: %s", rows[i].rule, outcome.err);
+        cr_expect_eq(objects_left(), 0, "%s: %ld objects are not released", rows[i].rule, objects_left());
+        outcome_free(&outcome);
+    }
+}
