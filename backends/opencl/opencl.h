@@ -151,6 +151,7 @@ scry_status scry__cl_launch(struct scry__cl_call *call, int dimensions, const si
 #define SCRY__CL_OP_LIST(X)                                                                                            \
     X(MATMUL, matmul, scry_matmul)                                                                                     \
     X(SOFTMAX_CAPTURE, softmax, scry_softmax)                                                                          \
+    X(ATTENTION, attention, scry_attention)                                                                            \
     X(ROPE, rope, scry_rope)                                                                                           \
     X(NORM, norm, scry_norm)                                                                                           \
     X(LENS, lens, scry_lens_op)                                                                                        \
@@ -176,6 +177,7 @@ __typeof__(scry_device_kernels) scry__cl_kernels;
 #define SCRY__CL_KERNELS_LIST(X)                                                                                       \
     X(MATMUL, scry__cl_matmul_kernels)                                                                                 \
     X(SOFTMAX_CAPTURE, scry__cl_softmax_kernels)                                                                       \
+    X(ATTENTION, scry__cl_attention_kernels)                                                                           \
     X(ROPE, scry__cl_runs_kernels)                                                                                     \
     X(NORM, scry__cl_norm_kernels)                                                                                     \
     X(LENS, scry__cl_lens_kernels)                                                                                     \
@@ -185,6 +187,7 @@ __typeof__(scry_device_kernels) scry__cl_kernels;
     X(ACTIVATION, scry__cl_runs_kernels)
 
 extern const char *const scry__cl_matmul_kernels[], *const scry__cl_softmax_kernels[];
+extern const char *const scry__cl_attention_kernels[];
 extern const char *const scry__cl_runs_kernels[], *const scry__cl_norm_kernels[], *const scry__cl_lens_kernels[];
 
 /* A mask as MASK_PARAMETERS of mask.cl take it (mask.c). */

@@ -1,0 +1,557 @@
+/* attention for CPU-type devices: an item works on 32 queries (or keys) at a time, a lane each; no barriers.
+ *
+ * The lanes' vectors are held transposed, so that a product with one vector of the other side is, entry by entry, a
+ * float times vectors of 16, and row statistics need nothing across lanes. Formulas, operands and scratch are in
+ * attention.cl. Launched in groups of one item:
+ *     attention    blocks of 32 queries x heads x (sequences * stretches of 256 values)
+ *     received     blocks of 32 keys x heads x sequences
+ *     distances    parts x heads x sequences
+ *     tile         blocks of 32 keys x blocks of 128 queries x (sequences * selected heads)
+ *     top          blocks of 32 queries x heads x sequences
+ * Where queries are masked causally, blocks with more keys come first, so that the last to finish are small ones. */
+
+enum {
+    HALVES  = 2, /* vectors of 16 */
+    WIDTH   = 32,
+    SIDE    = 8,   /* vectors that the lanes are multiplied with at a time: their sums stay in registers */
+    TILE    = 32,  /* and that a tile of the other side has */
+    STRETCH = 256, /* entries of a head that are held at a time */
+    ROWS    = 128, /* queries of one item of `tile` */
+};
+
+/* A float for each of 32 lanes. */
+typedef struct {
+    float16 part[HALVES];
+} lanes;
+
+typedef struct {
+    int16 part[HALVES];
+} lanes_int;
+
+#define LANE_NUMBERS (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+#define EACH_HALF    for (int s = 0; s < HALVES; s++)
+
+static inline lanes lanes_of(float x)
+{
+    lanes all = {{(float16)(x), (float16)(x)}};
+    return all;
+}
+
+static inline lanes lanes_from(const float *from)
+{
+    lanes x = {{vload16(0, from), vload16(1, from)}};
+    return x;
+}
+
+static inline lanes_int lanes_int_from(const int *from)
+{
+    lanes_int x = {{vload16(0, from), vload16(1, from)}};
+    return x;
+}
+
+static inline void lanes_to(float *to, lanes x)
+{
+    EACH_HALF vstore16(x.part[s], s, to);
+}
+
+/* --- Scores --- */
+
+/* The vectors that the lanes stand for, and entries of them: entry d of all of them in entry[d]. */
+typedef struct {
+    vectors from;
+    int     count; /* lanes past it repeat the last */
+    lanes   entry[STRETCH];
+} side;
+
+static inline void side_load(side *lane, long begin, int length)
+{
+    float *to = (float *)lane->entry;
+    for (int i = 0; i < WIDTH; i++) {
+        __global const float *x = lane->from.base + min(i, lane->count - 1) * lane->from.stride + begin;
+        for (int d = 0; d < length; d++) to[d * WIDTH + i] = x[d];
+    }
+}
+
+static inline void side_set(side *lane, vectors from, long count, sizes size)
+{
+    lane->from  = from;
+    lane->count = (int)min(count, (long)WIDTH);
+    side_load(lane, 0, (int)min(size.head_size, (long)STRETCH));
+}
+
+/* sums[n] += the lanes' vectors times vector n, over `length` entries. Vectors past `count` repeat the last. */
+static inline void multiply(lanes *sums, const lanes *entry, vectors by, int count, int length)
+{
+    for (int n = 0; n < TILE; n += SIDE) {
+        __global const float *x[SIDE];
+        lanes                 sum[SIDE];
+#pragma unroll
+        for (int i = 0; i < SIDE; i++) {
+            x[i]   = by.base + min(n + i, count - 1) * by.stride;
+            sum[i] = sums[n + i];
+        }
+        for (int d = 0; d < length; d++) {
+            lanes lane = entry[d];
+#pragma unroll
+            for (int i = 0; i < SIDE; i++)
+#pragma unroll
+                EACH_HALF sum[i].part[s] = sum[i].part[s] + lane.part[s] * x[i][d];
+        }
+#pragma unroll
+        for (int i = 0; i < SIDE; i++) sums[n + i] = sum[i];
+    }
+}
+
+/* Scaled and capped products of the lanes with `count` vectors. */
+static inline void score(lanes *scores, side *lane, vectors by, int count, sizes size)
+{
+    for (int n = 0; n < TILE; n++) scores[n] = lanes_of(0);
+    for (long begin = 0; begin < size.head_size; begin += STRETCH) {
+        int     length = (int)min(size.head_size - begin, (long)STRETCH);
+        vectors rest   = {by.base + begin, by.stride};
+        if (size.head_size > STRETCH) side_load(lane, begin, length);
+        multiply(scores, lane->entry, rest, count, length);
+    }
+    for (int n = 0; n < TILE; n++) EACH_HALF scores[n].part[s] = size.scale * scores[n].part[s];
+    for (int n = 0; n < TILE && size.softcap > 0; n++)
+        EACH_HALF scores[n].part[s] = size.softcap * tanh(scores[n].part[s] / size.softcap);
+}
+
+/* Adds a mask's additive part, `stride` apart from lane to lane. */
+static inline lanes add_bias(lanes x, __global const float *from, long stride, int count)
+{
+    float value[WIDTH];
+    for (int lane = 0; lane < WIDTH; lane++) value[lane] = from[min(lane, count - 1) * stride];
+    lanes     bias      = lanes_from(value);
+    EACH_HALF x.part[s] = bias.part[s] == -INFINITY ? (float16)(-INFINITY) : x.part[s] + bias.part[s];
+    return x;
+}
+
+/* 0 where masked, in a row that is NaN too. */
+static inline lanes probability(lanes score, lanes centre, lanes factor)
+{
+    EACH_HALF
+    {
+        float16 bounded, p = exp_negative16(score.part[s] - centre.part[s], &bounded) * factor.part[s];
+        score.part[s] = score.part[s] == -INFINITY ? (float16)(0) : p;
+    }
+    return score;
+}
+
+/* --- Lanes that are queries --- */
+
+typedef struct {
+    side                  queries;
+    vectors               keys;
+    __global const float *additive; /* of lane 0 and key 0; NULL: there is none */
+    sight                 first, last;
+    lanes_int             low, high;
+    long                  query;      /* of lane 0 */
+    int                   begin, end; /* tiles that any of them may see */
+} query_block;
+
+static inline void query_block_set(query_block *at, ATTENTION_PARAMETERS, long b, long h, long query)
+{
+    int low[WIDTH], high[WIDTH];
+    at->query    = query;
+    at->keys     = vectors_of(k, k_view, b, h / (size.heads / size.groups));
+    at->additive = bias_of(additive, additive_view, b, h, query, 0);
+    side_set(&at->queries, vectors_from(vectors_of(q, q_view, b, h), query), size.queries - query, size);
+    for (int lane = 0; lane < WIDTH; lane++) {
+        sight sees = sight_of(MASK_ARGUMENTS, (int)b, query + min(lane, at->queries.count - 1), (int)size.keys);
+        if (lane == 0) at->first = sees;
+        at->last   = sees;
+        low[lane]  = sees.low;
+        high[lane] = sees.high;
+    }
+    at->low  = lanes_int_from(low);
+    at->high = lanes_int_from(high);
+    at->begin =
+        (at->first.prefix > at->first.begin ? at->first.begin : max(at->first.begin, at->first.low)) / TILE * TILE;
+    at->end = min(at->first.end, max(at->first.prefix, at->last.high));
+}
+
+/* Scores of the keys [key, key + TILE), -inf where masked. False where all are. */
+static inline bool query_block_score(lanes *scores, query_block *at, view additive_view, int key, sizes size)
+{
+    int end = min(key + TILE, (int)size.keys);
+    if (!any_seen(at->first, at->last, key, end)) return false;
+    score(scores, &at->queries, vectors_from(at->keys, key), end - key, size);
+    for (int n = 0; at->additive && n < end - key; n++)
+        scores[n] = add_bias(scores[n], at->additive + (key + n) * additive_view.stride[3], additive_view.stride[2],
+                             at->queries.count);
+    if (all_seen(at->first, at->last, key, key + TILE)) return true;
+    for (int n = 0; n < TILE; n++) {
+        int  j    = key + n;
+        bool real = j >= at->first.begin && j < at->first.end;
+        if (real && j < at->first.prefix) continue;
+        EACH_HALF
+        {
+            int16 seen        = (j >= at->low.part[s]) & (j < at->high.part[s]) & (int16)(real ? -1 : 0);
+            scores[n].part[s] = seen ? scores[n].part[s] : (float16)(-INFINITY);
+        }
+    }
+    return true;
+}
+
+/* --- Output and row statistics --- */
+
+/* Rows on their way through the keys. `weighted` is the sum of exp(s - largest) * (s - largest); `picked` holds the
+ * scores of those keys whose probability is a statistic, PREVIOUS to KEY_MASS. */
+enum { PICKED = RECORD - PREVIOUS };
+
+typedef struct {
+    lanes     largest, sum, weighted;
+    lanes_int best;
+    float     picked[PICKED][WIDTH];
+} running;
+
+/* Looks for a new largest score among those of a tile, whose largest together with what came before is `largest`. */
+static inline void find_best(running *rows, const lanes *scores, lanes largest, int key)
+{
+    EACH_HALF
+    {
+        int16 grows = largest.part[s] > rows->largest.part[s], found = (int16)(0);
+        if (!any(grows)) continue;
+        for (int n = TILE - 1; n >= 0; n--) found = scores[n].part[s] == largest.part[s] ? (int16)(key + n) : found;
+        rows->best.part[s] = grows ? found : rows->best.part[s];
+    }
+}
+
+/* `at` is the key wanted of each kind; those of PREVIOUS and SELF move on with the lanes. */
+static inline void pick(running *rows, const lanes *scores, int key, const long *at)
+{
+    const float *score = (const float *)scores;
+    for (int kind = 0; kind < PICKED; kind++) {
+        int moves = kind < FIRST - PREVIOUS;
+        if (at[kind] + moves * (WIDTH - 1) < key || at[kind] >= key + TILE) continue;
+        for (int lane = 0; lane < WIDTH; lane++) {
+            long n = at[kind] + moves * lane - key;
+            if (n >= 0 && n < TILE) rows->picked[kind][lane] = score[n * WIDTH + lane];
+        }
+    }
+}
+
+/* Scores become exponentials. Returns what all sums so far are to be multiplied with. */
+static inline lanes advance(running *rows, lanes *scores, lanes largest)
+{
+    lanes shrink;
+    EACH_HALF
+    {
+        /* Rows of nothing but -inf (or NaN, which must reach the sums) have no maximum to subtract. */
+        float16 centre   = largest.part[s] == -INFINITY ? (float16)(0) : largest.part[s], bounded;
+        shrink.part[s]   = exp_negative16(rows->largest.part[s] - centre, &bounded);
+        float16 sum      = rows->sum.part[s] * shrink.part[s];
+        float16 weighted = (rows->weighted.part[s] + rows->sum.part[s] * bounded) * shrink.part[s];
+        for (int n = 0; n < TILE; n++) {
+            float16 e         = exp_negative16(scores[n].part[s] - centre, &bounded);
+            weighted          = weighted + e * bounded;
+            sum               = sum + e;
+            scores[n].part[s] = e;
+        }
+        rows->sum.part[s]      = sum;
+        rows->weighted.part[s] = weighted;
+    }
+    rows->largest = largest;
+    return shrink;
+}
+
+/* mixed[c] = mixed[c] * shrink + the sum over `count` keys of e times their values c, SIDE values at a time. */
+static inline void mix(lanes *mixed, const lanes *e, lanes shrink, vectors values, int count, int length)
+{
+    int c = 0;
+    for (; c + SIDE <= length; c += SIDE) {
+        lanes sum[SIDE];
+#pragma unroll
+        for (int i = 0; i < SIDE; i++)
+#pragma unroll
+            EACH_HALF sum[i].part[s] = mixed[c + i].part[s] * shrink.part[s];
+        for (int n = 0; n < count; n++) {
+            __global const float *x = values.base + n * values.stride + c;
+            lanes                 p = e[n];
+#pragma unroll
+            for (int i = 0; i < SIDE; i++)
+#pragma unroll
+                EACH_HALF sum[i].part[s] = sum[i].part[s] + p.part[s] * x[i];
+        }
+#pragma unroll
+        for (int i = 0; i < SIDE; i++) mixed[c + i] = sum[i];
+    }
+    for (; c < length; c++) EACH_HALF
+        {
+            float16 sum = mixed[c].part[s] * shrink.part[s];
+            for (int n = 0; n < count; n++) sum = sum + e[n].part[s] * values.base[n * values.stride + c];
+            mixed[c].part[s] = sum;
+        }
+}
+
+static inline void store_out(__global float *out, long stride, const lanes *mixed, lanes factor, int count, int length)
+{
+    float value[WIDTH];
+    for (int c = 0; c < length; c++) {
+        lanes     x         = mixed[c];
+        EACH_HALF x.part[s] = x.part[s] * factor.part[s];
+        lanes_to(value, x);
+        for (int lane = 0; lane < count; lane++) out[lane * stride + c] = value[lane];
+    }
+}
+
+/* Rows that are done: their softmax, and their records where `records` is set. */
+static inline lanes finish(const running *rows, int count, __global float *softmaxes, __global float *records)
+{
+    lanes shown[RECORD], centre, factor;
+    EACH_HALF
+    {
+        int16   empty     = (rows->largest.part[s] == -INFINITY) & (rows->sum.part[s] == 0);
+        float16 logarithm = empty ? (float16)(0) : log(rows->sum.part[s]);
+        centre.part[s]    = rows->largest.part[s] == -INFINITY ? (float16)(0) : rows->largest.part[s];
+        factor.part[s]    = empty ? (float16)(0) : 1 / rows->sum.part[s];
+
+        shown[LSE].part[s]     = empty ? (float16)(-INFINITY) : centre.part[s] + logarithm;
+        shown[ENTROPY].part[s] = empty ? (float16)(0) : logarithm - rows->weighted.part[s] * factor.part[s];
+        shown[MAX].part[s]     = factor.part[s]; /* of the largest score, exp is 1 */
+        shown[ARGMAX].part[s]  = as_float16(rows->best.part[s]);
+    }
+    for (int kind = 0; kind < PICKED; kind++)
+        shown[PREVIOUS + kind] = probability(lanes_from(rows->picked[kind]), centre, factor);
+    float value[RECORD][WIDTH], centres[WIDTH], factors[WIDTH];
+    for (int field = 0; field < RECORD; field++) lanes_to(value[field], shown[field]);
+    lanes_to(centres, centre);
+    lanes_to(factors, factor);
+    for (int lane = 0; lane < count; lane++) {
+        softmaxes[2 * lane]     = centres[lane];
+        softmaxes[2 * lane + 1] = factors[lane];
+        for (int field = 0; records && field < RECORD; field++) records[lane * RECORD + field] = value[field][lane];
+    }
+    return factor;
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention(ATTENTION_PARAMETERS, TENSOR(v),
+                                                                       OUTPUT(float, out), int wants_rows, long key)
+{
+    long  blocks = (long)get_num_groups(0), h = (long)get_group_id(1), b = (long)get_group_id(2) % size.batches;
+    long  query = (blocks - 1 - (long)get_group_id(0)) * WIDTH, value = (long)get_group_id(2) / size.batches * STRETCH;
+    long  row = row_number(size, b, h, query), position = masked.query_offset + query;
+    long  at[PICKED] = {position - 1, position, first_key(key_begin, key_begin_view, (int)b), key};
+    int   length     = (int)min(size.value_size - value, (long)STRETCH);
+    lanes scores[TILE], mixed[STRETCH];
+
+    query_block block;
+    query_block_set(&block, ATTENTION_ARGUMENTS, b, h, query);
+    int     count  = block.queries.count;
+    vectors values = vectors_of(v, v_view, b, h / (size.heads / size.groups));
+    values.base += value;
+    running rows = {lanes_of(-INFINITY), lanes_of(0), lanes_of(0), {{(int16)(-1), (int16)(-1)}}};
+    for (int kind = 0; kind < PICKED; kind++) lanes_to(rows.picked[kind], lanes_of(-INFINITY));
+    for (int c = 0; c < length; c++) mixed[c] = lanes_of(0);
+
+    for (int j = block.begin; j < block.end; j += TILE) {
+        if (!query_block_score(scores, &block, additive_view, j, size)) continue;
+        lanes largest = rows.largest;
+        for (int n = 0; n < TILE; n++)
+            EACH_HALF largest.part[s] = scores[n].part[s] > largest.part[s] ? scores[n].part[s] : largest.part[s];
+        if (wants_rows) {
+            find_best(&rows, scores, largest, j);
+            pick(&rows, scores, j, at);
+        }
+        lanes shrink = advance(&rows, scores, largest);
+        mix(mixed, scores, shrink, vectors_from(values, j), (int)min(size.keys - j, (long)TILE), length);
+    }
+
+    __global float *softmaxes = softmax_of(size, scratch, scratch_at, row);
+    __global float *records   = wants_rows ? scratch + scratch_at + row * RECORD : NULL;
+    /* Blocks of the same queries' other values write the same. */
+    if (value > 0) records = NULL;
+    lanes factor = finish(&rows, count, softmaxes, records);
+    store_out(out + out_view.offset + b * out_view.stride[0] + query * out_view.stride[1] + h * out_view.stride[2] +
+                  value,
+              out_view.stride[1], mixed, factor, count, length);
+}
+
+/* --- Captures of blocks of queries --- */
+
+/* The softmax of the block's rows, as the first kernel left it. */
+static inline void load_softmaxes(lanes *centre, lanes *factor, const query_block *at, __global const float *softmaxes)
+{
+    float centres[WIDTH], factors[WIDTH];
+    for (int lane = 0; lane < WIDTH; lane++) {
+        int real      = min(lane, at->queries.count - 1);
+        centres[lane] = softmaxes[2 * real];
+        factors[lane] = softmaxes[2 * real + 1];
+    }
+    *centre = lanes_from(centres);
+    *factor = lanes_from(factors);
+}
+
+/* Key j lies at distance (position of lane 0) - j of lane 0, and one more for each lane: its probabilities are added to
+ * as many neighbouring sums. A margin of WIDTH sums on both sides takes what lies outside. */
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void distances(ATTENTION_PARAMETERS, long count, long parts_at)
+{
+    long            part = (long)get_group_id(0), parts = (long)get_num_groups(0);
+    long            h = (long)get_group_id(1), b = (long)get_group_id(2), part_size = count + 2 * WIDTH;
+    __global float *sums = scratch + scratch_at + parts_at + ((b * size.heads + h) * parts + part) * part_size;
+    lanes           scores[TILE], centre, factor;
+    query_block     block;
+
+    for (long n = 0; n < part_size; n++) sums[n] = 0;
+    for (long query = part * WIDTH; query < size.queries; query += parts * WIDTH) {
+        long position = masked.query_offset + query;
+        query_block_set(&block, ATTENTION_ARGUMENTS, b, h, query);
+        load_softmaxes(&centre, &factor, &block, softmax_of(size, scratch, scratch_at, row_number(size, b, h, query)));
+        long begin = max((long)block.begin, max(position - count + 1, 0l) / TILE * TILE);
+        for (long j = begin; j < min((long)block.end, position + WIDTH); j += TILE) {
+            if (!query_block_score(scores, &block, additive_view, (int)j, size)) continue;
+            for (int n = 0; n < TILE; n++) {
+                long nearest = position - (j + n);
+                if (nearest <= -WIDTH || nearest >= count) continue;
+                lanes p = probability(scores[n], centre, factor);
+                EACH_HALF
+                {
+                    int16   real = LANE_NUMBERS + 16 * s < block.queries.count;
+                    float16 sum  = vload16(s, sums + WIDTH + nearest);
+                    vstore16(real ? sum + p.part[s] : sum, s, sums + WIDTH + nearest);
+                }
+            }
+        }
+    }
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void top(ATTENTION_PARAMETERS, OUTPUT(float, top_probability),
+                                                                 OUTPUT(int, top_key), int count)
+{
+    long        query = (long)get_group_id(0) * WIDTH, h = (long)get_group_id(1), b = (long)get_group_id(2);
+    float       value[WIDTH][MOST_TOP], least[WIDTH], score[WIDTH];
+    int         key[WIDTH][MOST_TOP];
+    lanes       scores[TILE];
+    query_block block;
+
+    query_block_set(&block, ATTENTION_ARGUMENTS, b, h, query);
+    for (int lane = 0; lane < WIDTH; lane++) top_begin(value[lane], key[lane], count);
+    lanes_to(least, lanes_of(-INFINITY));
+    for (int j = block.begin; j < block.end; j += TILE) {
+        if (!query_block_score(scores, &block, additive_view, j, size)) continue;
+        for (int n = 0; n < TILE; n++) {
+            lanes bound = lanes_from(least);
+            if (!any(scores[n].part[0] > bound.part[0]) && !any(scores[n].part[1] > bound.part[1])) continue;
+            lanes_to(score, scores[n]);
+            for (int lane = 0; lane < block.queries.count; lane++) {
+                if (!(score[lane] > least[lane])) continue;
+                top_insert(value[lane], key[lane], count, score[lane], j + n);
+                least[lane] = value[lane][count - 1];
+            }
+        }
+    }
+    for (int lane = 0; lane < block.queries.count; lane++) {
+        long row = row_number(size, b, h, query + lane);
+        top_finish(value[lane], key[lane], count, softmax_of(size, scratch, scratch_at, row));
+        top_store(value[lane], key[lane], count, top_probability, top_probability_view, top_key, top_key_view, b, h,
+                  query + lane);
+    }
+}
+
+/* --- Lanes that are keys --- */
+
+typedef struct {
+    side                  keys;
+    vectors               queries;
+    __global const float *additive; /* of query 0 and lane 0 */
+    int                   key;      /* of lane 0 */
+} key_block;
+
+static inline void key_block_set(key_block *at, ATTENTION_PARAMETERS, long b, long h, long key, long end)
+{
+    at->key      = (int)key;
+    at->queries  = vectors_of(q, q_view, b, h);
+    at->additive = bias_of(additive, additive_view, b, h, 0, key);
+    side_set(&at->keys, vectors_from(vectors_of(k, k_view, b, h / (size.heads / size.groups)), key), end - key, size);
+}
+
+/* Scores of `count` queries from `query` on. False where all are masked; then scores are left alone. */
+static inline bool key_block_score(lanes *scores, key_block *at, ATTENTION_PARAMETERS, long b, long query, int count)
+{
+    int   key = at->key, end = key + at->keys.count;
+    sight first = sight_of(MASK_ARGUMENTS, (int)b, query, (int)size.keys);
+    sight last  = sight_of(MASK_ARGUMENTS, (int)b, query + count - 1, (int)size.keys);
+    if (!any_seen(first, last, key, end)) return false;
+    score(scores, &at->keys, vectors_from(at->queries, query), count, size);
+    for (int n = 0; at->additive && n < count; n++)
+        scores[n] = add_bias(scores[n], at->additive + (query + n) * additive_view.stride[2], additive_view.stride[3],
+                             at->keys.count);
+    if (all_seen(first, last, key, end)) return true;
+    for (int n = 0; n < count; n++) {
+        sight sees = sight_of(MASK_ARGUMENTS, (int)b, query + n, (int)size.keys);
+        EACH_HALF
+        {
+            int16 j           = LANE_NUMBERS + (key + 16 * s);
+            int16 reached     = (j < sees.prefix) | ((j >= sees.low) & (j < sees.high));
+            int16 seen        = (j >= sees.begin) & (j < sees.end) & reached;
+            scores[n].part[s] = seen ? scores[n].part[s] : (float16)(-INFINITY);
+        }
+    }
+    return true;
+}
+
+static inline lanes row_probability(lanes score, __global const float *softmax)
+{
+    return probability(score, lanes_of(softmax[0]), lanes_of(softmax[1]));
+}
+
+static inline void store_lanes(__global float *out, long stride, lanes x, int count)
+{
+    float value[WIDTH];
+    if (stride == 1 && count == WIDTH) {
+        EACH_HALF vstore16(x.part[s], s, out);
+        return;
+    }
+    lanes_to(value, x);
+    for (int lane = 0; lane < count; lane++) out[lane * stride] = value[lane];
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void received(ATTENTION_PARAMETERS, OUTPUT(float, received))
+{
+    long      key = (long)get_group_id(0) * WIDTH, h = (long)get_group_id(1), b = (long)get_group_id(2);
+    lanes     scores[TILE], sum = lanes_of(0);
+    key_block block;
+
+    key_block_set(&block, ATTENTION_ARGUMENTS, b, h, key, size.keys);
+    for (long query = 0; query < size.queries; query += TILE) {
+        int count = (int)min(size.queries - query, (long)TILE);
+        if (!key_block_score(scores, &block, ATTENTION_ARGUMENTS, b, query, count)) continue;
+        __global const float *softmaxes = softmax_of(size, scratch, scratch_at, row_number(size, b, h, query));
+        for (int n = 0; n < count; n++) {
+            lanes     p           = row_probability(scores[n], softmaxes + 2 * n);
+            EACH_HALF sum.part[s] = sum.part[s] + p.part[s];
+        }
+    }
+    store_lanes(received + received_view.offset + b * received_view.stride[0] + h * received_view.stride[1] +
+                    key * received_view.stride[2],
+                received_view.stride[2], sum, block.keys.count);
+}
+
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void tile(ATTENTION_PARAMETERS, selection heads, tile_of part,
+                                                                  OUTPUT(float, probabilities), OUTPUT(float, scores))
+{
+    long      key = (long)get_group_id(0) * WIDTH, b = (long)get_group_id(2) / part.slots;
+    long      slot = (long)get_group_id(2) % part.slots, h = head_of(heads, slot);
+    long      begin = (long)get_group_id(1) * ROWS, end = min(begin + ROWS, part.queries);
+    lanes     score[TILE];
+    key_block block;
+
+    key_block_set(&block, ATTENTION_ARGUMENTS, b, h, part.key_begin + key, part.key_begin + part.keys);
+    for (long query = begin; query < end; query += TILE) {
+        long i     = part.query_begin + query;
+        int  count = (int)min(end - query, (long)TILE);
+        if (!key_block_score(score, &block, ATTENTION_ARGUMENTS, b, i, count))
+            for (int n = 0; n < count; n++) score[n] = lanes_of(-INFINITY);
+        __global const float *softmaxes = softmax_of(size, scratch, scratch_at, row_number(size, b, h, i));
+        for (int n = 0; n < count; n++) {
+            if (scores)
+                store_lanes(scores + tile_index(scores_view, b, slot, query + n, key), scores_view.stride[3], score[n],
+                            block.keys.count);
+            if (probabilities)
+                store_lanes(probabilities + tile_index(probabilities_view, b, slot, query + n, key),
+                            probabilities_view.stride[3], row_probability(score[n], softmaxes + 2 * n),
+                            block.keys.count);
+        }
+    }
+}
