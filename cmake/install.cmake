@@ -3,7 +3,7 @@ include(CMakePackageConfigHelpers)
 
 install(TARGETS scry EXPORT scryTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS scry_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-if(TARGET scry_opencl)
+if(TARGET scry_opencl AND NOT SCRY_STATIC_BACKENDS)
   install(TARGETS scry_opencl LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/scry)
 endif()
 install(DIRECTORY core/include/scry DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

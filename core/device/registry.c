@@ -9,6 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* STATIC_BACKEND(name) for each plugin that the build links in; the entry of NAME is then called scry_NAME_entry. */
+#ifndef SCRY_STATIC_BACKENDS
+#define SCRY_STATIC_BACKENDS
+#endif
+
+#define STATIC_BACKEND(name) scry_backend_entry_function scry_##name##_entry;
+SCRY_STATIC_BACKENDS
+#undef STATIC_BACKEND
+
 /* Listed even where no plugin is installed, so that people see what there could be. */
 static const char *const known[] = {"cuda", "opencl", "vulkan"};
 
@@ -40,18 +49,21 @@ static void append_builtin(const char *name, scry_backend_entry_function *functi
     entry->loaded = true;
 }
 
+static void note_plugin(const char *name)
+{
+    if (!lookup(name)) append(name);
+}
+
 /* With the lock held. */
 static void prepare(void)
 {
     if (entry_count) return;
     append_builtin("reference", scry_reference_entry);
     append_builtin("cpu", scry_cpu_entry);
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++) append(known[i]);
-}
-
-static void note_plugin(const char *name)
-{
-    if (!lookup(name)) append(name);
+#define STATIC_BACKEND(name) append_builtin(#name, scry_##name##_entry);
+    SCRY_STATIC_BACKENDS
+#undef STATIC_BACKEND
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) note_plugin(known[i]);
 }
 
 static int compare_names(const void *a, const void *b)

@@ -52,7 +52,6 @@ Test(device_plugins, find__says_why_each_plugin_is_not_usable)
         {"noentry", "exports no scry_backend_entry"},
         {"notable", "its entry returned no table: nothing to offer"},
         {"vulkan", "not installed: no libscry-vulkan.so"},
-        {"opencl", "not installed: no libscry-opencl.so"},
         {"cuda", "not installed: no libscry-cuda.so"},
     };
     scry_device_list *list = NULL;

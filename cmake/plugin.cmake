@@ -1,0 +1,21 @@
+# scry_add_plugin(NAME SOURCES ... INCLUDES ... LIBRARIES ...): the backend NAME as libscry-NAME.so; with SCRY_STATIC_BACKENDS it is
+# linked into everything that links scry's objects, and registered as the built-in backends are.
+function(scry_add_plugin name)
+  cmake_parse_arguments(PARSE_ARGV 1 plugin "" "" "SOURCES;INCLUDES;LIBRARIES")
+  if(SCRY_STATIC_BACKENDS)
+    add_library(scry_${name} OBJECT ${plugin_SOURCES})
+    target_compile_definitions(scry_${name} PRIVATE scry_backend_entry=scry_${name}_entry)
+    target_link_libraries(scry_objects PUBLIC $<TARGET_OBJECTS:scry_${name}> ${plugin_LIBRARIES})
+    set_property(GLOBAL APPEND_STRING PROPERTY SCRY_STATIC_LIST "STATIC_BACKEND(${name})")
+    get_property(list GLOBAL PROPERTY SCRY_STATIC_LIST)
+    set_property(SOURCE ${PROJECT_SOURCE_DIR}/core/device/registry.c PROPERTY COMPILE_DEFINITIONS
+      "SCRY_STATIC_BACKENDS=${list}")
+  else()
+    add_library(scry_${name} MODULE ${plugin_SOURCES})
+    set_target_properties(scry_${name} PROPERTIES PREFIX lib OUTPUT_NAME scry-${name}
+      LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
+  endif()
+  target_include_directories(scry_${name} PRIVATE ${PROJECT_SOURCE_DIR}/core/include ${plugin_INCLUDES})
+  target_link_libraries(scry_${name} PRIVATE scry_flags ${plugin_LIBRARIES})
+  add_dependencies(scry_program scry_${name})
+endfunction()
