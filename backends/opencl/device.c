@@ -18,20 +18,30 @@ struct found {
     cl_device_id   device;
 };
 
+/* PoCL keeps no devices where it cannot write. */
+#define POCL_HINT "PoCL needs a HOME or a POCL_CACHE_DIR that it can write"
+
+static scry_status list_platforms(cl_platform_id *platforms, cl_uint *count)
+{
+    cl_int code = clGetPlatformIDs(MOST_PLATFORMS, platforms, count);
+    if (code == CL_SUCCESS && *count > MOST_PLATFORMS) *count = MOST_PLATFORMS;
+    if (code == CL_SUCCESS && *count) return SCRY_OK;
+    return scry__cl_host->fail(
+        SCRY_NO_DEVICE,
+        "no OpenCL platform answers (clGetPlatformIDs gave %d): expected a driver's ICD, such as "
+        "the package pocl-opencl-icd; " POCL_HINT,
+        (int)code);
+}
+
 /* Every device, up to MOST_DEVICES. A platform without any, or one that fails, does not hide the others. */
 static scry_status list_devices(struct found *found, int *count)
 {
     cl_platform_id platforms[MOST_PLATFORMS];
     cl_uint        platform_count = 0;
+    cl_int         code           = CL_DEVICE_NOT_FOUND;
     *count                        = 0;
-    cl_int code                   = clGetPlatformIDs(MOST_PLATFORMS, platforms, &platform_count);
-    if (code != CL_SUCCESS || !platform_count)
-        return scry__cl_host->fail(SCRY_NO_DEVICE,
-                                   "no OpenCL platform answers (%d): install a driver's ICD, such as pocl-opencl-icd; "
-                                   "PoCL also needs a HOME or POCL_CACHE_DIR that it can write",
-                                   (int)code);
-    code = CL_DEVICE_NOT_FOUND;
-    for (cl_uint i = 0; i < platform_count && i < MOST_PLATFORMS; i++) {
+    scry_status status            = list_platforms(platforms, &platform_count);
+    for (cl_uint i = 0; i < platform_count; i++) {
         cl_device_id devices[MOST_DEVICES];
         cl_uint      device_count = 0;
         cl_int       answer = clGetDeviceIDs(platforms[i], CL_DEVICE_TYPE_ALL, MOST_DEVICES, devices, &device_count);
@@ -39,11 +49,13 @@ static scry_status list_devices(struct found *found, int *count)
             if (answer != CL_DEVICE_NOT_FOUND) code = answer;
             continue;
         }
-        for (cl_uint j = 0; j < device_count && *count < MOST_DEVICES; j++)
+        for (cl_uint j = 0; j < device_count && j < MOST_DEVICES && *count < MOST_DEVICES; j++)
             found[(*count)++] = (struct found){platforms[i], devices[j]};
     }
-    return *count ? SCRY_OK
-                  : scry__cl_host->fail(SCRY_NO_DEVICE, "no OpenCL device: clGetDeviceIDs gave %d", (int)code);
+    if (status || *count) return status;
+    return scry__cl_host->fail(SCRY_NO_DEVICE,
+                               "none of %u OpenCL platforms lists a device (clGetDeviceIDs gave %d); " POCL_HINT,
+                               (unsigned)platform_count, (int)code);
 }
 
 /* Text and numbers that a device tells of itself; what cannot be told is "" or 0. */

@@ -1,48 +1,14 @@
 /* OpenCL drivers that fail: each call that the plugin makes fails once, early and late, and the program ends with the
  * documented exit code and one line that says why, with every object released. The calls fail in a library that is
  * preloaded (tests/plugins/opencl_faults.c). */
-#include "program.h"
+#include "opencl.h"
 
 #include <criterion/criterion.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 TestSuite(opencl_failures, .init = make_folder, .fini = remove_folder, .timeout = 600);
-
-/* A run under the preloaded library, which fails what `fault` says (NULL: nothing). */
-static struct outcome lens(const char *fault)
-{
-    const char *given = getenv("ASAN_OPTIONS"); /* a sanitizer wants to be the first library */
-    char        options[512];
-    snprintf(options, sizeof options, "%s:verify_asan_link_order=0", given ? given : "");
-    if (!given || !strstr(given, "verify_asan_link_order")) setenv("ASAN_OPTIONS", options, 1);
-    setenv("SCRY_FAULT_REPORT", in_folder("calls"), 1);
-    fault ? setenv("SCRY_FAULT", fault, 1) : unsetenv("SCRY_FAULT");
-    setenv("LD_PRELOAD", SCRY_OPENCL_FAULTS, 1);
-    struct outcome outcome = SCRY("lens", "--device", "opencl:0", "--allow-cpu", "--ids", "5,17,3", "--json", "-q");
-    unsetenv("LD_PRELOAD");
-    return outcome;
-}
-
-/* What a report says of a function: how often it was called; of "left": the objects that were not released. */
-static long count_in(const char *report, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *at = report; at && *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
-        if (!strncmp(at, name, length) && at[length] == ' ') return strtol(at + length, NULL, 10);
-    return 0;
-}
-
-static long objects_left(void)
-{
-    char *report = read_file(in_folder("calls"), NULL);
-    long  left   = count_in(report, "left");
-    free(report);
-    return left;
-}
 
 /* Where programs come from: built at every start, with a place to keep them (an empty cache) or without, or taken from
  * the test's own cache. */
@@ -54,15 +20,6 @@ static void use_cache(enum cache cache)
     char       name[32] = "cache";
     if (cache == EMPTY_CACHE) snprintf(name, sizeof name, "cache-%d", fresh++);
     setenv("SCRY_CACHE_DIR", cache == NO_CACHE ? "/dev/null/none" : in_folder(name), 1);
-}
-
-/* Machines without OpenCL say so and go on. */
-static void need_device(void)
-{
-    struct outcome outcome = SCRY("conform", "--device", "opencl:0", "--only", "copy/one", "-q");
-    bool           there   = !outcome.exit_code;
-    outcome_free(&outcome);
-    if (!there) cr_skip("no OpenCL device: install pocl-opencl-icd to run this test");
 }
 
 enum { ANY = -1, HARMLESS = 0, NO_DEVICE = 4, NO_MEMORY = 5, LOST = 7 };
@@ -127,40 +84,18 @@ static const struct fault full_cache_faults[] = {
 
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
-static int count_lines(const char *text, const char *with)
-{
-    int count = 0;
-    while ((text = strstr(text, with))) {
-        count++;
-        text += strlen(with);
-    }
-    return count;
-}
-
-/* The same results, from a device that may have told less of itself. */
-static bool is_same(const char *out, const char *expected)
-{
-    json_t *a = json_loads(out, 0, NULL), *b = json_loads(expected, 0, NULL);
-    json_object_del(a, "device");
-    json_object_del(b, "device");
-    bool same = a && json_equal(a, b);
-    json_decref(a);
-    json_decref(b);
-    return same;
-}
-
 /* One run with a fault: the same result as without it, or an error as the table says. The result may stand where the
  * call that failed had done its part, as the last wait before the program ends; `first` calls have not. */
 static void expect_end(const struct fault *row, const char *rule, bool first, const char *expected)
 {
-    struct outcome outcome   = lens(rule);
-    bool           same      = !outcome.exit_code && is_same(outcome.out, expected);
+    struct outcome outcome   = opencl_lens(rule);
+    bool           same      = !outcome.exit_code && same_results(outcome.out, expected);
     bool           told      = count_lines(outcome.err, "scry: error: ") == 1 && strstr(outcome.err, "pencl");
     bool           failed    = told && outcome.exit_code == (row->exit_code == ANY ? NO_DEVICE : row->exit_code);
     bool           may_stand = !first || row->exit_code == HARMLESS || row->exit_code == ANY;
     cr_expect((same && may_stand) || (row->exit_code != HARMLESS && failed), "%s: exit code %d, expected %d: %s", rule,
               outcome.exit_code, row->exit_code, outcome.err);
-    cr_expect_eq(objects_left(), 0, "%s: %ld objects are not released", rule, objects_left());
+    cr_expect_eq(opencl_last_count("left"), 0, "%s: %ld objects are not released", rule, opencl_last_count("left"));
     outcome_free(&outcome);
 }
 
@@ -178,18 +113,18 @@ static void expect_rows(const char *report)
 
 static void expect_ends(const struct fault *rows, int count, enum cache cache)
 {
-    need_device();
+    need_opencl();
     use_cache(cache);
-    struct outcome expected = lens(NULL); /* fills the cache */
+    struct outcome expected = opencl_lens(NULL); /* fills the cache */
     outcome_free(&expected);
     use_cache(cache);
-    expected     = lens(NULL);
+    expected     = opencl_lens(NULL);
     char *report = read_file(in_folder("calls"), NULL);
     cr_assert_eq(expected.exit_code, 0, "%s", expected.err);
-    cr_expect_eq(count_in(report, "left"), 0);
+    cr_expect_eq(opencl_count(report, "left"), 0);
     if (cache == NO_CACHE) expect_rows(report);
     for (const struct fault *row = rows; row < rows + count; row++) {
-        long calls = count_in(report, row->function), at[] = {1, 2, calls};
+        long calls = opencl_count(report, row->function), at[] = {1, 2, calls};
         cr_expect_gt(calls, 0, "%s is never called", row->function);
         for (int i = 0; i < 3; i++) {
             char rule[96];
@@ -226,14 +161,15 @@ Test(opencl_failures, device_that_is_gone__ends_the_program)
         {"clSetKernelArg:9+:-6", NO_MEMORY},     {"clCreateBuffer:5+:-2", LOST},
         {"clCreateKernel:1+:-5", NO_MEMORY},     {"clGetPlatformIDs:2+:-1001", NO_DEVICE},
     };
-    need_device();
+    need_opencl();
     use_cache(NO_CACHE);
     for (int i = 0; i < COUNT(rows); i++) {
-        struct outcome outcome = lens(rows[i].rule);
+        struct outcome outcome = opencl_lens(rows[i].rule);
         cr_expect_eq(outcome.exit_code, rows[i].exit_code, "%s: exit code %d: %s", rows[i].rule, outcome.exit_code,
                      outcome.err);
         cr_expect_eq(count_lines(outcome.err, "scry: error: "), 1, "%s: %s", rows[i].rule, outcome.err);
-        cr_expect_eq(objects_left(), 0, "%s: %ld objects are not released", rows[i].rule, objects_left());
+        cr_expect_eq(opencl_last_count("left"), 0, "%s: %ld objects are not released", rows[i].rule,
+                     opencl_last_count("left"));
         outcome_free(&outcome);
     }
 }
