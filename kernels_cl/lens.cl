@@ -2,18 +2,18 @@
  *
  *     logit[v] = softcap(unembedding[v, :] . row * logit_scale + bias[v])
  *
- * for rows that norm has left in scratch [layers (and the reference's), tokens, size]. A block of rows stands in slots;
- * vocabulary entries are taken in units of ENTRIES, unit u by part u mod `parts`, so that a piece of the vocabulary
- * keeps every part busy and running results do not depend on where pieces end. Of a unit's logits only running results
- * remain: maximum, sum of exponentials, entropy, divergence, rank, largest entries. lens_merge puts the parts together.
+ * for rows that norm has left in scratch, [layers (and the reference's), tokens, size]. A block of rows stands in
+ * slots; entries of the vocabulary are taken in units, unit u by part u mod `parts`, so that a piece of the vocabulary
+ * keeps every part busy and results do not depend on where pieces end. Of a unit's logits only running results remain:
+ * maximum, sum of exponentials, entropy, divergence, rank, largest entries. lens_merge puts the parts together.
  *
- *     lens_block   an item multiplies ENTRIES entries with 2 x 16 slots in vectors; slots as panels [vector, size, 16]
- *     lens_group   256 items multiply 64 entries with 64 slots in local memory
+ * This file is in front of lens_block.cl (an item multiplies entries with LANES slots at a time, in vectors) and of
+ * lens_group.cl (a group of items multiplies a tile, in local memory). ENTRIES logits of each lane are taken in at
+ * once.
  *
  * The chain of fused multiply-adds along `size` is the same for every slot and entry, and for targets: a row's result
  * does not depend on its place, and equal rows have equal bits, and a divergence of 0. Error: gamma(size + 2) of the
- * sum of magnitudes for a logit; sums of units are added in one chain. Built with -DLANES=16 -DENTRIES=12 for
- * lens_block, -DENTRIES=16 for lens_group. */
+ * sum of magnitudes for a logit; a part adds up sums of ENTRIES exponentials, rescaled where the maximum grows. */
 
 #ifdef LANES
 typedef float16 floats; /* of LANES slots */
@@ -68,22 +68,12 @@ inline bool is_wanted(const lens_plan *plan, long row)
     return row >= 0 && row < plan->layers * plan->tokens;
 }
 
-#ifdef LANES
-
-/* Rows by slots and lanes, for lens_block: an item takes one vector. */
-__kernel void lens_pack(__global float *scratch, long start, lens_plan plan)
+/* The first unit of a part among the entries from `first`, the beginning of a unit, on. */
+inline long first_unit(const lens_plan *plan, long part, long first)
 {
-    long vector = get_global_id(0), block = vector * LANES / plan.slots;
-    if (block >= plan.blocks) return;
-    __global float       *panel = scratch + start + plan.panels + vector * LANES * plan.size;
-    __global const float *rows  = scratch + start + plan.rows;
-    for (int lane = 0; lane < LANES; lane++) {
-        long row = row_in(&plan, block, vector * LANES % plan.slots + lane);
-        for (long k = 0; k < plan.size; k++) panel[k * LANES + lane] = row < 0 ? 0 : rows[row * plan.size + k];
-    }
+    long unit = first / plan->unit;
+    return unit + (part - unit % plan->parts + plan->parts) % plan->parts;
 }
-
-#endif
 
 /* --- Running results --- */
 
@@ -236,296 +226,6 @@ __kernel void lens_targets(__global const void *unembedding, view unembedding_vi
     floats result[1] = {logits_of((floats)dot, (floats)added, &plan)};
     logit[slot]      = *(float *)result;
 }
-
-#ifdef LANES
-
-/* --- lens_block --- */
-
-/* What an item works in: a unit's entries as f32 [ENTRIES, size + LANES], and the reference rows' logits and
- * exponentials [ENTRIES, references] and rescaling [references]. */
-typedef struct {
-    __global float *weights, *logits, *exponentials, *rescale;
-    long            references; /* slots, in whole vectors */
-} workspace;
-
-inline workspace workspace_of(__global float *scratch, const lens_plan *plan, long part, long block)
-{
-    workspace space;
-    space.weights      = scratch + plan->spaces + (block * plan->parts + part) * plan->space;
-    space.references   = (plan->positions + LANES - 1) / LANES * LANES;
-    space.logits       = space.weights + ENTRIES * (plan->size + LANES);
-    space.exponentials = space.logits + ENTRIES * space.references;
-    space.rescale      = space.exponentials + ENTRIES * space.references;
-    return space;
-}
-
-/* `rows` entries as f32, and zeros up to ENTRIES: in place where they can stay, unless their distance would crowd them
- * into few sets of the cache. */
-inline __global const float *weights_of(__global const void *unembedding, view x, long first, long rows,
-                                        const lens_plan *plan, workspace space, long *stride)
-{
-    if (x.dtype == F32 && x.stride[1] == 1 && x.stride[0] % 1024 && rows == ENTRIES) {
-        *stride = x.stride[0];
-        return (__global const float *)unembedding + x.offset + first * x.stride[0];
-    }
-    *stride = plan->size + LANES;
-    for (long i = 0; i < ENTRIES; i++) {
-        __global float *to   = space.weights + i * *stride;
-        long            from = x.offset + (first + i) * x.stride[0], k = 0;
-        if (i >= rows) {
-            for (; k < plan->size; k++) to[k] = 0;
-            continue;
-        }
-        for (; k < plan->size; k += LANES)
-            vstore16(load_lanes(unembedding, from + k * x.stride[1], x.stride[1], (int)min(plan->size - k, (long)LANES),
-                                x.dtype),
-                     0, to + k);
-    }
-    return space.weights;
-}
-
-/* Dot products of ENTRIES entries with the slots of one or two vectors, whose panels lie one behind the other. */
-inline void multiply_one(float16 *dots, __global const float *weights, long stride, __global const float *panel,
-                         long size)
-{
-    float16 sums[ENTRIES];
-#pragma unroll
-    for (int i = 0; i < ENTRIES; i++) sums[i] = 0;
-    for (long k = 0; k < size; k++) {
-        float16 x = vload16(k, panel);
-#pragma unroll
-        for (int i = 0; i < ENTRIES; i++) sums[i] = fma((float16)(weights[i * stride + k]), x, sums[i]);
-    }
-#pragma unroll
-    for (int i = 0; i < ENTRIES; i++) dots[i] = sums[i];
-}
-
-inline void multiply_two(float16 *dots, __global const float *weights, long stride, __global const float *panel,
-                         long size)
-{
-    float16 sums[2 * ENTRIES];
-#pragma unroll
-    for (int i = 0; i < 2 * ENTRIES; i++) sums[i] = 0;
-    for (long k = 0; k < size; k++) {
-        float16 x = vload16(k, panel), y = vload16(k + size, panel);
-#pragma unroll
-        for (int i = 0; i < ENTRIES; i++) {
-            float16 weight    = weights[i * stride + k];
-            sums[i]           = fma(weight, x, sums[i]);
-            sums[ENTRIES + i] = fma(weight, y, sums[ENTRIES + i]);
-        }
-    }
-#pragma unroll
-    for (int i = 0; i < 2 * ENTRIES; i++) dots[i] = sums[i];
-}
-
-/* The values that a vector's lanes are compared with, each its position's. */
-inline float16 gather(__global const float *from, const lens_plan *plan, long vector)
-{
-    float found[LANES];
-    long  slot = vector * LANES % plan->positions;
-    if (plan->positions % LANES == 0) return vload16(0, from + slot);
-    for (int lane = 0; lane < LANES; lane++) {
-        found[lane] = from[slot];
-        slot        = slot + 1 == plan->positions ? 0 : slot + 1;
-    }
-    return vload16(0, found);
-}
-
-inline void diverge(running *state, const float16 *logits, const lens_plan *plan, workspace space, long vector)
-{
-    float16 reference[ENTRIES], exponentials[ENTRIES];
-    for (int i = 0; i < ENTRIES; i++) {
-        reference[i]    = gather(space.logits + i * space.references, plan, vector);
-        exponentials[i] = gather(space.exponentials + i * space.references, plan, vector);
-    }
-    add_divergence(state, logits, reference, exponentials, gather(space.rescale, plan, vector));
-}
-
-/* Candidates among a unit's logits into the lists of a vector's slots. */
-inline void keep_top(running *state, const float16 *logits, __global float *scratch, const lens_plan *plan, long part,
-                     long slot, int first)
-{
-    float16 largest = logits[0];
-    for (int i = 1; i < ENTRIES; i++) largest = fmax(largest, logits[i]);
-    if (!any(largest > state->threshold)) return;
-    const float *logit     = (const float *)logits;
-    float       *threshold = (float *)&state->threshold;
-    for (int lane = 0; lane < LANES; lane++) {
-        __global float *kept = scratch + plan->top_logits + top_of(plan, part, slot + lane);
-        __global int   *ids  = (__global int *)scratch + plan->top_ids + top_of(plan, part, slot + lane);
-        for (int i = 0; i < ENTRIES; i++) {
-            if (!(logit[i * LANES + lane] > threshold[lane])) continue;
-            insert(kept, ids, plan->top, logit[i * LANES + lane], first + i);
-            threshold[lane] = kept[plan->top - 1];
-        }
-    }
-}
-
-/* A vector's logits into its running results. */
-inline void take(const float16 *logits, __global float *scratch, const lens_plan *plan, workspace space, long part,
-                 long block, long vector, int first)
-{
-    long            slot   = block * plan->slots + vector * LANES;
-    __global float *fields = field_of(scratch, plan, part, slot), *target = scratch + plan->targets + slot;
-    running         state = load_running(fields, plan);
-    float16         exponentials[ENTRIES], rescale = add_sums(&state, logits, exponentials);
-    if (vector * LANES < space.references) {
-        for (int i = 0; i < ENTRIES; i++) {
-            vstore16(logits[i], vector, space.logits + i * space.references);
-            vstore16(exponentials[i], vector, space.exponentials + i * space.references);
-        }
-        vstore16(rescale, vector, space.rescale);
-    }
-    /* The last of the references' vectors may hold layers too, and all references are there by then. */
-    if (plan->positions && (vector + 1) * LANES > plan->positions) diverge(&state, logits, plan, space, vector);
-    if (plan->ranks)
-        add_ranks(&state, logits, vload16(0, target), as_int16(vload16(0, target + plan->blocks * plan->slots)), first);
-    if (plan->top) keep_top(&state, logits, scratch, plan, part, slot, first);
-    store_running(fields, plan, &state);
-}
-
-/* Entries [first, first + count), whose rows `unembedding` begins with: an item takes its part's units for one block.
- */
-__kernel void lens_block(__global const void *unembedding, view unembedding_view, __global const void *bias,
-                         view bias_view, __global float *scratch, long start, lens_plan plan, long first, long count)
-{
-    long part = get_global_id(0), block = get_global_id(1), vectors = plan.slots / LANES;
-    scratch += start;
-    workspace             space = workspace_of(scratch, &plan, part, block);
-    __global const float *panel = scratch + plan.panels + block * plan.slots * plan.size;
-    for (long slot = 0; first == 0 && slot < plan.slots; slot++) {
-        begin_sums(scratch, &plan, part, block * plan.slots + slot, is_wanted(&plan, row_in(&plan, block, slot)));
-        begin_top(scratch, &plan, part, block * plan.slots + slot);
-    }
-    long unit = first / plan.unit;
-    unit += (part - unit % plan.parts + plan.parts) % plan.parts;
-    for (; unit * plan.unit < first + count; unit += plan.parts) {
-        long                  id = unit * plan.unit, rows = min(plan.unit, first + count - id), stride;
-        __global const float *weights =
-            weights_of(unembedding, unembedding_view, id - first, rows, &plan, space, &stride);
-        for (long vector = 0; vector < vectors; vector += 2) {
-            float16 logits[2 * ENTRIES];
-            int     wide = vector + 1 < vectors ? 2 : 1;
-            if (wide == 2)
-                multiply_two(logits, weights, stride, panel + vector * LANES * plan.size, plan.size);
-            else
-                multiply_one(logits, weights, stride, panel + vector * LANES * plan.size, plan.size);
-            for (int i = 0; i < wide * ENTRIES; i++) {
-                int   entry = i % ENTRIES;
-                float added = 0;
-                if (bias && entry < rows)
-                    added =
-                        load_as(bias, bias_view.offset + (id - first + entry) * bias_view.stride[0], bias_view.dtype);
-                logits[i] = entry < rows ? logits_of(logits[i], (float16)added, &plan) : (float16)(-INFINITY);
-            }
-            for (int i = 0; i < wide; i++)
-                take(logits + i * ENTRIES, scratch, &plan, space, part, block, vector + i, (int)id);
-        }
-    }
-}
-
-#else
-
-/* --- lens_group --- */
-
-enum { TILE = 64, DEPTH = 16, STRANDS = TILE / ENTRIES, ITEMS = TILE * STRANDS, PITCH = TILE + 4 };
-
-/* Dot products of TILE entries with the block's slots: an item computes 4 x 4 of them, entries by `across`, slots by
- * `down`. Rows past the end are zeros. */
-inline void multiply_tile(float dots[4][4], __local float (*entries)[PITCH], __local float (*slots)[PITCH],
-                          __global const void *unembedding, view x, long first, long rows,
-                          __global const float *residual, const lens_plan *plan, long block)
-{
-    int  item = get_local_id(0), across = item % 16, down = item / 16, loaded = item / 4, part = item % 4 * 4;
-    long row = row_in(plan, block, loaded), entry = x.offset + (first + loaded) * x.stride[0];
-    for (int i = 0; i < 16; i++) dots[i / 4][i % 4] = 0;
-    for (long begin = 0; begin < plan->size; begin += DEPTH) {
-        for (int i = part; i < part + 4; i++) {
-            bool inside      = begin + i < plan->size;
-            slots[i][loaded] = inside && row >= 0 ? residual[row * plan->size + begin + i] : 0;
-            entries[i][loaded] =
-                inside && loaded < rows ? load_as(unembedding, entry + (begin + i) * x.stride[1], x.dtype) : 0;
-        }
-        barrier(CLK_LOCAL_MEM_FENCE);
-        for (int k = 0; k < DEPTH; k++) {
-            float4 a = vload4(across, entries[k]), b = vload4(down, slots[k]);
-            float  weight[4] = {a.x, a.y, a.z, a.w}, value[4] = {b.x, b.y, b.z, b.w};
-#pragma unroll
-            for (int i = 0; i < 16; i++) dots[i / 4][i % 4] = fma(weight[i / 4], value[i % 4], dots[i / 4][i % 4]);
-        }
-        barrier(CLK_LOCAL_MEM_FENCE);
-    }
-}
-
-/* Candidates among the tile's logits of one slot into its list, by the one item that keeps it. */
-inline void keep_top(running *state, __local float (*logits)[TILE], __global float *scratch, const lens_plan *plan,
-                     long part, long slot, int first)
-{
-    __global float *kept = scratch + plan->top_logits + top_of(plan, part, slot);
-    __global int   *ids  = (__global int *)scratch + plan->top_ids + top_of(plan, part, slot);
-    for (int i = 0; i < TILE; i++) {
-        float logit = logits[i][slot % TILE];
-        if (!(logit > state->threshold)) continue;
-        insert(kept, ids, plan->top, logit, first + i);
-        state->threshold = kept[plan->top - 1];
-    }
-}
-
-/* Entries [first, first + count), whose rows `unembedding` begins with: a group takes its part's tiles for one block.
- * Item i keeps sums of slot i mod TILE over every tile's entries from i / TILE * ENTRIES on. */
-__kernel __attribute__((reqd_work_group_size(ITEMS, 1, 1))) void
-lens_group(__global const void *unembedding, view unembedding_view, __global const void *bias, view bias_view,
-           __global float *scratch, long start, lens_plan plan, long first, long count)
-{
-    __local float entries[DEPTH][PITCH], slots[DEPTH][PITCH], logits[TILE][TILE], maximum[ITEMS], rescaled[ITEMS];
-    int           item = get_local_id(0), lane = item % TILE, strand = item / TILE;
-    long          part = get_group_id(0), block = get_group_id(1), slot = block * TILE + lane;
-    scratch += start;
-    __global float *fields = field_of(scratch, &plan, part * STRANDS + strand, slot);
-    bool            keeps  = plan.top && strand == 0;
-    if (first == 0)
-        begin_sums(scratch, &plan, part * STRANDS + strand, slot, is_wanted(&plan, row_in(&plan, block, lane)));
-    if (first == 0 && keeps) begin_top(scratch, &plan, part, slot);
-    running state     = load_running(fields, &plan);
-    float   target    = plan.ranks ? scratch[plan.targets + slot] : 0;
-    int     target_id = plan.ranks ? ((__global int *)scratch)[plan.targets + plan.blocks * TILE + slot] : 0;
-    int     compared  = plan.positions ? lane % (int)plan.positions : 0;
-    long    unit      = first / plan.unit;
-    unit += (part - unit % plan.parts + plan.parts) % plan.parts;
-    for (; unit * plan.unit < first + count; unit += plan.parts) {
-        long  id = unit * plan.unit, rows = min(plan.unit, first + count - id);
-        float dots[4][4], own[ENTRIES], reference[ENTRIES], exponentials[ENTRIES];
-        multiply_tile(dots, entries, slots, unembedding, unembedding_view, id - first, rows, scratch + plan.rows, &plan,
-                      block);
-        for (int i = 0; i < 16; i++) {
-            int   entry = item % 16 * 4 + i / 4;
-            float added = 0;
-            if (bias && entry < rows)
-                added = load_as(bias, bias_view.offset + (id - first + entry) * bias_view.stride[0], bias_view.dtype);
-            logits[entry][item / 16 * 4 + i % 4] =
-                entry < rows ? logits_of(dots[i / 4][i % 4], added, &plan) : -INFINITY;
-        }
-        barrier(CLK_LOCAL_MEM_FENCE);
-        for (int i = 0; i < ENTRIES; i++) own[i] = logits[strand * ENTRIES + i][lane];
-        rescaled[item] = add_sums(&state, own, exponentials);
-        maximum[item]  = state.max;
-        barrier(CLK_LOCAL_MEM_FENCE);
-        if (plan.positions) {
-            for (int i = 0; i < ENTRIES; i++) {
-                reference[i]    = logits[strand * ENTRIES + i][compared];
-                exponentials[i] = exp(reference[i] - maximum[strand * TILE + compared]);
-            }
-            add_divergence(&state, own, reference, exponentials, rescaled[strand * TILE + compared]);
-        }
-        if (plan.ranks) add_ranks(&state, own, target, target_id, (int)id + strand * ENTRIES);
-        if (keeps) keep_top(&state, logits, scratch, &plan, part, slot, (int)id);
-        barrier(CLK_LOCAL_MEM_FENCE); /* before the next tile's logits */
-    }
-    store_running(fields, &plan, &state);
-}
-
-#endif
 
 /* --- Merging --- */
 

@@ -234,7 +234,8 @@ void scry__cl_lens_query(const struct scry__cl *cl, const scry_lens_op *op, scry
 
 static struct scry__cl_call begin_call(const struct lens *lens, const char *name)
 {
-    return scry__cl_call(lens->cl, "lens", name, lens->is_block ? "-DLANES=16 -DENTRIES=12" : "-DENTRIES=16");
+    if (lens->is_block) return scry__cl_call(lens->cl, "lens+lens_block", name, "-DLANES=16 -DENTRIES=12");
+    return scry__cl_call(lens->cl, "lens+lens_group", name, "-DENTRIES=16");
 }
 
 /* The last parameters of every kernel. */
