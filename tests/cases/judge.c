@@ -26,7 +26,7 @@ static const char *index_text(char text[INDEX_TEXT], const scry__array *output, 
     int64_t indices[SCRY_MAX_RANK] = {0};
     size_t  length                 = 0;
     for (int axis = output->view.rank - 1; axis >= 0; axis--) {
-        indices[axis] = index % output->view.shape[axis];
+        indices[axis] = output->origin[axis] + index % output->view.shape[axis];
         index /= output->view.shape[axis];
     }
     for (int axis = 0; axis < output->view.rank; axis++)

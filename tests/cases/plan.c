@@ -116,6 +116,7 @@ void scry__plan_drop(scry__plan *plan, scry__array *array)
 
 void scry__plan_slice(scry__plan *plan, scry__array *array, int axis, int64_t begin, int64_t count)
 {
+    array->origin[axis] += begin;
     array->view                          = scry_tensor_slice(array->view, axis, begin, count);
     array->contiguous                    = scry_tensor_is_contiguous(&array->view);
     *scry__plan_tensor(&plan->op, array) = array->view;

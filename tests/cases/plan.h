@@ -29,15 +29,16 @@ enum {
 typedef struct scry__array {
     const char *name;
     scry__role  role;
-    size_t      place;               /* of its tensor inside scry_op */
-    scry_tensor view;                /* inside the image; buffer NULL */
-    bool        contiguous, dropped; /* dropped: no longer part of the op */
-    int         storage;             /* the operand whose image it uses: its own index, or in place another's */
-    size_t      bytes;               /* of the image */
-    uint8_t    *image;               /* before the op */
-    uint8_t    *expected;            /* after it, on the reference; NULL before a run, as are those that follow */
-    uint8_t    *got;                 /* after it, on the device under test */
-    uint8_t    *again;               /* after it once more */
+    size_t      place;                 /* of its tensor inside scry_op */
+    scry_tensor view;                  /* inside the image; buffer NULL */
+    int64_t     origin[SCRY_MAX_RANK]; /* of the view, where it was narrowed */
+    bool        contiguous, dropped;   /* dropped: no longer part of the op */
+    int         storage;               /* the operand whose image it uses: its own index, or in place another's */
+    size_t      bytes;                 /* of the image */
+    uint8_t    *image;                 /* before the op */
+    uint8_t    *expected;              /* after it, on the reference; NULL before a run, as are those that follow */
+    uint8_t    *got;                   /* after it, on the device under test */
+    uint8_t    *again;                 /* after it once more */
 } scry__array;
 
 typedef struct scry__plan {
@@ -95,6 +96,10 @@ void        scry__plan_unload(scry__loaded *loaded);
  * what the device says of the op. */
 typedef enum scry__image { SCRY__IMAGE_EXPECTED, SCRY__IMAGE_GOT, SCRY__IMAGE_AGAIN } scry__image;
 scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, scry__image into, scry_op_info *info);
+
+/* Sets *plan to the part number `sample` of a case of so many flops that is to be judged: the case itself where it is
+ * not large. False where there is no such part. The images stay those of `whole`. */
+bool scry__plan_sample(scry__plan *plan, const scry__plan *whole, int sample, double flops);
 
 /* A family of rows for one op. */
 typedef struct scry__case_table {

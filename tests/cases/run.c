@@ -89,41 +89,53 @@ static double unit_of(scry_precision precision)
 }
 
 /* Two runs on the device under test; what goes wrong there is a result, not a failure of ours. */
-static void run_device(scry__plan *plan, scry__case_result *result, scry_device *device, scry__judge *judge)
+static void run_device(scry__plan *plan, scry__verdict *verdict, scry_device *device, scry_op_info *info)
 {
     enum { FIRST_CANARY = 0xff, SECOND_CANARY = 0x5a };
-    scry_op_info  info    = {0};
-    scry__verdict verdict = {.result = result, .bare = plan->bare};
-    result->status        = scry__plan_run(plan, device, FIRST_CANARY, SCRY__IMAGE_GOT, &info);
-    verdict.unit          = unit_of(info.precision);
-    snprintf(result->kernel, sizeof result->kernel, "%s", info.kernel);
+    scry__case_result *result = verdict->result;
+    result->status            = scry__plan_run(plan, device, FIRST_CANARY, SCRY__IMAGE_GOT, info);
+    verdict->unit             = unit_of(info->precision);
+    snprintf(result->kernel, sizeof result->kernel, "%s", info->kernel);
     if (!result->status) {
         result->passed = true;
-        result->status = check_untouched(plan, &verdict, FIRST_CANARY);
+        result->status = check_untouched(plan, verdict, FIRST_CANARY);
     }
     if (!result->status) result->status = scry__plan_run(plan, device, SECOND_CANARY, SCRY__IMAGE_AGAIN, NULL);
-    if (result->status) {
-        result->passed = false;
-        snprintf(result->detail, sizeof result->detail, "%s", scry_last_error());
+    if (!result->status) {
+        check_repeatable(plan, verdict);
         return;
     }
-    check_repeatable(plan, &verdict);
-    judge(plan, &verdict);
+    result->passed = false;
+    snprintf(result->detail, sizeof result->detail, "%s", scry_last_error());
+}
+
+/* Holds what the device left against the reference: the whole, or samples of it. */
+static scry_status judge(scry__plan *plan, scry__verdict *verdict, scry_device *reference, double flops)
+{
+    scry__plan *part   = scry__alloc(1, sizeof *part);
+    scry_status status = part ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+    for (int sample = 0; !status && scry__plan_sample(part, plan, sample, flops); sample++) {
+        status = scry__plan_run(part, reference, 0xff, SCRY__IMAGE_EXPECTED, NULL);
+        for (int i = 0; i < plan->count; i++) plan->operands[i].expected = part->operands[i].expected;
+        if (!status) judges[plan->op.kind](part, verdict);
+    }
+    scry__free(part);
+    return status;
 }
 
 scry_status scry__case_run(scry__case_result *result, int index, uint64_t seed, scry_device *reference,
                            scry_device *device)
 {
-    scry__case  row  = scry__case_at(index);
-    scry__plan *plan = scry__alloc(1, sizeof *plan);
+    scry_op_info info = {0};
+    scry__plan  *plan = scry__alloc(1, sizeof *plan);
     if (!plan) return SCRY_OUT_OF_MEMORY;
-    scry_status status = scry__plan_build(plan, index, seed);
-    *result            = (scry__case_result){.wide = plan->wide};
-    if (!status) status = scry__plan_run(plan, reference, 0xff, SCRY__IMAGE_EXPECTED, NULL);
+    scry_status   status  = scry__plan_build(plan, index, seed);
+    scry__verdict verdict = {.result = result, .bare = plan->bare};
+    *result               = (scry__case_result){.wide = plan->wide};
+    if (!status) run_device(plan, &verdict, device, &info);
+    if (!status && !result->status) status = judge(plan, &verdict, reference, info.flops);
     if (status)
-        scry__fail_prefix(status, "case %s on %s", row.name, scry_device_get_info(reference)->name);
-    else
-        run_device(plan, result, device, judges[row.kind]);
+        scry__fail_prefix(status, "case %s on %s", scry__case_at(index).name, scry_device_get_info(reference)->name);
     scry__plan_finish(plan);
     scry__free(plan);
     return status;
