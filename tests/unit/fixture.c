@@ -112,12 +112,27 @@ void fixture_expect_logits(const struct fixture *self, const char *what, const f
               difference);
 }
 
+static void for_each(const char *device, void (*check)(const char *device, const char *name))
+{
+    static char names[FIXTURE_MAX][64];
+    int         count = fixture_names(names);
+    cr_assert_gt(count, 0);
+    for (int i = 0; i < count; i++) check(device, names[i]);
+}
+
 void fixture_for_all(void (*check)(const char *device, const char *name))
 {
-    static const char *const devices[] = {"reference", "cpu"};
-    static char              names[FIXTURE_MAX][64];
-    int                      count = fixture_names(names);
-    cr_assert_gt(count, 0);
-    for (size_t d = 0; d < sizeof devices / sizeof *devices; d++)
-        for (int i = 0; i < count; i++) check(devices[d], names[i]);
+    for_each("reference", check);
+    for_each("cpu", check);
+}
+
+void fixture_for_opencl(void (*check)(const char *device, const char *name))
+{
+    scry_device *device = NULL;
+    setenv("SCRY_PLUGIN_PATH", SCRY_BUILD_DIR, 1);
+    scry_status status = scry_device_open(&device, &(scry_device_options){.name = "opencl:0"});
+    scry_device_destroy(&device);
+    cr_assert(!status || !getenv("SCRY_TEST_OPENCL"), "%s", scry_last_error());
+    if (status) cr_skip("no OpenCL device: install pocl-opencl-icd to run this test");
+    for_each("opencl:0", check);
 }

@@ -135,6 +135,11 @@ Test(hooks, points__are_offered_once_each_in_their_shapes)
     fixture_for_all(check_hooks);
 }
 
+Test(hooks, points_on_opencl__are_offered_once_each_in_their_shapes)
+{
+    fixture_for_opencl(check_hooks);
+}
+
 /* The second half of a prompt, its first half cached: rows are new, keys reach back. */
 Test(hooks, points__reach_back_into_the_cache)
 {
@@ -234,6 +239,11 @@ static void check_edits(const char *device, const char *name)
 Test(hooks, edits__take_effect_on_what_follows)
 {
     fixture_for_all(check_edits);
+}
+
+Test(hooks, edits_on_opencl__take_effect_on_what_follows)
+{
+    fixture_for_opencl(check_edits);
 }
 
 /* --- tiles --- */

@@ -132,3 +132,13 @@ Test(parity, generation__matches_transformers)
 {
     fixture_for_all(check_generation);
 }
+
+Test(parity, activations_on_opencl__match_transformers)
+{
+    fixture_for_opencl(check_activations);
+}
+
+Test(parity, generation_on_opencl__matches_transformers)
+{
+    fixture_for_opencl(check_generation);
+}

@@ -116,6 +116,21 @@ Test(session, batch__keeps_sequences_apart)
     fixture_for_all(check_batch);
 }
 
+Test(session, chunks_on_opencl__give_the_whole_pass)
+{
+    fixture_for_opencl(check_chunks);
+}
+
+Test(session, rewind_on_opencl__forgets_what_came_after)
+{
+    fixture_for_opencl(check_rewind);
+}
+
+Test(session, batch_on_opencl__keeps_sequences_apart)
+{
+    fixture_for_opencl(check_batch);
+}
+
 Test(session, logits__of_some_rows_are_those_rows)
 {
     struct fixture f;
@@ -147,14 +162,15 @@ Test(session, pass__without_a_cache_starts_afresh)
 }
 
 /* Four headers, each a byte longer than the last: at least three of them leave the floats off their alignment. */
-Test(session, weights__may_lie_at_any_address)
+static void check_addresses(const char *device, const char *name)
 {
     static const char *const formats[] = {"{\"format\": \"p\"}", "{\"format\": \"pt\"}", "{\"format\": \"pt \"}",
                                           "{\"format\": \"pt  \"}"};
     for (size_t i = 0; i < COUNT(formats); i++) {
         struct fixture f;
         char           path[CHECKPOINT_PATH];
-        fixture_open(&f, "cpu", "gpt2");
+        if (strcmp(name, "gpt2")) return;
+        fixture_open(&f, device, "gpt2");
         checkpoint_make(path, &(checkpoint_edit){"gpt2", SET_TENSOR, "__metadata__", formats[i]});
         scry_model_destroy(&f.model);
         cr_assert_eq(scry_model_open(&f.model, f.device, path, NULL), SCRY_OK, "%s", scry_last_error());
@@ -167,6 +183,16 @@ Test(session, weights__may_lie_at_any_address)
         checkpoint_remove(path);
         fixture_close(&f);
     }
+}
+
+Test(session, weights__may_lie_at_any_address)
+{
+    check_addresses("cpu", "gpt2");
+}
+
+Test(session, weights_on_opencl__may_lie_at_any_address)
+{
+    fixture_for_opencl(check_addresses);
 }
 
 /* Angles depend on the length here: 12 positions turn by the long factors, 4 by the short ones. Whatever passes came
