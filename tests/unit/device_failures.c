@@ -16,14 +16,6 @@ static void use_plugins(void)
 
 TestSuite(device_failures, .init = use_plugins);
 
-static scry_device *open_device(const char *name, scry_fallback fallback)
-{
-    scry_device *device = NULL;
-    scry_status  status = scry_device_open(&device, &(scry_device_options){.name = name, .fallback = fallback});
-    cr_assert_eq(status, SCRY_OK, "%s", scry_last_error());
-    return device;
-}
-
 /* A buffer of ARENA_BYTES that holds small numbers: as f32 from -3 to 3 in steps of a quarter. */
 static scry_buffer *make_arena(scry_device *device)
 {
@@ -69,7 +61,7 @@ static void fail_slot(const char *slot, scry_status status)
 
 Test(device_failures, call__passes_on_what_the_backend_says)
 {
-    scry_device *device = open_device("fake", SCRY_FALLBACK_STRICT);
+    scry_device *device = device_open("fake", SCRY_FALLBACK_STRICT);
     scry_buffer *arena  = make_arena(device);
     for (int i = 0; i < SLOTS; i++) {
         fail_slot(slots[i], SCRY_IO);
@@ -85,8 +77,8 @@ Test(device_failures, call__passes_on_what_the_backend_says)
 Test(device_failures, call__on_a_lost_device_says_so_ever_after)
 {
     for (int lost = 0; lost < SLOTS; lost++) {
-        scry_device *device = open_device("fake", SCRY_FALLBACK_ALLOW_CPU);
-        scry_device *second = open_device("fake", SCRY_FALLBACK_STRICT);
+        scry_device *device = device_open("fake", SCRY_FALLBACK_ALLOW_CPU);
+        scry_device *second = device_open("fake", SCRY_FALLBACK_STRICT);
         scry_buffer *arena  = make_arena(device);
         fail_slot(slots[lost], SCRY_DEVICE_LOST);
         cr_expect_eq(call_slot(slots[lost], device, arena), SCRY_DEVICE_LOST, "%s", slots[lost]);
@@ -137,7 +129,7 @@ Test(device_failures, find__is_held_to_the_types_that_there_are)
 
 Test(device_failures, strict__fails_with_op_device_and_reason)
 {
-    scry_device *device = open_device("fake", SCRY_FALLBACK_STRICT);
+    scry_device *device = device_open("fake", SCRY_FALLBACK_STRICT);
     scry_buffer *arena  = make_arena(device);
     scry_op      op     = device_op(SCRY_OP_ADD, arena);
     scry_op_info info;
@@ -162,7 +154,7 @@ Test(device_failures, strict__holds_the_device_to_the_precision_asked_for)
                            {SCRY_ALLOW_TF32, SCRY_UNSUPPORTED},
                            {SCRY_ALLOW_F16, SCRY_OK},
                            {SCRY_ALLOW_BF16, SCRY_UNSUPPORTED}};
-    scry_device *device = open_device("fake", SCRY_FALLBACK_STRICT);
+    scry_device *device = device_open("fake", SCRY_FALLBACK_STRICT);
     scry_buffer *arena  = make_arena(device);
     setenv("SCRY_FAKE_HALF", "matmul", 1);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -226,7 +218,7 @@ Test(device_failures, allow_cpu__leaves_memory_as_the_cpu_would)
     enum { SHAPES = sizeof shapes / sizeof *shapes };
     static char  expected[ARENA_BYTES], found[ARENA_BYTES];
     uint64_t     count  = 0;
-    scry_device *device = open_device("fake", SCRY_FALLBACK_ALLOW_CPU), *cpu = open_device("cpu", SCRY_FALLBACK_STRICT);
+    scry_device *device = device_open("fake", SCRY_FALLBACK_ALLOW_CPU), *cpu = device_open("cpu", SCRY_FALLBACK_STRICT);
     scry_set_log_sink(keep_log, NULL);
     for (int i = 0; i < SHAPES * SCRY_OP_COUNT; i++) {
         scry_buffer *arena = make_arena(device), *cpu_arena = make_arena(cpu);
@@ -255,7 +247,7 @@ Test(device_failures, allow_cpu__leaves_memory_as_the_cpu_would)
 
 Test(device_failures, allow_cpu__still_passes_on_other_failures)
 {
-    scry_device *device = open_device("fake", SCRY_FALLBACK_ALLOW_CPU);
+    scry_device *device = device_open("fake", SCRY_FALLBACK_ALLOW_CPU);
     scry_buffer *arena  = make_arena(device);
     scry_op      op     = device_op(SCRY_OP_ADD, arena);
     fail_slot("run", SCRY_IO);
@@ -272,7 +264,7 @@ Test(device_failures, allow_cpu__still_passes_on_other_failures)
 Test(device_failures, scratch__is_there_and_only_grows)
 {
     static const size_t wanted[] = {100, 4096, 50, 5000, 6000, 0};
-    scry_device        *device   = open_device("fake", SCRY_FALLBACK_STRICT);
+    scry_device        *device   = device_open("fake", SCRY_FALLBACK_STRICT);
     scry_buffer        *arena    = make_arena(device);
     scry_op             op       = device_op(SCRY_OP_ADD, arena);
     size_t              before   = 0;

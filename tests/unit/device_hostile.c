@@ -5,6 +5,8 @@
 #include "unit/device_ops.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { TRIES = 6000 };
@@ -191,4 +193,66 @@ Test(device_hostile, reference__touches_only_outputs_of_valid_ops)
 Test(device_hostile, cpu__touches_only_outputs_of_valid_ops)
 {
     run_hostile_ops("cpu", 2);
+}
+
+static void move_op(scry_op *op, scry_buffer *from, scry_buffer *to)
+{
+    const scry__operand *operands;
+    int                  count = scry__operands(op->kind, &operands);
+    for (int i = 0; i < count; i++) {
+        scry_tensor *tensor = scry__operand_of(op, &operands[i]);
+        if (tensor->buffer == from) tensor->buffer = to;
+    }
+}
+
+/* Runs an op whole in one arena and under a reach in the other, which holds the same: both must come to hold the same
+ * again. Returns into how many pieces it was cut. */
+static uint64_t run_twice(scry_device *device, const scry_op *op, scry_buffer *whole, scry_buffer *cut,
+                          unsigned long long reach)
+{
+    static char expected[ARENA_BYTES], found[ARENA_BYTES];
+    scry_op     moved = *op;
+    char        rule[32];
+    move_op(&moved, whole, cut);
+    snprintf(rule, sizeof rule, "%llu", reach);
+    setenv("SCRY_FAKE_REACH", rule, 1);
+    uint64_t    before = device_runs(device);
+    scry_status status = scry_device_run(device, &moved);
+    uint64_t    pieces = device_runs(device) - before;
+    unsetenv("SCRY_FAKE_REACH");
+    if (status == SCRY_OK) status = scry_device_run(device, op);
+    cr_assert(status == SCRY_OK || status == SCRY_BAD_ARGUMENT || (status == SCRY_UNSUPPORTED && !pieces), "%s: %s",
+              scry_op_text(op->kind), scry_last_error());
+    cr_assert_eq(scry_buffer_read(whole, 0, expected, sizeof expected), SCRY_OK);
+    cr_assert_eq(scry_buffer_read(cut, 0, found, sizeof found), SCRY_OK);
+    cr_assert(!memcmp(expected, found, sizeof found), "%s in %llu pieces", scry_op_text(op->kind),
+              (unsigned long long)pieces);
+    return pieces;
+}
+
+Test(device_hostile, pieces__leave_what_the_whole_leaves)
+{
+    static char  content[ARENA_BYTES];
+    scry__random random;
+    scry_device *device = NULL;
+    scry_buffer *whole = NULL, *cut = NULL;
+    int          done = 0;
+    setenv("SCRY_PLUGIN_PATH", SCRY_BUILD_DIR "/tests/plugins", 1);
+    scry__random_seed(&random, 3);
+    device = device_open("fake", SCRY_FALLBACK_STRICT);
+    cr_assert_eq(scry_buffer_create(&whole, device, ARENA_BYTES), SCRY_OK);
+    cr_assert_eq(scry_buffer_create(&cut, device, ARENA_BYTES), SCRY_OK);
+    for (int i = 0; i < TRIES; i++) {
+        if (i % 64 == 0) {
+            for (size_t j = 0; j < ARENA_BYTES; j++) content[j] = (char)scry__random_bits(&random);
+            cr_assert_eq(scry_buffer_write(whole, 0, content, sizeof content), SCRY_OK);
+            cr_assert_eq(scry_buffer_write(cut, 0, content, sizeof content), SCRY_OK);
+        }
+        scry_op op = random_op(&random, whole);
+        done += run_twice(device, &op, whole, cut, 8 + scry__random_below(&random, 600)) > 1;
+    }
+    cr_expect_gt(done, TRIES / 8, "%d of %d ran in pieces", done, TRIES);
+    scry_buffer_destroy(&cut);
+    scry_buffer_destroy(&whole);
+    scry_device_destroy(&device);
 }

@@ -3,6 +3,7 @@
 
 #include "device/operands.h"
 
+#include <criterion/criterion.h>
 #include <string.h>
 
 static const int64_t sizes[128] = {
@@ -58,4 +59,19 @@ scry_op device_op(scry_op_kind kind, scry_buffer *arena)
     }
     set_scalars(&op);
     return op;
+}
+
+scry_device *device_open(const char *name, scry_fallback fallback)
+{
+    scry_device *device = NULL;
+    scry_status  status = scry_device_open(&device, &(scry_device_options){.name = name, .fallback = fallback});
+    cr_assert_eq(status, SCRY_OK, "%s", scry_last_error());
+    return device;
+}
+
+uint64_t device_runs(const scry_device *device)
+{
+    scry_device_statistics statistics;
+    scry_device_get_statistics(device, &statistics);
+    return statistics.programs_built;
 }

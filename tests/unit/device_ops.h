@@ -1,4 +1,4 @@
-/* Valid ops of every kind, made from the operand table, for tests that spoil them. */
+/* Valid ops of every kind, made from the operand table, for tests that spoil them; and opening what they run on. */
 #ifndef TESTS_DEVICE_OPS_H
 #define TESTS_DEVICE_OPS_H
 
@@ -10,5 +10,11 @@ enum { ARENA_BYTES = 1 << 17, ARENA_STEP = 4096 };
  * ARENA_BYTES). Sizes: B 2, H 4, G 2, Q 3, K 5, D 8, Dv 6; S 4, q 2, k 3, N 4, t 2; T 3, P 16, R 6; d 8, V 11; matmul
  * [2, 4, 3] by [2, 3, 7]; elementwise [2, 5]. */
 scry_op device_op(scry_op_kind kind, scry_buffer *arena);
+
+/* Opens a device; fails the running test on an error. */
+scry_device *device_open(const char *name, scry_fallback fallback);
+
+/* How many ops the fake plugin has been given since it was loaded. */
+uint64_t device_runs(const scry_device *device);
 
 #endif
