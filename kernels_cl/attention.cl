@@ -70,19 +70,63 @@ static inline __global float *softmax_of(sizes size, __global float *scratch, lo
     return scratch + scratch_at + size.batches * size.heads * size.queries * RECORD + 2 * row;
 }
 
-/* Does any of the queries that see from `first` to `last` see any of the keys [begin, end)? What queries see moves on
- * with them. */
-static inline bool any_seen(sight first, sight last, int begin, int end)
+/* Work is cut into tiles of 32 keys, which begin at multiples of 32 whatever the mask, and blocks of 32 queries. */
+enum { TILE = 32 };
+
+/* The tiles that a block of queries sees any key of, from the queries that see `first` and `last`; what queries see
+ * moves on with them. They lie in [begin, split), the exempt prefix, and [resume, end); begin and resume are tiles. */
+typedef struct {
+    int begin, split, resume, end;
+} key_range;
+
+static inline key_range keys_seen(sight first, sight last)
 {
-    bool reached = begin < first.prefix || (end > first.low && begin < last.high);
-    return end > first.begin && begin < first.end && reached;
+    key_range seen;
+    seen.begin  = first.begin / TILE * TILE;
+    seen.split  = max(seen.begin, min(first.prefix, first.end));
+    seen.resume = max(first.begin, first.low) / TILE * TILE;
+    seen.end    = max(seen.split, min(first.end, last.high));
+    return seen;
 }
 
-/* And does each see all of them? */
+/* The first of these tiles from `key` on; not below `end` where there is none. */
+static inline int tile_from(key_range seen, int key)
+{
+    return key >= seen.split ? max(key, seen.resume) : key;
+}
+
+/* Leaves tiles out that have no key at a distance below `count` from the 32 queries from `position` on. */
+static inline void near_only(key_range *seen, long position, long count)
+{
+    int begin = within(position - count + 1, seen->end) / TILE * TILE;
+    seen->end = within(position + TILE, seen->end);
+    if (begin >= seen->split) seen->split = seen->begin;
+    seen->begin  = max(seen->begin, begin);
+    seen->resume = max(seen->resume, begin);
+}
+
+/* Does each query that sees from `first` to `last` see all of the keys [begin, end)? */
 static inline bool all_seen(sight first, sight last, int begin, int end)
 {
     bool reached = end <= first.prefix || (begin >= last.low && end <= first.high);
     return begin >= first.begin && end <= first.end && reached;
+}
+
+/* The queries that see any of `count` keys from `key` on. */
+typedef struct {
+    long begin, end;
+} query_range;
+
+static inline query_range queries_seeing(MASK_PARAMETERS, sizes size, long b, long key, long count)
+{
+    sight       sees = sight_of(MASK_ARGUMENTS, (int)b, 0, (int)size.keys);
+    query_range seen = {0, size.queries};
+    long        last = min(masked.window, 1l << 62) + key + count - 1; /* a query at it no longer sees the last key */
+    if (key >= sees.end || key + count <= sees.begin) seen.end = 0;
+    if (key < sees.prefix) return seen;
+    if (masked.causal) seen.begin = max(key - masked.query_offset, 0l);
+    if (masked.window > 0) seen.end = min(seen.end, last - masked.query_offset);
+    return seen;
 }
 
 /* Head number `slot` of those whose bit is set; of all where none is. */

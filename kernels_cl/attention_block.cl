@@ -14,7 +14,6 @@ enum {
     HALVES  = 2, /* vectors of 16 */
     WIDTH   = 32,
     SIDE    = 8,   /* vectors that the lanes are multiplied with at a time: their sums stay in registers */
-    TILE    = 32,  /* and that a tile of the other side has */
     STRETCH = 256, /* entries of a head that are held at a time */
     ROWS    = 128, /* queries of one item of `tile` */
 };
@@ -146,8 +145,8 @@ typedef struct {
     __global const float *additive; /* of lane 0 and key 0; NULL: there is none */
     sight                 first, last;
     lanes_int             low, high;
-    long                  query;      /* of lane 0 */
-    int                   begin, end; /* tiles that any of them may see */
+    long                  query; /* of lane 0 */
+    key_range             seen;
 } query_block;
 
 static inline void query_block_set(query_block *at, ATTENTION_PARAMETERS, long b, long h, long query)
@@ -166,21 +165,18 @@ static inline void query_block_set(query_block *at, ATTENTION_PARAMETERS, long b
     }
     at->low  = lanes_int_from(low);
     at->high = lanes_int_from(high);
-    at->begin =
-        (at->first.prefix > at->first.begin ? at->first.begin : max(at->first.begin, at->first.low)) / TILE * TILE;
-    at->end = min(at->first.end, max(at->first.prefix, at->last.high));
+    at->seen = keys_seen(at->first, at->last);
 }
 
-/* Scores of the keys [key, key + TILE), -inf where masked. False where all are. */
-static inline bool query_block_score(lanes *scores, query_block *at, view additive_view, int key, sizes size)
+/* Scores of the keys [key, key + TILE), -inf where masked. */
+static inline void query_block_score(lanes *scores, query_block *at, view additive_view, int key, sizes size)
 {
     int end = min(key + TILE, (int)size.keys);
-    if (!any_seen(at->first, at->last, key, end)) return false;
     score(scores, &at->queries, vectors_from(at->keys, key), end - key, size);
     for (int n = 0; at->additive && n < end - key; n++)
         scores[n] = add_bias(scores[n], at->additive + (key + n) * additive_view.stride[3], additive_view.stride[2],
                              at->queries.count);
-    if (all_seen(at->first, at->last, key, key + TILE)) return true;
+    if (all_seen(at->first, at->last, key, key + TILE)) return;
     for (int n = 0; n < TILE; n++) {
         int  j    = key + n;
         bool real = j >= at->first.begin && j < at->first.end;
@@ -191,7 +187,6 @@ static inline bool query_block_score(lanes *scores, query_block *at, view additi
             scores[n].part[s] = seen ? scores[n].part[s] : (float16)(-INFINITY);
         }
     }
-    return true;
 }
 
 /* --- Output and row statistics --- */
@@ -345,8 +340,8 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention(ATTENTION
     for (int kind = 0; kind < PICKED; kind++) lanes_to(rows.picked[kind], lanes_of(-INFINITY));
     for (int c = 0; c < length; c++) mixed[c] = lanes_of(0);
 
-    for (int j = block.begin; j < block.end; j += TILE) {
-        if (!query_block_score(scores, &block, additive_view, j, size)) continue;
+    for (int j = tile_from(block.seen, block.seen.begin); j < block.seen.end; j = tile_from(block.seen, j + TILE)) {
+        query_block_score(scores, &block, additive_view, j, size);
         lanes largest = rows.largest;
         for (int n = 0; n < TILE; n++)
             EACH_HALF largest.part[s] = scores[n].part[s] > largest.part[s] ? scores[n].part[s] : largest.part[s];
@@ -398,9 +393,9 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void distances(ATTENTION
         long position = masked.query_offset + query;
         query_block_set(&block, ATTENTION_ARGUMENTS, b, h, query);
         load_softmaxes(&centre, &factor, &block, softmax_of(size, scratch, scratch_at, row_number(size, b, h, query)));
-        long begin = max((long)block.begin, max(position - count + 1, 0l) / TILE * TILE);
-        for (long j = begin; j < min((long)block.end, position + WIDTH); j += TILE) {
-            if (!query_block_score(scores, &block, additive_view, (int)j, size)) continue;
+        near_only(&block.seen, position, count);
+        for (int j = tile_from(block.seen, block.seen.begin); j < block.seen.end; j = tile_from(block.seen, j + TILE)) {
+            query_block_score(scores, &block, additive_view, j, size);
             for (int n = 0; n < TILE; n++) {
                 long nearest = position - (j + n);
                 if (nearest <= -WIDTH || nearest >= count) continue;
@@ -428,8 +423,8 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void top(ATTENTION_PARAM
     query_block_set(&block, ATTENTION_ARGUMENTS, b, h, query);
     for (int lane = 0; lane < WIDTH; lane++) top_begin(value[lane], key[lane], count);
     lanes_to(least, lanes_of(-INFINITY));
-    for (int j = block.begin; j < block.end; j += TILE) {
-        if (!query_block_score(scores, &block, additive_view, j, size)) continue;
+    for (int j = tile_from(block.seen, block.seen.begin); j < block.seen.end; j = tile_from(block.seen, j + TILE)) {
+        query_block_score(scores, &block, additive_view, j, size);
         for (int n = 0; n < TILE; n++) {
             lanes bound = lanes_from(least);
             if (!any(scores[n].part[0] > bound.part[0]) && !any(scores[n].part[1] > bound.part[1])) continue;
@@ -466,18 +461,17 @@ static inline void key_block_set(key_block *at, ATTENTION_PARAMETERS, long b, lo
     side_set(&at->keys, vectors_from(vectors_of(k, k_view, b, h / (size.heads / size.groups)), key), end - key, size);
 }
 
-/* Scores of `count` queries from `query` on. False where all are masked; then scores are left alone. */
-static inline bool key_block_score(lanes *scores, key_block *at, ATTENTION_PARAMETERS, long b, long query, int count)
+/* Scores of `count` queries from `query` on, -inf where masked. */
+static inline void key_block_score(lanes *scores, key_block *at, ATTENTION_PARAMETERS, long b, long query, int count)
 {
     int   key = at->key, end = key + at->keys.count;
     sight first = sight_of(MASK_ARGUMENTS, (int)b, query, (int)size.keys);
     sight last  = sight_of(MASK_ARGUMENTS, (int)b, query + count - 1, (int)size.keys);
-    if (!any_seen(first, last, key, end)) return false;
     score(scores, &at->keys, vectors_from(at->queries, query), count, size);
     for (int n = 0; at->additive && n < count; n++)
         scores[n] = add_bias(scores[n], at->additive + (query + n) * additive_view.stride[2], additive_view.stride[3],
                              at->keys.count);
-    if (all_seen(first, last, key, end)) return true;
+    if (all_seen(first, last, key, end)) return;
     for (int n = 0; n < count; n++) {
         sight sees = sight_of(MASK_ARGUMENTS, (int)b, query + n, (int)size.keys);
         EACH_HALF
@@ -488,7 +482,6 @@ static inline bool key_block_score(lanes *scores, key_block *at, ATTENTION_PARAM
             scores[n].part[s] = seen ? scores[n].part[s] : (float16)(-INFINITY);
         }
     }
-    return true;
 }
 
 static inline lanes row_probability(lanes score, __global const float *softmax)
@@ -514,9 +507,10 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void received(ATTENTION_
     key_block block;
 
     key_block_set(&block, ATTENTION_ARGUMENTS, b, h, key, size.keys);
-    for (long query = 0; query < size.queries; query += TILE) {
-        int count = (int)min(size.queries - query, (long)TILE);
-        if (!key_block_score(scores, &block, ATTENTION_ARGUMENTS, b, query, count)) continue;
+    query_range seen = queries_seeing(MASK_ARGUMENTS, size, b, key, block.keys.count);
+    for (long query = seen.begin; query < seen.end; query += TILE) {
+        int count = (int)min(seen.end - query, (long)TILE);
+        key_block_score(scores, &block, ATTENTION_ARGUMENTS, b, query, count);
         __global const float *softmaxes = softmax_of(size, scratch, scratch_at, row_number(size, b, h, query));
         for (int n = 0; n < count; n++) {
             lanes     p           = row_probability(scores[n], softmaxes + 2 * n);
@@ -538,10 +532,13 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void tile(ATTENTION_PARA
     key_block block;
 
     key_block_set(&block, ATTENTION_ARGUMENTS, b, h, part.key_begin + key, part.key_begin + part.keys);
+    query_range seen = queries_seeing(MASK_ARGUMENTS, size, b, block.key, block.keys.count);
     for (long query = begin; query < end; query += TILE) {
         long i     = part.query_begin + query;
         int  count = (int)min(end - query, (long)TILE);
-        if (!key_block_score(score, &block, ATTENTION_ARGUMENTS, b, i, count))
+        if (i < seen.end && i + count > seen.begin)
+            key_block_score(score, &block, ATTENTION_ARGUMENTS, b, i, count);
+        else
             for (int n = 0; n < count; n++) score[n] = lanes_of(-INFINITY);
         __global const float *softmaxes = softmax_of(size, scratch, scratch_at, row_number(size, b, h, i));
         for (int n = 0; n < count; n++) {

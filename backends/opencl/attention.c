@@ -6,25 +6,38 @@
 #include <stdio.h>
 #include <string.h>
 
-const char *const scry__cl_attention_kernels[] = {"block", NULL};
+const char *const scry__cl_attention_kernels[] = {"block", "group", NULL};
 
-/* How a family divides its work; the enums of attention_block.cl and attention_group.cl. */
+/* A family as it divides an op's work. */
 struct family {
     const char *file;
+    bool        is_block;
     size_t      items;  /* of a work group */
     int64_t     values; /* of one work group of `attention` */
     int64_t     rows;   /* queries of one work group of `tile` */
-};
-
-static const struct family families[] = {
-    {"mask+attention+attention_block", 1, 256, 128},
-    {"mask+attention+attention_group", 64, 128, 32},
 };
 
 /* Of both: queries or keys that a work group has; parts of the distances, how many at most and what lies around their
  * sums. Numbers of parts depend on the number of queries only, so that a sequence's sums do not depend on the others.
  */
 enum { BLOCK = 32, MOST_PARTS = 8, MARGIN = 32 };
+
+/* Of "group": values that are multiplied at a time, and how many times that a work group has at most. */
+enum { CHUNK = 32, MOST_CHUNKS = 4 };
+
+static int64_t blocks_of(int64_t count, int64_t block)
+{
+    return (count + block - 1) / block;
+}
+
+static struct family family_of(const struct scry__cl *cl, const scry_attention *op)
+{
+    struct family block  = {"mask+attention+attention_block", true, 1, 256, 128};
+    struct family group  = {"mask+attention+attention_group", false, 64, 0, BLOCK};
+    int64_t       chunks = most(1, least(MOST_CHUNKS, blocks_of(op->v.shape[3], CHUNK)));
+    group.values         = chunks * CHUNK;
+    return scry__cl_is_block(cl, SCRY_OP_ATTENTION) ? block : group;
+}
 
 /* `sizes` and `tile_of` of attention.cl. */
 struct sizes {
@@ -35,11 +48,6 @@ struct sizes {
 struct tile_of {
     cl_long query_begin, key_begin, queries, keys, slots;
 };
-
-static int64_t blocks_of(int64_t count, int64_t block)
-{
-    return (count + block - 1) / block;
-}
 
 static struct sizes sizes_of(const scry_attention *op)
 {
@@ -83,8 +91,8 @@ void scry__cl_attention_query(const struct scry__cl *cl, const scry_attention *o
     int64_t floats = parts_at(op);
     if (present(&op->capture.distance)) floats += op->q.shape[0] * op->q.shape[2] * part_count(op) * part_size(op);
     info->scratch_bytes = (size_t)floats * sizeof(float);
-    (void)cl;
-    snprintf(info->kernel, sizeof info->kernel, "%s", scry__cl_attention_kernels[0]);
+    snprintf(info->kernel, sizeof info->kernel, "%s",
+             scry__cl_attention_kernels[!scry__cl_is_block(cl, SCRY_OP_ATTENTION)]);
     if (op->k.shape[1] <= INT32_MAX - BLOCK) return;
     info->support = SCRY_NOT_SUPPORTED;
     snprintf(info->reason, sizeof info->reason, "it has %lld keys: expected at most %d", (long long)op->k.shape[1],
@@ -93,12 +101,15 @@ void scry__cl_attention_query(const struct scry__cl *cl, const scry_attention *o
 
 /* --- Kernels --- */
 
-/* A kernel with the first parameters of all of them. */
+/* A kernel with the first parameters of all of them. Only "group"'s first is built for its number of values; its others
+ * share a program. */
 static struct scry__cl_call begin(struct scry__cl *cl, const struct family *family, const scry_attention *op,
                                   const char *name)
 {
-    struct sizes         sizes = sizes_of(op);
-    struct scry__cl_call call  = scry__cl_call(cl, family->file, name, "");
+    struct sizes sizes = sizes_of(op);
+    char         options[24];
+    snprintf(options, sizeof options, "-DCHUNKS=%d", strcmp(name, "attention") ? 1 : (int)(family->values / CHUNK));
+    struct scry__cl_call call = scry__cl_call(cl, family->file, name, family->is_block ? "" : options);
     scry__cl_bytes(&call, &sizes, sizeof sizes);
     scry__cl_tensor(&call, &op->q, SCRY__CL_READ);
     scry__cl_tensor(&call, &op->k, SCRY__CL_READ);
@@ -158,7 +169,7 @@ static scry_status run_distances(struct scry__cl *cl, const struct family *famil
     scry__cl_long(&call, parts_at(op));
     scry_status status = launch(&call, family, part_count(op), op->q.shape[2], op->q.shape[0]);
     if (status) return status;
-    call = scry__cl_call(cl, family->file, "merge", "");
+    call = scry__cl_call(cl, family->file, "merge", family->is_block ? "" : "-DCHUNKS=1");
     scry__cl_long(&call, part_count(op));
     scry__cl_long(&call, part_size(op));
     scry__cl_long(&call, MARGIN);
@@ -182,12 +193,13 @@ static scry_status run_top(struct scry__cl *cl, const struct family *family, con
 
 scry_status scry__cl_attention(struct scry__cl *cl, const scry_attention *op)
 {
-    const struct family          *family  = &families[!scry__cl_is_block(cl, SCRY_OP_ATTENTION)];
     const scry_attention_capture *capture = &op->capture;
-    scry_status                   status  = run_output(cl, family, op);
-    if (!status && (present(&capture->probabilities) || present(&capture->scores))) status = run_tile(cl, family, op);
-    if (!status && present(&capture->received)) status = run_received(cl, family, op);
-    if (!status && present(&capture->distance)) status = run_distances(cl, family, op);
-    if (!status && (present(&capture->top_key) || present(&capture->top_probability))) status = run_top(cl, family, op);
+    struct family                 family  = family_of(cl, op);
+    scry_status                   status  = run_output(cl, &family, op);
+    if (!status && (present(&capture->probabilities) || present(&capture->scores))) status = run_tile(cl, &family, op);
+    if (!status && present(&capture->received)) status = run_received(cl, &family, op);
+    if (!status && present(&capture->distance)) status = run_distances(cl, &family, op);
+    if (!status && (present(&capture->top_key) || present(&capture->top_probability)))
+        status = run_top(cl, &family, op);
     return status;
 }

@@ -1,0 +1,422 @@
+/* attention for GPU-type devices: a work group of 64 items works on 32 queries and tiles of 32 keys.
+ *
+ * Both sides' vectors pass through local memory, 32 entries at a time and transposed; an item has the products of 4
+ * queries and 4 keys, 8 apart, so that neighbours read neighbouring places. Two items share a row of the softmax, each
+ * with every other key. Formulas, operands and scratch are in attention.cl. Launched in groups of 64 items:
+ *     attention    blocks of 32 queries x heads x (sequences * stretches of 128 values)
+ *     received     blocks of 32 keys x heads x sequences
+ *     distances    parts x heads x sequences
+ *     tile         blocks of 32 keys x blocks of 32 queries x (sequences * selected heads)
+ *     top          blocks of 32 queries x heads x sequences
+ * Every item of a group goes through the same barriers: loops end where all of them end, and nobody returns early.
+ *
+ * Built with -DCHUNKS, the number of 32 values that a group of `attention` has: 1 to 4. Local memory: 13.5 KiB. */
+
+enum {
+    ITEMS = 64,
+    ROW   = 8, /* items that lie side by side in a tile */
+    EACH  = 4, /* queries, and keys, of an item */
+    PITCH = TILE + 1,
+    PAIR  = 2, /* items that share a row of the softmax */
+};
+
+#define GROUP __attribute__((reqd_work_group_size(ITEMS, 1, 1)))
+
+/* --- Products --- */
+
+/* Which query, or key, of the tile is the item's i-th. */
+static inline int query_at(int i)
+{
+    return (int)get_local_id(0) / ROW + ROW * i;
+}
+
+static inline int key_at(int i)
+{
+    return (int)get_local_id(0) % ROW + ROW * i;
+}
+
+/* to[d * PITCH + n]: entries [begin, begin + TILE) of vectors 0 to 31, 0 where there is none of the `count` vectors or
+ * `end` entries. */
+static inline void load_transposed(__local float *to, vectors from, long count, long begin, long end)
+{
+    for (int e = (int)get_local_id(0); e < TILE * TILE; e += ITEMS) {
+        int n = e / TILE, d = e % TILE;
+        to[d * PITCH + n] = n < count && begin + d < end ? from.base[n * from.stride + begin + d] : 0;
+    }
+}
+
+/* The same, to[n * PITCH + d]. */
+static inline void load_straight(__local float *to, vectors from, long count, long begin, long end)
+{
+    for (int e = (int)get_local_id(0); e < TILE * TILE; e += ITEMS) {
+        int n = e / TILE, d = e % TILE;
+        to[n * PITCH + d] = n < count && begin + d < end ? from.base[n * from.stride + begin + d] : 0;
+    }
+}
+
+/* sums[i][j] += the sum over d of a[d][query i] * b[d][key j]. */
+static inline void multiply(float (*sums)[EACH], __local const float *a, __local const float *b)
+{
+    for (int d = 0; d < TILE; d++) {
+        float x[EACH], y[EACH];
+        for (int i = 0; i < EACH; i++) {
+            x[i] = a[d * PITCH + query_at(i)];
+            y[i] = b[d * PITCH + key_at(i)];
+        }
+        for (int i = 0; i < EACH; i++)
+            for (int j = 0; j < EACH; j++) sums[i][j] = sums[i][j] + x[i] * y[j];
+    }
+}
+
+/* --- Scores --- */
+
+/* A head's queries from one of them on, and its keys. */
+typedef struct {
+    vectors               queries, keys;
+    __global const float *additive; /* of the first query and key 0 */
+    long                  query;    /* the first */
+    int                   count;    /* of 32 queries */
+    sight                 sees[EACH];
+} query_block;
+
+static inline void query_block_set(query_block *at, ATTENTION_PARAMETERS, long b, long h, long query, long end)
+{
+    at->query    = query;
+    at->count    = (int)min(end - query, (long)TILE);
+    at->queries  = vectors_from(vectors_of(q, q_view, b, h), query);
+    at->keys     = vectors_of(k, k_view, b, h / (size.heads / size.groups));
+    at->additive = bias_of(additive, additive_view, b, h, query, 0);
+    for (int i = 0; i < EACH; i++)
+        at->sees[i] = sight_of(MASK_ARGUMENTS, (int)b, query + min(query_at(i), at->count - 1), (int)size.keys);
+}
+
+static inline key_range block_range(MASK_PARAMETERS, sizes size, long b, const query_block *at)
+{
+    return keys_seen(sight_of(MASK_ARGUMENTS, (int)b, at->query, (int)size.keys),
+                     sight_of(MASK_ARGUMENTS, (int)b, at->query + at->count - 1, (int)size.keys));
+}
+
+static inline float finish_score(float x, const query_block *at, view additive_view, int i, long key, sizes size)
+{
+    float bias = 0;
+    if (query_at(i) >= at->count || key >= size.keys || !is_seen(at->sees[i], (int)key)) return -INFINITY;
+    x = size.scale * x;
+    if (size.softcap > 0) x = size.softcap * tanh(x / size.softcap);
+    if (at->additive) bias = at->additive[query_at(i) * additive_view.stride[2] + key * additive_view.stride[3]];
+    return bias == -INFINITY ? -INFINITY : x + bias;
+}
+
+/* Scores of the item's queries and the keys from `key` on; -inf where masked. head_size 0: of nothing but masks. */
+static inline void score(float (*scores)[EACH], const query_block *at, view additive_view, long key, sizes size,
+                         long head_size, __local float *a, __local float *b)
+{
+    vectors keys = vectors_from(at->keys, key);
+    for (int i = 0; i < EACH; i++)
+        for (int j = 0; j < EACH; j++) scores[i][j] = 0;
+    for (long d = 0; d < head_size; d += TILE) {
+        load_transposed(a, at->queries, at->count, d, head_size);
+        load_transposed(b, keys, size.keys - key, d, head_size);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        multiply(scores, a, b);
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    for (int i = 0; i < EACH; i++)
+        for (int j = 0; j < EACH; j++)
+            scores[i][j] = finish_score(scores[i][j], at, additive_view, i, key + key_at(j), size);
+}
+
+/* The tile to[key * PITCH + query]. */
+static inline void put_tile(__local float *to, float (*values)[EACH])
+{
+    for (int i = 0; i < EACH; i++)
+        for (int j = 0; j < EACH; j++) to[key_at(j) * PITCH + query_at(i)] = values[i][j];
+}
+
+/* 0 where masked, in a row that is NaN too. */
+static inline float probability(float score, __global const float *softmax)
+{
+    float bounded, p = exp_negative(score - softmax[0], &bounded) * softmax[1];
+    return score == -INFINITY ? 0 : p;
+}
+
+/* Scores become probabilities; `softmaxes` are those of the block's rows. */
+static inline void to_probabilities(float (*scores)[EACH], const query_block *at, __global const float *softmaxes)
+{
+    for (int i = 0; i < EACH; i++) {
+        __global const float *softmax = softmaxes + 2 * min(query_at(i), at->count - 1);
+        for (int j = 0; j < EACH; j++) scores[i][j] = probability(scores[i][j], softmax);
+    }
+}
+
+/* --- Output and row statistics --- */
+
+enum { PICKED = RECORD - PREVIOUS };
+
+/* A row on its way through the keys; sum, weighted, best and picked are of the item's own keys. `weighted` is the sum
+ * of exp(s - largest) * (s - largest); `picked` are the scores of the keys whose probability is a statistic. */
+typedef struct {
+    float largest, sum, weighted, best_score;
+    int   best;
+    float picked[PICKED];
+} running;
+
+/* The largest score of the item's keys of a tile; remembers what is wanted of them. */
+static inline float look_through(running *row, __local const float *scores, int key, const long *wanted)
+{
+    float largest = -INFINITY;
+    for (int n = (int)get_local_id(0) % PAIR; n < TILE; n += PAIR) {
+        float score = scores[n * PITCH + (int)get_local_id(0) / PAIR];
+        if (score > largest) largest = score;
+        if (score > row->best_score) row->best_score = score, row->best = key + n;
+        for (int kind = 0; kind < PICKED; kind++)
+            if (wanted[kind] == key + n) row->picked[kind] = score;
+    }
+    return largest;
+}
+
+/* Scores become exponentials. Returns what all sums so far are to be multiplied with. */
+static inline float advance(running *row, __local float *scores, float largest)
+{
+    /* A row of nothing but -inf (or NaN, which must reach the sums) has no maximum to subtract. */
+    float centre  = largest == -INFINITY ? 0 : largest, bounded;
+    float shrink  = exp_negative(row->largest - centre, &bounded);
+    row->weighted = (row->weighted + row->sum * bounded) * shrink;
+    row->sum      = row->sum * shrink;
+    row->largest  = largest;
+    for (int n = (int)get_local_id(0) % PAIR; n < TILE; n += PAIR) {
+        __local float *score = &scores[n * PITCH + (int)get_local_id(0) / PAIR];
+        float          e     = exp_negative(*score - centre, &bounded);
+        row->weighted        = row->weighted + e * bounded;
+        row->sum             = row->sum + e;
+        *score               = e;
+    }
+    return shrink;
+}
+
+/* What the two items of a row have, put together. */
+static inline running join(running a, running b)
+{
+    bool later = b.best_score > a.best_score || (b.best_score == a.best_score && b.best < a.best);
+    a.sum      = a.sum + b.sum;
+    a.weighted = a.weighted + b.weighted;
+    if (b.best >= 0 && later) a.best = b.best;
+    for (int kind = 0; kind < PICKED; kind++)
+        if (a.picked[kind] == -INFINITY) a.picked[kind] = b.picked[kind];
+    return a;
+}
+
+/* A row that is done: its softmax, and its record where `record` is set. */
+static inline void finish_row(running row, __global float *softmax, __global float *record)
+{
+    bool  empty     = row.largest == -INFINITY && row.sum == 0;
+    float logarithm = empty ? 0 : log(row.sum);
+    softmax[0]      = row.largest == -INFINITY ? 0 : row.largest;
+    softmax[1]      = empty ? 0 : 1 / row.sum;
+    if (!record) return;
+    record[LSE]     = empty ? -INFINITY : softmax[0] + logarithm;
+    record[ENTROPY] = empty ? 0 : logarithm - row.weighted * softmax[1];
+    record[MAX]     = softmax[1]; /* of the largest score, exp is 1 */
+    record[ARGMAX]  = as_float(row.best);
+    for (int kind = 0; kind < PICKED; kind++) record[PREVIOUS + kind] = probability(row.picked[kind], softmax);
+}
+
+/* mixed = mixed * shrink + the tile's exponentials times its values, 32 values at a time. */
+static inline void mix(float (*mixed)[EACH][EACH], __local const float *e, __local const float *shrink, vectors values,
+                       long count, long size, __local float *b)
+{
+    for (int c = 0; c < CHUNKS; c++) {
+        load_straight(b, values, count, c * TILE, size);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        for (int i = 0; i < EACH; i++)
+            for (int j = 0; j < EACH; j++) mixed[c][i][j] = mixed[c][i][j] * shrink[query_at(i)];
+        multiply(mixed[c], e, b);
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+}
+
+static inline void store_out(__global float *out, long stride, float (*mixed)[EACH][EACH], __local const float *factor,
+                             int count, long size)
+{
+    for (int c = 0; c < CHUNKS; c++)
+        for (int i = 0; i < EACH; i++)
+            for (int j = 0; j < EACH; j++) {
+                long value = c * TILE + key_at(j);
+                if (query_at(i) < count && value < size)
+                    out[query_at(i) * stride + value] = mixed[c][i][j] * factor[query_at(i)];
+            }
+}
+
+__kernel GROUP void attention(ATTENTION_PARAMETERS, TENSOR(v), OUTPUT(float, out), int wants_rows, long key)
+{
+    __local float   a[TILE * PITCH], b_of[TILE * PITCH], tile[TILE * PITCH];
+    __local float   largest_of[ITEMS], factor[TILE];
+    __local running others[TILE];
+
+    long  h = (long)get_group_id(1), b = (long)get_group_id(2) % size.batches;
+    long  query = ((long)get_num_groups(0) - 1 - (long)get_group_id(0)) * TILE;
+    long  value = (long)get_group_id(2) / size.batches * CHUNKS * TILE, values_left = size.value_size - value;
+    int   id = (int)get_local_id(0), line = id / PAIR; /* of the softmax */
+    long  position   = masked.query_offset + query + line;
+    long  at[PICKED] = {position - 1, position, first_key(key_begin, key_begin_view, (int)b), key};
+    float scores[EACH][EACH], mixed[CHUNKS][EACH][EACH];
+
+    query_block block;
+    query_block_set(&block, ATTENTION_ARGUMENTS, b, h, query, size.queries);
+    vectors values = vectors_of(v, v_view, b, h / (size.heads / size.groups));
+    values.base += value;
+    running row = {-INFINITY, 0, 0, -INFINITY, -1, {-INFINITY, -INFINITY, -INFINITY, -INFINITY}};
+    for (int c = 0; c < CHUNKS; c++)
+        for (int i = 0; i < EACH; i++)
+            for (int j = 0; j < EACH; j++) mixed[c][i][j] = 0;
+
+    key_range seen = block_range(MASK_ARGUMENTS, size, b, &block);
+    for (int j = tile_from(seen, seen.begin); j < seen.end; j = tile_from(seen, j + TILE)) {
+        score(scores, &block, additive_view, j, size, size.head_size, a, b_of);
+        put_tile(tile, scores);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        largest_of[id] = look_through(&row, tile, j, at);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        float shrink = advance(&row, tile, fmax(row.largest, fmax(largest_of[id], largest_of[id ^ 1])));
+        if (id % PAIR == 0) factor[line] = shrink;
+        barrier(CLK_LOCAL_MEM_FENCE);
+        mix(mixed, tile, factor, vectors_from(values, j), size.keys - j, values_left, b_of);
+    }
+
+    if (id % PAIR == 1) others[line] = row;
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (id % PAIR == 0 && line < block.count) {
+        long            number  = row_number(size, b, h, query + line);
+        __global float *softmax = softmax_of(size, scratch, scratch_at, number);
+        /* Groups of the same queries' other values write the same. */
+        finish_row(join(row, others[line]), softmax,
+                   wants_rows && value == 0 ? scratch + scratch_at + number * RECORD : NULL);
+        factor[line] = softmax[1];
+    }
+    barrier(CLK_LOCAL_MEM_FENCE);
+    store_out(out + out_view.offset + b * out_view.stride[0] + query * out_view.stride[1] + h * out_view.stride[2] +
+                  value,
+              out_view.stride[1], mixed, factor, block.count, values_left);
+}
+
+/* --- Captures --- */
+
+__kernel GROUP void received(ATTENTION_PARAMETERS, OUTPUT(float, received))
+{
+    __local float a[TILE * PITCH], b_of[TILE * PITCH];
+
+    long        key = (long)get_group_id(0) * TILE, h = (long)get_group_id(1), b = (long)get_group_id(2);
+    int         id = (int)get_local_id(0);
+    float       scores[EACH][EACH], sums[EACH] = {0};
+    query_block block;
+
+    query_range seen = queries_seeing(MASK_ARGUMENTS, size, b, key, min(size.keys - key, (long)TILE));
+    for (long query = seen.begin; query < seen.end; query += TILE) {
+        query_block_set(&block, ATTENTION_ARGUMENTS, b, h, query, seen.end);
+        score(scores, &block, additive_view, key, size, size.head_size, a, b_of);
+        to_probabilities(scores, &block, softmax_of(size, scratch, scratch_at, row_number(size, b, h, query)));
+        for (int i = 0; i < EACH; i++)
+            for (int j = 0; j < EACH; j++) sums[j] = sums[j] + scores[i][j];
+    }
+    for (int j = 0; j < EACH; j++) a[id / ROW * TILE + key_at(j)] = sums[j];
+    barrier(CLK_LOCAL_MEM_FENCE);
+    if (id < TILE && key + id < size.keys) {
+        float sum = 0;
+        for (int row = 0; row < ITEMS / ROW; row++) sum += a[row * TILE + id];
+        received[received_view.offset + b * received_view.stride[0] + h * received_view.stride[1] +
+                 (key + id) * received_view.stride[2]] = sum;
+    }
+}
+
+/* The tile's probabilities on the diagonal where query - key = id - 31, of the tile's 63. */
+static inline float diagonal(__local const float *tile, int id)
+{
+    float sum = 0;
+    for (int key = max(0, TILE - 1 - id); key < min(TILE, 2 * TILE - 1 - id); key++)
+        sum += tile[key * PITCH + key + id - (TILE - 1)];
+    return sum;
+}
+
+/* A margin of TILE sums on both sides of a part's, as the host lays them out, stays unused. */
+__kernel GROUP void distances(ATTENTION_PARAMETERS, long count, long parts_at)
+{
+    __local float a[TILE * PITCH], b_of[TILE * PITCH], tile[TILE * PITCH];
+
+    long            part = (long)get_group_id(0), parts = (long)get_num_groups(0), part_size = count + 2 * TILE;
+    long            h = (long)get_group_id(1), b = (long)get_group_id(2);
+    int             id   = (int)get_local_id(0);
+    __global float *sums = scratch + scratch_at + parts_at + ((b * size.heads + h) * parts + part) * part_size + TILE;
+    float           scores[EACH][EACH];
+    query_block     block;
+
+    for (long n = id; n < count; n += ITEMS) sums[n] = 0;
+    barrier(CLK_GLOBAL_MEM_FENCE);
+    for (long query = part * TILE; query < size.queries; query += parts * TILE) {
+        long position = masked.query_offset + query;
+        query_block_set(&block, ATTENTION_ARGUMENTS, b, h, query, size.queries);
+        key_range seen = block_range(MASK_ARGUMENTS, size, b, &block);
+        near_only(&seen, position, count);
+        for (int j = tile_from(seen, seen.begin); j < seen.end; j = tile_from(seen, j + TILE)) {
+            score(scores, &block, additive_view, j, size, size.head_size, a, b_of);
+            to_probabilities(scores, &block, softmax_of(size, scratch, scratch_at, row_number(size, b, h, query)));
+            put_tile(tile, scores);
+            barrier(CLK_LOCAL_MEM_FENCE);
+            long n = position - j + id - (TILE - 1);
+            if (id < 2 * TILE - 1 && n >= 0 && n < count) sums[n] += diagonal(tile, id);
+            barrier(CLK_LOCAL_MEM_FENCE | CLK_GLOBAL_MEM_FENCE);
+        }
+    }
+}
+
+__kernel GROUP void tile(ATTENTION_PARAMETERS, selection heads, tile_of part, OUTPUT(float, probabilities),
+                         OUTPUT(float, scores))
+{
+    __local float a[TILE * PITCH], b_of[TILE * PITCH];
+
+    long  key = (long)get_group_id(0) * TILE, query = (long)get_group_id(1) * TILE;
+    long  slot = (long)get_group_id(2) % part.slots, b = (long)get_group_id(2) / part.slots;
+    long  h = head_of(heads, slot), i = part.query_begin + query, j = part.key_begin + key;
+    float values[EACH][EACH];
+
+    query_block block;
+    query_block_set(&block, ATTENTION_ARGUMENTS, b, h, i, part.query_begin + part.queries);
+    query_range seen   = queries_seeing(MASK_ARGUMENTS, size, b, j, min(size.keys - j, (long)TILE));
+    bool        any    = i < seen.end && i + block.count > seen.begin;
+    int         across = (int)min(part.keys - key, (long)TILE);
+    score(values, &block, additive_view, j, size, any ? size.head_size : 0, a, b_of);
+    for (int m = 0; m < EACH; m++)
+        for (int n = 0; n < EACH; n++)
+            if (scores && query_at(m) < block.count && key_at(n) < across)
+                scores[tile_index(scores_view, b, slot, query + query_at(m), key + key_at(n))] = values[m][n];
+    to_probabilities(values, &block, softmax_of(size, scratch, scratch_at, row_number(size, b, h, i)));
+    for (int m = 0; m < EACH; m++)
+        for (int n = 0; n < EACH; n++)
+            if (probabilities && query_at(m) < block.count && key_at(n) < across)
+                probabilities[tile_index(probabilities_view, b, slot, query + query_at(m), key + key_at(n))] =
+                    values[m][n];
+}
+
+__kernel GROUP void top(ATTENTION_PARAMETERS, OUTPUT(float, top_probability), OUTPUT(int, top_key), int count)
+{
+    __local float a[TILE * PITCH], b_of[TILE * PITCH], tile[TILE * PITCH];
+
+    long  query = (long)get_group_id(0) * TILE, h = (long)get_group_id(1), b = (long)get_group_id(2);
+    int   id = (int)get_local_id(0), key[MOST_TOP];
+    float scores[EACH][EACH], value[MOST_TOP];
+
+    query_block block;
+    query_block_set(&block, ATTENTION_ARGUMENTS, b, h, query, size.queries);
+    top_begin(value, key, count);
+    key_range seen = block_range(MASK_ARGUMENTS, size, b, &block);
+    for (int j = tile_from(seen, seen.begin); j < seen.end; j = tile_from(seen, j + TILE)) {
+        score(scores, &block, additive_view, j, size, size.head_size, a, b_of);
+        put_tile(tile, scores);
+        barrier(CLK_LOCAL_MEM_FENCE);
+        for (int n = 0; id < block.count && n < TILE; n++)
+            if (tile[n * PITCH + id] > value[count - 1]) top_insert(value, key, count, tile[n * PITCH + id], j + n);
+        barrier(CLK_LOCAL_MEM_FENCE);
+    }
+    if (id < block.count) {
+        top_finish(value, key, count, softmax_of(size, scratch, scratch_at, row_number(size, b, h, query + id)));
+        top_store(value, key, count, top_probability, top_probability_view, top_key, top_key_view, b, h, query + id);
+    }
+}
