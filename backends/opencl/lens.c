@@ -13,6 +13,7 @@ enum {
     BLOCK_ENTRIES = 12,        /* of a unit, for lens_block */
     BLOCK_BYTES   = 704 << 10, /* of a block's panels, to stay in a core's cache */
     MOST_SLOTS    = 1024,
+    MOST_SCRATCH  = 256 << 20,
     GROUP_ENTRIES = 64,
     GROUP_SLOTS   = 64,
     GROUP_STRANDS = 4,
@@ -84,8 +85,8 @@ static void choose_blocks(struct lens *lens)
     if (!lens->is_block) plan->slots = GROUP_SLOTS;
 }
 
-/* How many positions share a block, each with its reference row and as many layers as there is room for. */
-static void choose_positions(struct plan *plan, int64_t tokens, int64_t most_slots)
+/* Returns how many positions share a block, each with its reference row and as many layers as there is room for. */
+static int64_t choose_positions(struct plan *plan, int64_t tokens, int64_t most_slots)
 {
     int64_t others  = plan->layers - (plan->reference < plan->layers);
     plan->depth     = least(others, most_slots - 1);
@@ -95,6 +96,7 @@ static void choose_positions(struct plan *plan, int64_t tokens, int64_t most_slo
     if (plan->positions > LANES && tokens > LANES) plan->positions -= plan->positions % LANES;
     int64_t groups  = (tokens + plan->positions - 1) / plan->positions;
     plan->positions = most(1, groups ? (tokens + groups - 1) / groups : 1);
+    return plan->positions;
 }
 
 static int64_t carve(int64_t *used, int64_t elements)
@@ -124,18 +126,18 @@ static size_t lay_out(struct lens *lens, int64_t tokens)
     return (size_t)used * sizeof(float);
 }
 
-/* Returns the bytes of scratch. */
-static size_t prepare(struct lens *lens, const struct scry__cl *cl, const scry_lens_op *op)
+/* What does not depend on batches and blocks. */
+static void choose_parts(struct lens *lens, const struct scry__cl *cl)
 {
-    *lens             = (struct lens){.op = op, .is_block = is_block(cl)};
-    struct plan *plan = &lens->plan;
-    plan->layers      = op->x.shape[0];
-    plan->size        = op->x.shape[2];
-    plan->vocabulary  = op->unembedding.shape[0];
-    plan->reference   = plan->layers;
-    plan->logit_scale = op->logit_scale != 0 ? op->logit_scale : 1;
-    plan->softcap     = op->softcap;
-    plan->ranks       = present(&op->target) && (present(&op->target_logit) || present(&op->target_rank));
+    const scry_lens_op *op   = lens->op;
+    struct plan        *plan = &lens->plan;
+    plan->layers             = op->x.shape[0];
+    plan->size               = op->x.shape[2];
+    plan->vocabulary         = op->unembedding.shape[0];
+    plan->logit_scale        = op->logit_scale != 0 ? op->logit_scale : 1;
+    plan->softcap            = op->softcap;
+    plan->ranks              = present(&op->target) && (present(&op->target_logit) || present(&op->target_rank));
+    plan->reference          = present(&op->reference) && present(&op->kl) ? layer_of_reference(op) : plan->layers;
     if (present(&op->top_id)) plan->top = op->top_id.shape[2];
     if (present(&op->top_logit)) plan->top = op->top_logit.shape[2];
     /* A unit across two parts of its buffer is staged, so it fits. */
@@ -143,21 +145,27 @@ static size_t prepare(struct lens *lens, const struct scry__cl *cl, const scry_l
     plan->unit    = least(lens->is_block ? BLOCK_ENTRIES : GROUP_ENTRIES, most(1, SCRY_REACHABLE_BYTES / row_bytes));
     plan->parts   = most(1, least((plan->vocabulary + plan->unit - 1) / plan->unit, 4 * (int64_t)cl->compute_units));
     plan->strands = lens->is_block ? plan->parts : GROUP_STRANDS * plan->parts;
+}
 
-    int64_t tokens = op->x.shape[1], step = 1;
-    lens->most_slots = GROUP_SLOTS;
-    if (lens->is_block)
-        lens->most_slots =
-            least(MOST_SLOTS, LANES * most(2, BLOCK_BYTES / (LANES * (int64_t)sizeof(float) * most(1, plan->size))));
-    if (present(&op->reference) && present(&op->kl)) {
-        plan->reference = layer_of_reference(op);
-        choose_positions(plan, tokens, lens->most_slots);
-        step = plan->positions;
+/* Makes batches, and then blocks, smaller until the scratch is no more than half of what the device allocates at once.
+ * Returns its bytes. */
+static size_t prepare(struct lens *lens, const struct scry__cl *cl, const scry_lens_op *op)
+{
+    bool    compares = present(&op->reference) && present(&op->kl);
+    int64_t panel    = LANES * (int64_t)sizeof(float) * most(1, op->x.shape[2]);
+    size_t  bytes = 0, most_bytes = cl->most_allocated / 2;
+    if (most_bytes > MOST_SCRATCH) most_bytes = MOST_SCRATCH;
+    *lens = (struct lens){.op = op, .is_block = is_block(cl), .most_slots = GROUP_SLOTS};
+    choose_parts(lens, cl);
+    if (lens->is_block) lens->most_slots = least(MOST_SLOTS, LANES * most(2, BLOCK_BYTES / panel));
+    for (;;) {
+        int64_t tokens = op->x.shape[1], step = 1;
+        if (compares) step = choose_positions(&lens->plan, tokens, lens->most_slots);
+        bytes = lay_out(lens, tokens);
+        while (bytes > most_bytes && tokens > step) bytes = lay_out(lens, tokens = round_up(tokens / 2, step));
+        if (bytes <= most_bytes || !lens->is_block || lens->most_slots < 4 * LANES) break;
+        lens->most_slots /= 2;
     }
-    size_t most_bytes = cl->most_allocated / 2, bytes = lay_out(lens, tokens);
-    if (most_bytes > (size_t)256 << 20) most_bytes = (size_t)256 << 20;
-    while (bytes > most_bytes && plan->tokens > step)
-        bytes = lay_out(lens, least(plan->tokens - 1, round_up(plan->tokens / 2, step)));
     return bytes;
 }
 
