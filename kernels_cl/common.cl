@@ -63,37 +63,6 @@ inline void store_as(__global void *x, long index, int dtype, float value)
         ((__global ushort *)x)[index] = f32_to_bf16(value);
 }
 
-/* Element-wise kernels take WALK_PARAMETERS last (scry__cl_walk_launch on the host) and read
- *
- *     if (WALK_OUTSIDE) return;
- *     const long x_at = row_of(x_view, walked, WALK_ROW);
- *     WALK(i) .. x[x_at + i * x_view.stride[3]] ..
- *
- * Items are threads where IS_CPU: each takes a block of a row. Elsewhere neighbours take neighbours. */
-typedef struct {
-    long size[4];
-} extent;
-
-#define WALK_PARAMETERS extent walked
-
-/* Index of the first element of row `row` of a walked operand. */
-inline long row_of(view x, extent walked, long row)
-{
-    const long i2 = row % walked.size[2], i01 = row / walked.size[2];
-    return x.offset + i01 / walked.size[1] * x.stride[0] + i01 % walked.size[1] * x.stride[1] + i2 * x.stride[2];
-}
-
-#define WALK_ROW     ((long)get_global_id(1))
-#define WALK_OUTSIDE (WALK_ROW >= walked.size[0] * walked.size[1] * walked.size[2])
-
-#ifdef IS_CPU
-enum { BLOCK = 1024 };
-#define WALK(i)                                                                                                        \
-    for (long i = (long)get_global_id(0) * BLOCK, walk_end = min(walked.size[3], i + BLOCK); i < walk_end; i++)
-#else
-#define WALK(i) for (long i = (long)get_global_id(0); i < walked.size[3]; i += (long)get_global_size(0))
-#endif
-
 /* For programs built with -DLANES=4 or 16: rows of elements, LANES at a time. What one lane computes depends on nothing
  * but its own element, so a result is the same whatever the strides and wherever it lies in a row. */
 #ifdef LANES

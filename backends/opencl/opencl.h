@@ -225,12 +225,12 @@ static inline int64_t round_up(int64_t count, int64_t unit)
     return (count + unit - 1) / unit * unit;
 }
 
-/* --- Element-wise walks (walk.c) ---
- * Operands of one shape, as rank 4 with as few axes longer than 1 as their strides allow, the last ones. kernels_cl/
- * common.cl (WALK) says how a kernel goes over them. */
+/* --- Walks (walk.c) --- */
 
 enum { SCRY__CL_WALKED = 4 };
 
+/* Operands of one shape, as rank 4 with as few axes longer than 1 as their strides allow, the last ones. runs.c
+ * launches kernels over them. */
 struct scry__cl_walk {
     int         count;
     scry_tensor operand[SCRY__CL_WALKED]; /* absent ones have no buffer */
@@ -239,7 +239,5 @@ struct scry__cl_walk {
 
 /* Reduces the operands, of which at least one is present, to their common axes. */
 void scry__cl_walk_prepare(struct scry__cl_walk *walk);
-/* Passes the shape as the kernel's last parameters (WALK_PARAMETERS) and launches it over all elements. */
-scry_status scry__cl_walk_launch(struct scry__cl_call *call, const struct scry__cl_walk *walk);
 
 #endif

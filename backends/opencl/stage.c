@@ -3,7 +3,7 @@
  *
  * The front door cuts ops until each range lies in one part or takes at most SCRY_REACHABLE_BYTES. Parts are at least
  * that long, so a staged range crosses one boundary. */
-#include "opencl.h"
+#include "runs.h"
 
 #include <string.h>
 
@@ -78,15 +78,14 @@ static scry_status scatter(struct scry__cl *cl, int slot, const scry_tensor *x)
     struct scry__cl_place high = scry__cl_place(x->buffer, x->offset + low.left);
     struct scry__cl_walk  walk = {.count = 1, .operand = {*x}};
     scry__cl_walk_prepare(&walk);
-    struct scry__cl_call call =
-        scry__cl_call(cl, "scatter", "scatter", size == 2 ? "-DELEMENT=ushort" : "-DELEMENT=uint");
+    struct scry__cl_call call = scry__cl_lanes_call(cl, SCRY_OP_COPY, "scatter", size == 2 ? "scatter_2" : "scatter_4");
     scry__cl_memory(&call, cl->staging[slot]);
+    scry__cl_view(&call, &walk.operand[0], 0);
     scry__cl_memory(&call, low.part);
     scry__cl_memory(&call, high.part);
-    scry__cl_view(&call, &walk.operand[0], 0);
     scry__cl_long(&call, (int64_t)(low.offset / size));
     scry__cl_long(&call, (int64_t)(low.left / size));
-    return scry__cl_walk_launch(&call, &walk);
+    return scry__cl_runs_launch(&call, SCRY_OP_COPY, walk.shape);
 }
 
 scry_status scry__cl_unstage(struct scry__cl_call *call)

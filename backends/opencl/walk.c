@@ -1,7 +1,5 @@
-/* Element-wise kernels: operands of one shape, walked with as few axes as their strides allow. */
+/* Operands of one shape, with as few axes as their strides allow: what is contiguous becomes one long row. */
 #include "opencl.h"
-
-enum { BLOCK = 1024, THIN = 4 }; /* elements of an item that is a thread (as in common.cl), and of one that is not */
 
 /* Whether axis `i` continues where axis `i + 1` ends, in every operand. */
 static bool joins(const struct scry__cl_walk *walk, int i)
@@ -50,18 +48,4 @@ void scry__cl_walk_prepare(struct scry__cl_walk *walk)
         for (int j = 0; j < walk->count; j++) join(&walk->operand[j], i);
     }
     for (int i = 0; i < SCRY_MAX_RANK; i++) walk->shape[i] = shown->shape[i];
-}
-
-scry_status scry__cl_walk_launch(struct scry__cl_call *call, const struct scry__cl_walk *walk)
-{
-    size_t rows = (size_t)(walk->shape[0] * walk->shape[1] * walk->shape[2]), columns = (size_t)walk->shape[3];
-    bool   is_cpu    = call->cl->is_cpu;
-    size_t each      = is_cpu ? BLOCK : THIN;
-    size_t global[2] = {(columns + each - 1) / each, rows}, local[2] = {1, 16};
-    if (!is_cpu) {
-        while (local[0] < 64 && local[0] < global[0]) local[0] *= 2;
-        local[1] = 64 / local[0];
-    }
-    scry__cl_bytes(call, walk->shape, sizeof walk->shape);
-    return scry__cl_launch(call, 2, global, local);
 }
