@@ -16,6 +16,7 @@ static const struct {
     {"run", "generate, with the candidates of each step", cli_run},
     {"conform", "check devices against the reference, op by op", cli_conform},
     {"devices", "backends and devices, and why one is not usable", cli_devices},
+    {"bench", "how fast each op is, beside roofline and libraries", cli_bench},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 

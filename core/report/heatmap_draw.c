@@ -11,33 +11,6 @@ enum {
 };
 static const uint32_t faint = 0x9aa0a6, blank = 0xf3f4f6;
 
-static void set_colour(cairo_t *cairo, uint32_t colour)
-{
-    cairo_set_source_rgb(cairo, (colour >> 16) / 255.0, (colour >> 8 & 0xff) / 255.0, (colour & 0xff) / 255.0);
-}
-
-/* Draws a text turned by `angle` about its anchor, which lies at the given shares of its box. */
-static void put_text(cairo_t *cairo, const scry__heatmap_layout *layout, const char *text, scry__text_style style,
-                     double x, double y, double angle, double share_x, double share_y, double limit)
-{
-    PangoLayout *drawn = scry__heatmap_text(layout, text, style, 0);
-    int          width, height;
-    pango_layout_get_pixel_size(drawn, &width, &height);
-    if (limit > 0 && width > limit) {
-        g_object_unref(drawn);
-        drawn = scry__heatmap_text(layout, text, style, limit);
-        pango_layout_get_pixel_size(drawn, &width, &height);
-    }
-    cairo_save(cairo);
-    set_colour(cairo, style.colour);
-    cairo_translate(cairo, x, y);
-    cairo_rotate(cairo, angle);
-    cairo_move_to(cairo, -share_x * width, -share_y * height);
-    pango_cairo_show_layout(cairo, drawn);
-    cairo_restore(cairo);
-    g_object_unref(drawn);
-}
-
 void scry__heatmap_number(char out[32], double value, bool short_form)
 {
     if (short_form)
@@ -95,7 +68,7 @@ static void draw_rectangles(cairo_t *cairo, const scry__heatmap_layout *layout, 
             for (end = column + 1; end < map->columns; end++)
                 if (cell_colour(layout, panel, row, end) != colour) break;
             double under_x = end < map->columns ? 0.5 : 0, under_y = row + 1 < map->rows ? 0.5 : 0;
-            set_colour(cairo, colour);
+            scry__picture_colour(cairo, colour);
             cairo_rectangle(cairo, column * layout->cell, row * layout->cell, (end - column) * layout->cell + under_x,
                             layout->cell + under_y);
             cairo_fill(cairo);
@@ -132,8 +105,8 @@ static void draw_values(cairo_t *cairo, const scry__heatmap_layout *layout, int 
             if (!strcmp(number, "0.00")) continue; /* the colour says so already */
             scry__rgb colour = scry__colour_at(map->colours, place_on_scale(layout, value));
             style.colour     = scry__colour_is_light(colour) ? 0x000000 : 0xffffff;
-            put_text(cairo, layout, number, style, left + (column + 0.5) * layout->cell,
-                     top + (row + 0.5) * layout->cell, 0, 0.5, 0.5, layout->cell);
+            scry__picture_text(cairo, &layout->fonts, number, style, left + (column + 0.5) * layout->cell,
+                               top + (row + 0.5) * layout->cell, 0, 0.5, 0.5, layout->cell);
         }
 }
 
@@ -156,13 +129,13 @@ static void draw_row_labels(cairo_t *cairo, const scry__heatmap_layout *layout, 
 {
     for (int row = 0; row < layout->map->rows; row += layout->row_step) {
         double y = top + (row + 0.5) * layout->cell;
-        set_colour(cairo, faint);
+        scry__picture_colour(cairo, faint);
         cairo_set_line_width(cairo, 0.75);
         cairo_move_to(cairo, left, y);
         cairo_rel_line_to(cairo, -SCRY__TICK, 0);
         cairo_stroke(cairo);
-        put_text(cairo, layout, layout->row_labels->texts[row], scry__style_label, left - SCRY__TICK - 3, y, 0, 1, 0.5,
-                 layout->label_limit);
+        scry__picture_text(cairo, &layout->fonts, layout->row_labels->texts[row], scry__style_label,
+                           left - SCRY__TICK - 3, y, 0, 1, 0.5, layout->label_limit);
     }
 }
 
@@ -171,13 +144,13 @@ static void draw_column_labels(cairo_t *cairo, const scry__heatmap_layout *layou
     double angle = layout->slanted ? -M_PI / 4 : -M_PI / 2;
     for (int column = 0; column < layout->map->columns; column += layout->column_step) {
         double x = left + (column + 0.5) * layout->cell;
-        set_colour(cairo, faint);
+        scry__picture_colour(cairo, faint);
         cairo_set_line_width(cairo, 0.75);
         cairo_move_to(cairo, x, bottom);
         cairo_rel_line_to(cairo, 0, SCRY__TICK);
         cairo_stroke(cairo);
-        put_text(cairo, layout, layout->column_labels->texts[column], scry__style_label, x + (layout->slanted ? 3 : 0),
-                 bottom + SCRY__TICK + 3, angle, 1, 0.5, layout->label_limit);
+        scry__picture_text(cairo, &layout->fonts, layout->column_labels->texts[column], scry__style_label,
+                           x + (layout->slanted ? 3 : 0), bottom + SCRY__TICK + 3, angle, 1, 0.5, layout->label_limit);
     }
 }
 
@@ -191,13 +164,13 @@ static void draw_panel(cairo_t *cairo, const scry__heatmap_layout *layout, int p
     draw_cells(cairo, layout, panel, left, top);
     if (layout->cell >= rule_cell) draw_rules(cairo, layout, left, top);
     if (layout->values) draw_values(cairo, layout, panel, left, top);
-    set_colour(cairo, faint);
+    scry__picture_colour(cairo, faint);
     cairo_set_line_width(cairo, 0.75);
     cairo_rectangle(cairo, left, top, layout->plot_width, layout->plot_height);
     cairo_stroke(cairo);
     if (map->panels[panel].title)
-        put_text(cairo, layout, map->panels[panel].title, scry__style_panel, left, top - 4, 0, 0, 1,
-                 layout->plot_width + 12);
+        scry__picture_text(cairo, &layout->fonts, map->panels[panel].title, scry__style_panel, left, top - 4, 0, 0, 1,
+                           layout->plot_width + 12);
     if (column == 0) draw_row_labels(cairo, layout, left, top);
     if (panel + layout->panel_columns >= map->panel_count)
         draw_column_labels(cairo, layout, left, top + layout->plot_height);
@@ -217,11 +190,11 @@ static void draw_scale_number(cairo_t *cairo, const scry__heatmap_layout *layout
     double x = layout->scale_left + SCRY__SCALE_WIDTH;
     char   number[32];
     scry__heatmap_number(number, value, false);
-    set_colour(cairo, faint);
+    scry__picture_colour(cairo, faint);
     cairo_move_to(cairo, x, y);
     cairo_rel_line_to(cairo, SCRY__TICK, 0);
     cairo_stroke(cairo);
-    put_text(cairo, layout, number, scry__style_label, x + SCRY__TICK + 3, y, 0, 0, 0.5, 0);
+    scry__picture_text(cairo, &layout->fonts, number, scry__style_label, x + SCRY__TICK + 3, y, 0, 0, 0.5, 0);
 }
 
 static void draw_scale(cairo_t *cairo, const scry__heatmap_layout *layout)
@@ -236,7 +209,7 @@ static void draw_scale(cairo_t *cairo, const scry__heatmap_layout *layout)
     cairo_rectangle(cairo, layout->scale_left, layout->scale_top, SCRY__SCALE_WIDTH, layout->scale_height);
     cairo_set_source(cairo, ramp);
     cairo_fill_preserve(cairo);
-    set_colour(cairo, faint);
+    scry__picture_colour(cairo, faint);
     cairo_set_line_width(cairo, 0.75);
     cairo_stroke(cairo);
     cairo_pattern_destroy(ramp);
@@ -251,8 +224,8 @@ static void draw_scale(cairo_t *cairo, const scry__heatmap_layout *layout)
         draw_scale_number(cairo, layout, layout->maximum);
     }
     if (layout->map->unit)
-        put_text(cairo, layout, layout->map->unit, scry__style_axis, layout->width - layout->margin,
-                 layout->scale_top + layout->scale_height / 2, -M_PI / 2, 0.5, 1, 0);
+        scry__picture_text(cairo, &layout->fonts, layout->map->unit, scry__style_axis, layout->width - layout->margin,
+                           layout->scale_top + layout->scale_height / 2, -M_PI / 2, 0.5, 1, 0);
 }
 
 static void draw_header(cairo_t *cairo, const scry__heatmap_layout *layout)
@@ -262,10 +235,10 @@ static void draw_header(cairo_t *cairo, const scry__heatmap_layout *layout)
     double           y        = layout->margin;
     for (int i = 0; i < 2; i++) {
         if (!texts[i]) continue;
-        PangoLayout *drawn = scry__heatmap_text(layout, texts[i], styles[i], layout->width - 2 * layout->margin);
+        PangoLayout *drawn = scry__fonts_text(&layout->fonts, texts[i], styles[i], layout->width - 2 * layout->margin);
         int          height;
         pango_layout_get_pixel_size(drawn, NULL, &height);
-        set_colour(cairo, styles[i].colour);
+        scry__picture_colour(cairo, styles[i].colour);
         cairo_move_to(cairo, layout->margin, y);
         pango_cairo_show_layout(cairo, drawn);
         g_object_unref(drawn);
@@ -279,7 +252,7 @@ static void draw_column_axis(cairo_t *cairo, const scry__heatmap_layout *layout,
     int  size = snprintf(text, sizeof text, "%s", layout->map->column_axis);
     if (layout->column_step > 1 && size >= 0 && (size_t)size < sizeof text)
         snprintf(text + size, sizeof text - (size_t)size, ", one in %d labelled", layout->column_step);
-    put_text(cairo, layout, text, scry__style_axis, x, y, 0, 0.5, 0, 0);
+    scry__picture_text(cairo, &layout->fonts, text, scry__style_axis, x, y, 0, 0.5, 0, 0);
 }
 
 void scry__heatmap_draw(cairo_t *cairo, const scry__heatmap_layout *layout)
@@ -287,14 +260,14 @@ void scry__heatmap_draw(cairo_t *cairo, const scry__heatmap_layout *layout)
     const scry__heatmap *map         = layout->map;
     double               grid_width  = layout->pitch_x * (layout->panel_columns - 1) + layout->plot_width;
     double               grid_height = layout->pitch_y * (layout->panel_rows - 1) + layout->plot_height;
-    set_colour(cairo, 0xffffff);
+    scry__picture_colour(cairo, 0xffffff);
     cairo_paint(cairo);
     draw_header(cairo, layout);
     for (int panel = 0; panel < map->panel_count; panel++) draw_panel(cairo, layout, panel);
     draw_scale(cairo, layout);
     if (map->row_axis)
-        put_text(cairo, layout, map->row_axis, scry__style_axis, layout->margin, layout->plot_top + grid_height / 2,
-                 -M_PI / 2, 0.5, 0, 0);
+        scry__picture_text(cairo, &layout->fonts, map->row_axis, scry__style_axis, layout->margin,
+                           layout->plot_top + grid_height / 2, -M_PI / 2, 0.5, 0, 0);
     if (map->column_axis)
         draw_column_axis(cairo, layout, layout->plot_left + grid_width / 2,
                          layout->plot_top + grid_height + layout->column_label_height + 8);

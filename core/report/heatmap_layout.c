@@ -11,13 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-const scry__text_style scry__style_title    = {17, true, true, 0x1a1a1a};
-const scry__text_style scry__style_subtitle = {11.5, false, true, 0x5f6368};
-const scry__text_style scry__style_axis     = {11.5, false, false, 0x5f6368};
-const scry__text_style scry__style_label    = {10.5, false, false, 0x222222};
-const scry__text_style scry__style_panel    = {11.5, true, false, 0x333333};
-const scry__text_style scry__style_value    = {10, false, false, 0x000000};
-
 enum {
     single_size  = 720, /* a lone panel's longer side, where its cells are small */
     grid_size    = 1240,
@@ -35,45 +28,12 @@ enum {
     number_width = 46,
 };
 
-PangoLayout *scry__heatmap_text(const scry__heatmap_layout *layout, const char *text, scry__text_style style,
-                                double limit)
-{
-    PangoLayout          *out  = pango_layout_new(layout->context);
-    PangoFontDescription *font = pango_font_description_new();
-    pango_font_description_set_family_static(font, "DejaVu Sans, Noto Sans, Liberation Sans, Sans");
-    pango_font_description_set_absolute_size(font, style.size * PANGO_SCALE);
-    pango_font_description_set_weight(font, style.bold ? PANGO_WEIGHT_BOLD : PANGO_WEIGHT_NORMAL);
-    pango_layout_set_font_description(out, font);
-    pango_font_description_free(font);
-    pango_layout_set_text(out, text, -1);
-    if (limit > 0) {
-        pango_layout_set_width(out, (int)(limit * PANGO_SCALE));
-        if (style.wrap)
-            pango_layout_set_wrap(out, PANGO_WRAP_WORD_CHAR);
-        else
-            pango_layout_set_ellipsize(out, PANGO_ELLIPSIZE_END);
-    }
-    if (!style.wrap) pango_layout_set_single_paragraph_mode(out, TRUE);
-    return out;
-}
-
-static void text_size(const scry__heatmap_layout *layout, const char *text, scry__text_style style, double limit,
-                      double *width, double *height)
-{
-    PangoLayout *drawn = scry__heatmap_text(layout, text, style, limit);
-    int          pixels_wide, pixels_high;
-    pango_layout_get_pixel_size(drawn, &pixels_wide, &pixels_high);
-    if (width) *width = pixels_wide;
-    if (height) *height = pixels_high;
-    g_object_unref(drawn);
-}
-
 /* The widest of the labels that are shown. */
 static double widest(const scry__heatmap_layout *layout, const scry__labels *labels, int step)
 {
     double most = 0, width;
     for (int i = 0; i < labels->count; i += step) {
-        text_size(layout, labels->texts[i], scry__style_label, 0, &width, NULL);
+        scry__fonts_measure(&layout->fonts, labels->texts[i], scry__style_label, 0, &width, NULL);
         if (width > most) most = width;
     }
     return most < layout->label_limit ? most : layout->label_limit;
@@ -138,11 +98,11 @@ static double header_height(const scry__heatmap_layout *layout, double width)
 {
     double total = 0, height;
     if (layout->map->title) {
-        text_size(layout, layout->map->title, scry__style_title, width, NULL, &height);
+        scry__fonts_measure(&layout->fonts, layout->map->title, scry__style_title, width, NULL, &height);
         total += height + 4;
     }
     if (layout->map->subtitle) {
-        text_size(layout, layout->map->subtitle, scry__style_subtitle, width, NULL, &height);
+        scry__fonts_measure(&layout->fonts, layout->map->subtitle, scry__style_subtitle, width, NULL, &height);
         total += height + 4;
     }
     return total ? total + 14 : 0;
@@ -187,17 +147,8 @@ static void place(scry__heatmap_layout *layout)
 
 scry_status scry__heatmap_measure(scry__heatmap_layout *layout, const scry__heatmap *map)
 {
-    *layout                       = (scry__heatmap_layout){.map = map, .label_limit = label_most};
-    cairo_font_options_t *options = cairo_font_options_create();
-    layout->fonts                 = pango_cairo_font_map_new();
-    layout->context               = pango_font_map_create_context(layout->fonts);
-    /* Unhinted metrics: the same layout in pixels and in vectors. */
-    cairo_font_options_set_hint_style(options, CAIRO_HINT_STYLE_NONE);
-    cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
-    cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
-    pango_cairo_context_set_font_options(layout->context, options);
-    cairo_font_options_destroy(options);
-
+    *layout = (scry__heatmap_layout){.map = map, .label_limit = label_most};
+    scry__fonts_create(&layout->fonts);
     scry_status status = make_labels(&layout->row_labels, map->row_labels, map->rows, map->row_offset);
     if (!status) status = make_labels(&layout->column_labels, map->column_labels, map->columns, map->column_offset);
     if (status) {
@@ -217,8 +168,7 @@ scry_status scry__heatmap_measure(scry__heatmap_layout *layout, const scry__heat
 
 void scry__heatmap_layout_finish(scry__heatmap_layout *layout)
 {
-    if (layout->context) g_object_unref(layout->context);
-    if (layout->fonts) g_object_unref(layout->fonts);
+    scry__fonts_destroy(&layout->fonts);
     scry__labels_destroy(&layout->row_labels);
     scry__labels_destroy(&layout->column_labels);
     *layout = (scry__heatmap_layout){0};

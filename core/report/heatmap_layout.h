@@ -5,23 +5,11 @@
 
 #include "report/heatmap.h"
 #include "report/label.h"
-
-#include <pango/pangocairo.h>
-
-typedef struct scry__text_style {
-    double   size; /* of the em square */
-    bool     bold;
-    bool     wrap;   /* else cut with an ellipsis, where wider than asked */
-    uint32_t colour; /* 0xrrggbb */
-} scry__text_style;
-
-extern const scry__text_style scry__style_title, scry__style_subtitle, scry__style_axis, scry__style_label,
-    scry__style_panel, scry__style_value;
+#include "report/picture.h"
 
 typedef struct scry__heatmap_layout {
     const scry__heatmap *map;
-    PangoFontMap        *fonts; /* this picture's own: the thread's shared one would keep what it loaded */
-    PangoContext        *context;
+    scry__fonts          fonts;
     scry__labels        *row_labels, *column_labels; /* as shown */
     double               minimum, maximum;
     int                  panel_columns, panel_rows;
@@ -42,10 +30,6 @@ enum { SCRY__SCALE_WIDTH = 12, SCRY__SCALE_GAP = 26, SCRY__TICK = 4 };
 
 scry_status scry__heatmap_measure(scry__heatmap_layout *layout, const scry__heatmap *map);
 void        scry__heatmap_layout_finish(scry__heatmap_layout *layout);
-
-/* A text ready to be drawn; `limit` > 0 is where it wraps or is cut. Release with g_object_unref. */
-PangoLayout *scry__heatmap_text(const scry__heatmap_layout *layout, const char *text, scry__text_style style,
-                                double limit);
 
 void scry__heatmap_draw(cairo_t *cairo, const scry__heatmap_layout *layout);
 

@@ -1,0 +1,217 @@
+/* scry bench: how fast each op is on each device, beside the device's roofline and the vendor's or ecosystem's library.
+ */
+#include "cli/bench_host.h"
+#include "cli/bench_measure.h"
+#include "cli/bench_table.h"
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "cases/cases.h"
+#include "report/roofline.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const double usual_seconds = 0.5, quick_seconds = 0.05;
+
+struct bench {
+    struct cli_common   common;
+    const char         *kernels, *op, *only, *output, *picture, *compare, *from;
+    struct bench_effort effort;
+    bool                quick, strict;
+    /* Filled on the way: */
+    scry__bench_record     *record, *before;
+    scry__bench_comparison *comparison;
+    scry_device            *reference;
+    int                    *rows; /* of the case table */
+    int                     row_count;
+    struct cli_progress     progress;
+};
+
+/* --- what to measure --- */
+
+static scry_status find_op(const char *name, int *kind)
+{
+    char known[256] = "";
+    *kind           = -1;
+    for (int i = 0; i < SCRY_OP_COUNT; i++) {
+        const char *text = scry_op_text((scry_op_kind)i);
+        size_t      used = strlen(known);
+        if (!strcmp(text, name)) *kind = i;
+        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", text);
+    }
+    return *kind < 0 ? cli_bad("--op %.40s: expected one of %s", name, known) : SCRY_OK;
+}
+
+/* The rows made for benchmarks, and any other that is asked for by its whole name. */
+static scry_status choose_rows(struct bench *bench)
+{
+    int         kind   = -1;
+    scry_status status = bench->op ? find_op(bench->op, &kind) : SCRY_OK;
+    if (status) return status;
+    bench->rows = scry__alloc((size_t)scry__case_count(), sizeof *bench->rows);
+    if (!bench->rows) return SCRY_OUT_OF_MEMORY;
+    for (int i = 0; i < scry__case_count(); i++) {
+        scry__case row   = scry__case_at(i);
+        bool       named = bench->only && !strcmp(bench->only, row.name);
+        if (!named && !row.benchmark) continue;
+        if (kind >= 0 && (int)row.kind != kind) continue;
+        if (bench->only && !named && !scry__glob(bench->only, row.name)) continue;
+        bench->rows[bench->row_count++] = i;
+    }
+    if (bench->row_count) return SCRY_OK;
+    return cli_bad("--only %.80s%s%s: expected a row of the case table, or a pattern such as 'matmul/*' that fits one "
+                   "made for benchmarks",
+                   bench->only ? bench->only : "(all)", bench->op ? " with --op " : "", bench->op ? bench->op : "");
+}
+
+/* --- measuring --- */
+
+static scry_status measure_device(struct bench *bench, const char *name, int done, int total)
+{
+    struct bench_target target;
+    scry__bench_device *device = &bench->record->devices[bench->record->device_count];
+    scry_status         status = bench_target_open(&target, name, bench->kernels, device);
+    if (!status) bench->record->device_count++;
+    bench->progress.label = device->info.name;
+    cli_progress_step(&bench->progress, done, total);
+    if (!status) status = bench_measure_roof(&target, &bench->effort);
+    for (int i = 0; !status && i < bench->row_count; i++) {
+        scry__bench_row *row  = scry__bench_record_add(bench->record);
+        bench->progress.label = scry__case_at(bench->rows[i]).name;
+        cli_progress_step(&bench->progress, done + i, total);
+        status = row ? bench_measure_row(row, bench->rows[i], &target, bench->reference, &bench->effort)
+                     : SCRY_OUT_OF_MEMORY;
+    }
+    bench_target_close(&target);
+    return status;
+}
+
+/* Each device of "cpu,opencl:0" in turn. */
+static scry_status measure(struct bench *bench)
+{
+    char        names[SCRY__BENCH_DEVICES][40] = {""};
+    const char *at                             = bench->common.device;
+    int         count                          = at ? 0 : 1;
+    while (at && *at) {
+        int size = (int)strcspn(at, ",");
+        if (count == SCRY__BENCH_DEVICES || size >= (int)sizeof names[0])
+            return cli_bad("--device %.80s: expected up to %d names with commas between them", bench->common.device,
+                           SCRY__BENCH_DEVICES);
+        snprintf(names[count++], sizeof names[0], "%.*s", size, at);
+        at += size + (at[size] == ',');
+    }
+    bench_host_describe(bench->record);
+    scry_status status = scry_device_open(&bench->reference, &(scry_device_options){.name = "reference"});
+    cli_progress_start(&bench->progress, &bench->common, "");
+    for (int i = 0; !status && i < count; i++)
+        status = measure_device(bench, *names[i] ? names[i] : NULL, i * bench->row_count, count * bench->row_count);
+    cli_progress_end(&bench->progress);
+    return status;
+}
+
+/* --- showing --- */
+
+static scry_status print_json(const struct bench *bench)
+{
+    scry__json_builder builder = {0};
+    json_t            *object = NULL, *made = scry__bench_record_json(&builder, bench->record);
+    if (bench->comparison)
+        scry__json_set(&builder, made, "comparison", scry__bench_comparison_json(&builder, bench->comparison));
+    scry_status status = scry__json_finish(&builder, made, &object);
+    return status ? status : cli_print_json(object);
+}
+
+static scry_status print_tables(const struct bench *bench)
+{
+    scry__text     text     = {0};
+    scry__terminal terminal = cli_terminal();
+    scry_status    status   = bench_add_record(&text, &terminal, bench->record);
+    if (!status && bench->comparison) status = bench_add_comparison(&text, &terminal, bench->comparison);
+    if (status) {
+        scry__text_finish(&text);
+        return status;
+    }
+    return cli_print(&text);
+}
+
+/* What makes the exit code 1. The result is on stdout already, so with --json no second object follows. */
+static scry_status judge(struct bench *bench)
+{
+    int wrong[2] = {0};
+    for (int64_t i = 0; i < bench->record->row_count; i++) {
+        wrong[0] += bench->record->rows[i].outcome == SCRY__BENCH_REFUSED;
+        wrong[1] += bench->record->rows[i].outcome == SCRY__BENCH_FAILED;
+    }
+    int slower = bench->strict && bench->comparison ? bench->comparison->slower : 0;
+    if (!wrong[0] && !wrong[1] && !slower) return SCRY_OK;
+    bench->common.json = false;
+    if (wrong[0] || wrong[1])
+        return scry__fail(SCRY_CHECK_FAILED, "%d rows refused, as their conformance failed; %d rows failed", wrong[0],
+                          wrong[1]);
+    return scry__fail(SCRY_CHECK_FAILED, "%d rows are slower beyond the noise", slower);
+}
+
+static scry_status run(void *state, const char *unused)
+{
+    struct bench *bench  = state;
+    scry_status   status = cli_check_suffix(bench->picture, ".svg .png .pdf");
+    (void)unused;
+    if (!bench->effort.seconds) bench->effort.seconds = bench->quick ? quick_seconds : usual_seconds;
+    if (!status && bench->compare) status = scry__bench_record_read(&bench->before, bench->compare);
+    if (!status && bench->from) {
+        status = scry__bench_record_read(&bench->record, bench->from);
+    } else if (!status) {
+        status = scry__bench_record_create(&bench->record);
+        if (!status) status = choose_rows(bench);
+        if (!status) bench_host_clean(bench->record);
+        if (!status) status = measure(bench);
+    }
+    if (!status && bench->before) status = scry__bench_compare(&bench->comparison, bench->before, bench->record);
+    if (!status && bench->output) status = scry__bench_record_write(bench->record, bench->output);
+    if (!status && bench->picture) status = scry__roofline_write(bench->picture, bench->record);
+    if (!status) status = bench->common.json ? print_json(bench) : print_tables(bench);
+    if (!status) status = judge(bench);
+    scry_device_destroy(&bench->reference);
+    scry__bench_comparison_destroy(&bench->comparison);
+    scry__bench_record_destroy(&bench->before);
+    scry__bench_record_destroy(&bench->record);
+    scry__free(bench->rows);
+    return status;
+}
+
+int cli_bench(int argc, char **argv)
+{
+    struct bench            bench     = {0};
+    const struct cli_option options[] = {
+        {'d', "device", CLI_STRING, &bench.common.device, "NAMES",
+         "cpu,opencl:0 (default: $SCRY_DEVICE, else the best)", 0, 0},
+        {0, "kernels", CLI_STRING, &bench.kernels, "OP=NAME,..", "kernels to use instead of the device's choice", 0, 0},
+        {0, "op", CLI_STRING, &bench.op, "OP", "only rows of this op", 0, 0},
+        {0, "only", CLI_STRING, &bench.only, "ROW", "this row, or those that fit a pattern: 'matmul/*'", 0, 0},
+        {0, "min-time", CLI_REAL, &bench.effort.seconds, "S", "seconds of samples for each row (0.5)", 0.001, 3600},
+        {0, "quick", CLI_FLAG, &bench.quick, NULL, "a tenth of that", 0, 0},
+        {0, "repeat", CLI_INT, &bench.effort.repeats, "N", "so many samples instead", 1, 1000},
+        {'o', "output", CLI_STRING, &bench.output, "F.json", "write the record", 0, 0},
+        {0, "svg", CLI_STRING, &bench.picture, "F", "draw the roofline: .svg, .png or .pdf", 0, 0},
+        {0, "compare", CLI_STRING, &bench.compare, "RECORD", "an older record to put beside", 0, 0},
+        {0, "from", CLI_STRING, &bench.from, "RECORD", "show this record instead of measuring", 0, 0},
+        {0, "strict", CLI_FLAG, &bench.strict, NULL, "exit 1 where a row is slower beyond the noise", 0, 0},
+        {0, "json", CLI_FLAG, &bench.common.json, NULL, "one JSON object on stdout", 0, 0},
+        {'q', "quiet", CLI_FLAG, &bench.common.quiet, NULL, "no progress, no notes", 0, 0},
+        {'v', "verbose", CLI_FLAG, &bench.common.verbose, NULL, "say what is being done", 0, 0},
+    };
+    const struct cli_syntax syntax = {
+        .usage = "scry bench [options]",
+        .about =
+            "Times the rows of the case table that are made for it. A row whose conformance fails is refused (exit "
+            "1).\n"
+            "The roofline is measured too: the share of it is the time that the fastest matmul and copies allow over\n"
+            "the time taken. Where OpenBLAS or CLBlast can be loaded, it takes turns with ours in the same run.",
+        .options      = options,
+        .option_count = sizeof options / sizeof *options,
+    };
+    return cli_main(&syntax, &bench.common, argc, argv, run, &bench);
+}

@@ -1,0 +1,52 @@
+/* Timing for scry bench: rows of the case table on a device, contenders beside each other, and the device's roofline.
+ */
+#ifndef SCRY_CLI_BENCH_MEASURE_H
+#define SCRY_CLI_BENCH_MEASURE_H
+
+#include "report/bench_record.h"
+
+/* How much is measured. */
+struct bench_effort {
+    double seconds; /* of samples for each row and contender */
+    int    repeats; /* so many samples instead; 0: by time */
+};
+
+/* A device under test, opened as the user asked. `library` is a second handle whose matmul is the kernel of that name;
+ * NULL where it has none, or is that handle itself. */
+struct bench_target {
+    scry_device        *device, *library;
+    const char         *kernels; /* of --kernels, or NULL */
+    scry__bench_device *record;
+};
+
+/* Seconds on a clock that only goes forward. */
+double bench_now(void);
+
+/* Opens `name` (NULL: the default device) and its second handle, and fills record->info and ->open_seconds. */
+scry_status bench_target_open(struct bench_target *target, const char *name, const char *kernels,
+                              scry__bench_device *record);
+void        bench_target_close(struct bench_target *target);
+
+/* Measures peak and copies of the target's device into its record. */
+scry_status bench_measure_roof(const struct bench_target *target, const struct bench_effort *effort);
+
+/* Conformance first, then cold start, warm-up and samples of row `index`, with the library beside it. A row that is
+ * refused, unsupported or failed is said so in `row`; the status is for what ends the whole run. */
+scry_status bench_measure_row(scry__bench_row *row, int index, const struct bench_target *target,
+                              scry_device *reference, const struct bench_effort *effort);
+
+/* One op on one handle, to be timed against others. */
+struct bench_contender {
+    scry_device   *device;
+    const scry_op *op;
+    /* Filled by bench_race: */
+    int64_t           runs;
+    scry__bench_times times;
+};
+
+/* Times `count` contenders in alternating blocks. Where there are two, *ratios is the second's time over the first's:
+ * the median over the blocks, with least and largest as low and high. */
+scry_status bench_race(struct bench_contender *contenders, int count, const struct bench_effort *effort,
+                       scry__bench_times *ratios);
+
+#endif

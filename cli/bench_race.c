@@ -1,0 +1,120 @@
+/* Timing ops: samples well above the clock's grain, contenders in alternating blocks. See bench_measure.h. */
+#include "cli/bench_measure.h"
+
+#include <math.h>
+#include <time.h>
+
+enum {
+    BLOCKS          = 5,
+    SAMPLES_MOST    = 1000,
+    SAMPLES_LEAST   = 5,
+    SAMPLES_OF_SLOW = 3, /* where one takes longer than all should */
+    RUNS_MOST       = 1 << 20,
+    GRAINS          = 50, /* in a sample */
+};
+
+/* A sample's least time, whatever the grain is. */
+static const double sample_least = 1e-3;
+
+/* Threads of one library that look for work slow the next: OpenBLAS's do for some 30 ms after each product (measured:
+ * docs/decisions.md). */
+static const double pause_seconds = 0.06;
+
+double bench_now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static void pause_between(void)
+{
+    struct timespec left = {.tv_nsec = (long)(pause_seconds * 1e9)};
+    while (nanosleep(&left, &left)) {
+    }
+}
+
+/* Seconds that `runs` runs and one wait take, all together. */
+static scry_status time_runs(const struct bench_contender *contender, int64_t runs, double *seconds)
+{
+    scry_status status = SCRY_OK;
+    double      start  = bench_now();
+    for (int64_t i = 0; !status && i < runs; i++) status = scry_device_run(contender->device, contender->op);
+    if (!status) status = scry_device_finish(contender->device);
+    *seconds = bench_now() - start;
+    return status;
+}
+
+/* What a sample takes at least: many times a wait for nothing. */
+static scry_status find_grain(const struct bench_contender *contender, double *sample)
+{
+    double      waits[11];
+    scry_status status = SCRY_OK;
+    for (int i = 0; !status && i < 11; i++) status = time_runs(contender, 0, &waits[i]);
+    *sample = status ? 0 : fmax(sample_least, GRAINS * scry__bench_times_of(waits, 11, 1).median);
+    return status;
+}
+
+/* Warms up, and finds how many runs make a sample. */
+static scry_status calibrate(struct bench_contender *contender)
+{
+    double      sample = 0, seconds = 0;
+    scry_status status = find_grain(contender, &sample);
+    contender->runs    = 1;
+    if (!status) status = time_runs(contender, 1, &seconds);
+    if (!status && seconds < sample_least) status = time_runs(contender, 1, &seconds);
+    while (!status && seconds < sample && contender->runs < RUNS_MOST) {
+        double wanted   = ceil(1.2 * (double)contender->runs * sample / fmax(seconds, 1e-9));
+        contender->runs = (int64_t)fmin(wanted, (double)contender->runs * 16);
+        status          = time_runs(contender, contender->runs, &seconds);
+    }
+    return status;
+}
+
+/* How many samples a block has, from what one takes. */
+static int block_size(double sample, int blocks, const struct bench_effort *effort)
+{
+    int least = sample > effort->seconds ? SAMPLES_OF_SLOW : SAMPLES_LEAST, all = effort->repeats;
+    if (!all) all = (int)fmin(SAMPLES_MOST, fmax(least, effort->seconds / sample));
+    return (all + blocks - 1) / blocks;
+}
+
+/* One block: a sample to settle, whose time says how many follow, then those. A slow one needs no settling. */
+static scry_status run_block(const struct bench_contender *contender, int blocks, const struct bench_effort *effort,
+                             double *seconds, int *count)
+{
+    double      first;
+    scry_status status = time_runs(contender, contender->runs, &first);
+    int         wanted = status ? 0 : block_size(first, blocks, effort);
+    bool        slow   = !status && first > effort->seconds;
+    if (slow) seconds[0] = first / (double)contender->runs;
+    for (*count = slow; !status && *count < wanted; ++*count) {
+        status = time_runs(contender, contender->runs, &seconds[*count]);
+        seconds[*count] /= (double)contender->runs;
+    }
+    return status;
+}
+
+scry_status bench_race(struct bench_contender *contenders, int count, const struct bench_effort *effort,
+                       scry__bench_times *ratios)
+{
+    enum { MOST = 2, PLACES = SAMPLES_MOST + BLOCKS };
+    double      samples[MOST][PLACES], block[PLACES], medians[MOST] = {0}, quotients[BLOCKS];
+    int         used[MOST] = {0}, size, blocks = count > 1 ? BLOCKS : 1;
+    scry_status status = SCRY_OK;
+    for (int i = 0; !status && i < count; i++) status = calibrate(&contenders[i]);
+    for (int round = 0; !status && round < blocks; round++) {
+        for (int i = 0; !status && i < count; i++) {
+            if (count > 1) pause_between();
+            status = run_block(&contenders[i], blocks, effort, block, &size);
+            if (status) return status;
+            for (int j = 0; j < size && used[i] < PLACES; j++) samples[i][used[i]++] = block[j];
+            medians[i] = scry__bench_times_of(block, size, 1).median;
+        }
+        quotients[round] = medians[count - 1] / medians[0];
+    }
+    if (status) return status;
+    for (int i = 0; i < count; i++) contenders[i].times = scry__bench_times_of(samples[i], used[i], contenders[i].runs);
+    if (ratios) *ratios = scry__bench_times_of(quotients, blocks, 1);
+    return SCRY_OK;
+}

@@ -1,0 +1,212 @@
+/* A benchmark's record, and the comparison of two, as tables. See bench_table.h. */
+#include "cli/bench_table.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { CELL = 80 };
+
+/* A table under construction: cells of a fixed size, row by row. */
+struct sheet {
+    int columns, rows;
+    char (*cells)[CELL];
+};
+
+static bool sheet_create(struct sheet *sheet, int columns, int64_t most_rows)
+{
+    *sheet       = (struct sheet){.columns = columns};
+    sheet->cells = scry__alloc((size_t)columns * (size_t)most_rows, sizeof *sheet->cells);
+    return sheet->cells;
+}
+
+/* The cell of the row under way. */
+static void put(struct sheet *sheet, int column, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void put(struct sheet *sheet, int column, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(sheet->cells[sheet->rows * sheet->columns + column], CELL, format, arguments);
+    va_end(arguments);
+}
+
+static scry_status sheet_add(scry__text *out, const scry__terminal *terminal, const struct sheet *sheet,
+                             const scry__table_column *columns)
+{
+    int          count = sheet->rows * sheet->columns;
+    const char **cells = scry__alloc((size_t)count, sizeof *cells);
+    if (!cells) return SCRY_OUT_OF_MEMORY;
+    for (int i = 0; i < count; i++) cells[i] = sheet->cells[i];
+    const scry__table table = {
+        .column_count = sheet->columns, .row_count = sheet->rows, .columns = columns, .cells = cells};
+    scry_status status = sheet->rows ? scry__terminal_table(out, terminal, &table) : SCRY_OK;
+    scry__free(cells);
+    return status;
+}
+
+static void put_seconds(struct sheet *sheet, int column, double seconds)
+{
+    if (seconds < 1e-3)
+        put(sheet, column, "%.4g us", seconds * 1e6);
+    else if (seconds < 1)
+        put(sheet, column, "%.4g ms", seconds * 1e3);
+    else
+        put(sheet, column, "%.4g s", seconds);
+}
+
+/* --- a record --- */
+
+enum column { ROW, KERNEL, MEDIAN, SPREAD, GFLOPS, GBYTES, ROOF, COLD, BUILD, LIBRARY, RECORD_COLUMNS };
+
+static const scry__table_column record_columns[RECORD_COLUMNS] = {
+    {"row", SCRY__ALIGN_LEFT, true},      {"kernel", SCRY__ALIGN_LEFT, false},  {"median", SCRY__ALIGN_RIGHT, true},
+    {"spread", SCRY__ALIGN_RIGHT, true},  {"GFLOP/s", SCRY__ALIGN_RIGHT, true}, {"GB/s", SCRY__ALIGN_RIGHT, true},
+    {"of roof", SCRY__ALIGN_RIGHT, true}, {"cold", SCRY__ALIGN_RIGHT, true},    {"build", SCRY__ALIGN_RIGHT, true},
+    {"library", SCRY__ALIGN_RIGHT, true},
+};
+
+static void put_row(struct sheet *sheet, const scry__bench_row *row)
+{
+    const scry__bench_times *times = &row->times;
+    put(sheet, ROW, "%s", row->name);
+    put(sheet, KERNEL, "%s", row->kernel);
+    put_seconds(sheet, MEDIAN, times->median);
+    put(sheet, SPREAD, "%.1f %%", 100 * (times->high - times->low) / times->median);
+    if (row->flops > 0) put(sheet, GFLOPS, "%.1f", row->flops / times->median * 1e-9);
+    put(sheet, GBYTES, "%.1f", row->bytes / times->median * 1e-9);
+    if (row->roof_share > 0) put(sheet, ROOF, "%.0f %%", 100 * row->roof_share);
+    put_seconds(sheet, COLD, row->cold_seconds);
+    if (row->programs_built || row->programs_loaded) put_seconds(sheet, BUILD, row->build_seconds);
+    if (*row->library) put(sheet, LIBRARY, "%.2f (%.2f-%.2f)", row->ratio, row->ratio_low, row->ratio_high);
+    sheet->rows++;
+}
+
+static void add_device(scry__text *out, const scry__bench_device *device)
+{
+    scry__text_addf(out, "%s: %s, %s%s%s; opened in %.3g ms\n", device->info.name, device->info.description,
+                    *device->info.driver ? device->info.driver : "no driver", *device->kernels ? ", kernels " : "",
+                    device->kernels, device->open_seconds * 1e3);
+    if (device->peak > 0)
+        scry__text_addf(out, "  roof: %.1f GFLOP/s (matmul %s)", device->peak * 1e-9, device->peak_by);
+    for (int64_t i = 0; i < device->copy_count; i++)
+        scry__text_addf(out, "%s %.1f GB/s at %.0f MiB", i ? "," : "; copies", device->copies[i].rate * 1e-9,
+                        device->copies[i].bytes / (1 << 20));
+    if (device->peak > 0 || device->copy_count) scry__text_adds(out, "\n");
+}
+
+/* What the library of this device's rows is; NULL where none ran. */
+static const char *library_of(const scry__bench_record *record, const char *device)
+{
+    for (int64_t i = 0; i < record->row_count; i++)
+        if (*record->rows[i].library && !strcmp(record->rows[i].device, device)) return record->rows[i].library;
+    return NULL;
+}
+
+static scry_status add_device_rows(scry__text *out, const scry__terminal *terminal, const scry__bench_record *record,
+                                   const scry__bench_device *device)
+{
+    struct sheet sheet;
+    const char  *name = device->info.name, *library = library_of(record, name);
+    if (!sheet_create(&sheet, RECORD_COLUMNS, record->row_count + 1)) return SCRY_OUT_OF_MEMORY;
+    for (int64_t i = 0; i < record->row_count; i++)
+        if (!strcmp(record->rows[i].device, name) && record->rows[i].outcome == SCRY__BENCH_MEASURED)
+            put_row(&sheet, &record->rows[i]);
+    add_device(out, device);
+    scry_status status = sheet_add(out, terminal, &sheet, record_columns);
+    scry__free(sheet.cells);
+    if (library)
+        scry__text_addf(out, "library: the time of %s over ours, above 1 where ours is faster (10-90 %% of %s)\n",
+                        library, "blocks that alternate");
+    for (int64_t i = 0; i < record->row_count; i++) {
+        const scry__bench_row *row = &record->rows[i];
+        if (strcmp(row->device, name) || row->outcome == SCRY__BENCH_MEASURED) continue;
+        scry__text_addf(out, "%s: %s: %s\n", row->name, scry__bench_outcome_text(row->outcome), row->detail);
+    }
+    return status;
+}
+
+scry_status bench_add_record(scry__text *out, const scry__terminal *terminal, const scry__bench_record *record)
+{
+    scry_status status = SCRY_OK;
+    scry__text_addf(out, "scry %s%s%s, %s, on %s, load %.2f\n", record->version, *record->commit ? " at " : "",
+                    record->commit, record->date, *record->host ? record->host : "an unknown processor", record->load);
+    for (int64_t i = 0; i < record->variable_count; i++)
+        scry__text_addf(out, "%s=%s %s\n", record->variables[i].name, record->variables[i].value,
+                        record->variables[i].removed ? "was set and is left out" : "is set");
+    for (int64_t i = 0; !status && i < record->device_count; i++) {
+        scry__text_adds(out, "\n");
+        status = add_device_rows(out, terminal, record, &record->devices[i]);
+    }
+    return status ? status : out->status;
+}
+
+/* --- a comparison --- */
+
+enum { NAME, DEVICE, BEFORE, AFTER, RATIO, NOISE, MOVE, CHANGE_COLUMNS };
+
+static const scry__table_column change_columns[CHANGE_COLUMNS] = {
+    {"row", SCRY__ALIGN_LEFT, true},    {"device", SCRY__ALIGN_LEFT, true}, {"before", SCRY__ALIGN_RIGHT, true},
+    {"after", SCRY__ALIGN_RIGHT, true}, {"ratio", SCRY__ALIGN_RIGHT, true}, {"noise", SCRY__ALIGN_RIGHT, true},
+    {"", SCRY__ALIGN_LEFT, true},
+};
+
+static void put_side(struct sheet *sheet, int column, const scry__bench_row *row)
+{
+    if (!row)
+        put(sheet, column, "not there");
+    else if (row->outcome != SCRY__BENCH_MEASURED)
+        put(sheet, column, "%s", scry__bench_outcome_text(row->outcome));
+    else
+        put_seconds(sheet, column, row->times.median);
+}
+
+static void put_change(struct sheet *sheet, const scry__bench_change *change)
+{
+    const scry__bench_row *row = change->after ? change->after : change->before;
+    put(sheet, NAME, "%s", row->name);
+    put(sheet, DEVICE, "%s", row->device);
+    put_side(sheet, BEFORE, change->before);
+    put_side(sheet, AFTER, change->after);
+    if (change->move != SCRY__BENCH_APART) {
+        put(sheet, RATIO, "%.3f", change->ratio);
+        put(sheet, NOISE, "%.1f %%", 100 * change->noise);
+    }
+    if (change->move == SCRY__BENCH_FASTER || change->move == SCRY__BENCH_SLOWER)
+        put(sheet, MOVE, "%s", scry__bench_move_text(change->move));
+    sheet->rows++;
+}
+
+static void add_differences(scry__text *out, const scry__bench_comparison *comparison)
+{
+    const scry__bench_record *before = comparison->before, *after = comparison->after;
+    if (strcmp(before->host, after->host))
+        scry__text_addf(out, "Another processor: %s, now %s\n", before->host, after->host);
+    for (int64_t i = 0; i < after->device_count; i++) {
+        const scry_device_info   *now = &after->devices[i].info;
+        const scry__bench_device *old = scry__bench_device_find(before, now->name);
+        if (!old || (!strcmp(old->info.description, now->description) && !strcmp(old->info.driver, now->driver)))
+            continue;
+        scry__text_addf(out, "Another %s: %s, %s, now %s, %s\n", now->name, old->info.description, old->info.driver,
+                        now->description, now->driver);
+    }
+}
+
+scry_status bench_add_comparison(scry__text *out, const scry__terminal *terminal,
+                                 const scry__bench_comparison *comparison)
+{
+    struct sheet sheet;
+    if (!sheet_create(&sheet, CHANGE_COLUMNS, comparison->count + 1)) return SCRY_OUT_OF_MEMORY;
+    for (int i = 0; i < comparison->count; i++) put_change(&sheet, &comparison->changes[i]);
+    scry__text_addf(out, "\nBeside %s%s%s of %s\n", comparison->before->version,
+                    *comparison->before->commit ? " at " : "", comparison->before->commit, comparison->before->date);
+    add_differences(out, comparison);
+    scry_status status = sheet_add(out, terminal, &sheet, change_columns);
+    scry__free(sheet.cells);
+    scry__text_addf(out, "%d faster, %d slower, %d within the noise, %d on one side only\n", comparison->faster,
+                    comparison->slower, comparison->count - comparison->faster - comparison->slower - comparison->apart,
+                    comparison->apart);
+    return status ? status : out->status;
+}
