@@ -78,8 +78,10 @@ static bool describe(scry__bench_row *row, scry_device *device, const scry_op *o
 static bool conforms(scry__bench_row *row, int index, scry_device *reference, scry_device *device, scry_status *status)
 {
     scry__case_result result;
-    *status = scry__case_run(&result, index, 0, reference, device);
+    double            start = bench_now();
+    *status                 = scry__case_run(&result, index, 0, reference, device);
     if (*status) return false;
+    scry__log(SCRY_LOG_INFO, "%s: its conformance took %.1f s", row->name, bench_now() - start);
     row->worst = result.worst;
     if (result.passed) return true;
     row->outcome = result.status ? SCRY__BENCH_FAILED : SCRY__BENCH_REFUSED;
