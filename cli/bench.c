@@ -18,7 +18,7 @@ static const double usual_seconds = 0.5, quick_seconds = 0.05;
 
 struct bench {
     struct cli_common   common;
-    const char         *kernels, *op, *only, *output, *picture, *compare, *from;
+    const char         *op, *only, *output, *picture, *compare, *from;
     struct bench_effort effort;
     bool                quick, strict;
     /* Filled on the way: */
@@ -73,7 +73,7 @@ static scry_status measure_device(struct bench *bench, const char *name, int don
 {
     struct bench_target target;
     scry__bench_device *device = &bench->record->devices[bench->record->device_count];
-    scry_status         status = bench_target_open(&target, name, bench->kernels, device);
+    scry_status         status = bench_target_open(&target, name, bench->common.kernels, device);
     if (!status) bench->record->device_count++;
     bench->progress.label = device->info.name;
     cli_progress_step(&bench->progress, done, total);
@@ -188,7 +188,8 @@ int cli_bench(int argc, char **argv)
     const struct cli_option options[] = {
         {'d', "device", CLI_STRING, &bench.common.device, "NAMES",
          "cpu,opencl:0 (default: $SCRY_DEVICE, else the best)", 0, 0},
-        {0, "kernels", CLI_STRING, &bench.kernels, "OP=NAME,..", "kernels to use instead of the device's choice", 0, 0},
+        {0, "kernels", CLI_STRING, &bench.common.kernels, "OP=NAME,..", "kernels to use instead of the device's choice",
+         0, 0},
         {0, "op", CLI_STRING, &bench.op, "OP", "only rows of this op", 0, 0},
         {0, "only", CLI_STRING, &bench.only, "ROW", "this row, or those that fit a pattern: 'matmul/*'", 0, 0},
         {0, "min-time", CLI_REAL, &bench.effort.seconds, "S", "seconds of samples for each row (0.5)", 0.001, 3600},
