@@ -144,6 +144,8 @@ static scry_status fake_find(scry_device_info *infos, int capacity, int *count)
     for (char *end; !status && *scores; scores = *end ? end + 1 : end) {
         scry_device_info info = {.name = "ignored", .description = "fake", .type = SCRY_DEVICE_SOFTWARE_GPU};
         info.score            = (int)strtol(scores, &end, 10);
+        unsigned long long anywhere, part;
+        if (read_reach(&anywhere, &part)) info.max_buffer_bytes = anywhere > part ? anywhere : part;
         if (getenv("SCRY_FAKE_TYPE")) info.type = (scry_device_type)atoi(getenv("SCRY_FAKE_TYPE"));
         if (*count < capacity) infos[*count] = info;
         ++*count;
