@@ -4,7 +4,6 @@
  * that whatever an output does not write comes back as it was. */
 #include "device/fallback.h"
 
-#include "base/alloc.h"
 #include "base/error.h"
 #include "device/front.h"
 #include "device/operands.h"
@@ -25,7 +24,6 @@ typedef struct region {
 typedef struct staging {
     region regions[SCRY__MAX_OPERANDS];
     int    count;
-    void  *bounce; /* host memory of the largest region's size */
 } staging;
 
 static void merge(staging *staged, region added)
@@ -61,34 +59,26 @@ static void collect_regions(staging *staged, const scry_op *op)
     }
 }
 
+/* The cpu device shares the host's memory, so that each region is moved once each way. */
 static scry_status copy_in(staging *staged, scry_device *cpu)
 {
-    size_t largest = 0;
-    for (int i = 0; i < staged->count; i++) {
-        size_t bytes = staged->regions[i].end - staged->regions[i].begin;
-        if (bytes > largest) largest = bytes;
-    }
-    staged->bounce = scry__alloc_aligned(largest);
-    if (!staged->bounce) return SCRY_OUT_OF_MEMORY;
     for (int i = 0; i < staged->count; i++) {
         region     *each   = &staged->regions[i];
         size_t      bytes  = each->end - each->begin;
         scry_status status = scry_buffer_create(&each->copy, cpu, bytes);
-        if (!status) status = scry_buffer_read(each->origin, each->begin, staged->bounce, bytes);
-        if (!status) status = scry_buffer_write(each->copy, 0, staged->bounce, bytes);
+        if (!status) status = scry_buffer_read(each->origin, each->begin, scry_buffer_host(each->copy), bytes);
         if (status) return status;
     }
     return SCRY_OK;
 }
 
-static scry_status copy_out(staging *staged)
+static scry_status copy_out(const staging *staged)
 {
     for (int i = 0; i < staged->count; i++) {
-        region *each  = &staged->regions[i];
-        size_t  bytes = each->end - each->begin;
+        const region *each = &staged->regions[i];
         if (!each->written) continue;
-        scry_status status = scry_buffer_read(each->copy, 0, staged->bounce, bytes);
-        if (!status) status = scry_buffer_write(each->origin, each->begin, staged->bounce, bytes);
+        scry_status status =
+            scry_buffer_write(each->origin, each->begin, scry_buffer_host(each->copy), each->end - each->begin);
         if (status) return status;
     }
     return SCRY_OK;
@@ -146,10 +136,10 @@ scry_status scry__fallback_run(scry_device *device, const scry_op *op, const cha
     if (!status) {
         scry_op moved = redirect(&staged, op);
         status        = scry_device_run(front->cpu, &moved);
+        if (!status) status = scry_device_finish(front->cpu);
     }
     if (!status) status = copy_out(&staged);
     if (!status) note(device, op, reason);
     for (int i = 0; i < staged.count; i++) scry_buffer_destroy(&staged.regions[i].copy);
-    scry__free_aligned(staged.bounce);
     return status;
 }
