@@ -6,16 +6,23 @@
 enum { P = SCRY__PADDED, S = SCRY__SWAPPED };
 
 /* What is captured besides the output. */
-enum { TILE = 1, SCORES = 2, ROWS = 4, RECEIVED = 8, DISTANCE = 16, TOP = 32, ALL = 63 };
+enum { TILE = 1, SCORES = 2, ROWS = 4, RECEIVED = 8, DISTANCE = 16, TOP = 32, ALL = 63, LSE = 64 };
 
 /* Kinds of data. */
 enum {
     NORMAL,
-    SHARP,   /* queries ten times as large: most rows choose one key */
-    UNIFORM, /* queries 0: every visible key alike, all ties */
-    LATTICE, /* small integers: scores are exact, with many ties */
-    LOW,     /* every score near -76,800, below what a careless mask uses for minus infinity */
-    NANS,    /* one key is NaN: rows that see it are NaN, all others are not */
+    SHARP,        /* queries ten times as large: most rows choose one key */
+    UNIFORM,      /* queries 0: every visible key alike, all ties */
+    LATTICE,      /* small integers: scores are exact, with many ties */
+    LOW,          /* every score near -76,800, below what a careless mask uses for minus infinity */
+    NANS,         /* one key is NaN: rows that see it are NaN, all others are not */
+    LOWEST,       /* every score is -10^35: all alike, below any number that stands for minus infinity */
+    TAIL,         /* one key of probability 0.7, all others near 0.3 / K, values near 1 */
+    GROWING,      /* values grow with their key, so that the first unseen key would show in any row */
+    WIDE,         /* products of queries and keys, and values, past the range of f16 */
+    BARE_VALUES,  /* for rows that see one key: the output is its value */
+    BARE_SCORES,  /* keys have one entry, a power of two: each score is an entry of the query */
+    BARE_WEIGHTS, /* values do not depend on the key: the output is the value, whatever the weights */
 };
 
 static const struct row {
@@ -28,6 +35,7 @@ static const struct row {
     uint64_t       heads[2];       /* selected heads, first words */
     int64_t        top, distances, key;
     unsigned       layout;
+    scry_precision precision;
     scry__tier     tier;
     bool           benchmark;
 } rows[] = {
@@ -309,6 +317,130 @@ static const struct row {
      .size    = {1, 257, 257, 1, 1, 16},
      .mask    = {.causal = true, .window = 100},
      .capture = ALL},
+    {.name = "attention/head-size-1", .size = {1, 33, 33, 2, 2, 1}, .mask = {.causal = true}, .capture = ALL},
+    {.name = "attention/head-size-2", .size = {1, 33, 33, 2, 2, 2}, .mask = {.causal = true}, .capture = ALL},
+    {.name = "attention/head-size-3", .size = {1, 33, 33, 2, 1, 3}, .mask = {.causal = true}, .capture = ALL},
+    {.name = "attention/32-keys", .size = {1, 32, 32, 2, 2, 16}, .mask = {.causal = true}, .capture = ALL},
+    {.name    = "attention/causal-1023",
+     .size    = {1, 1023, 1023, 1, 1, 4},
+     .mask    = {.causal = true},
+     .capture = ROWS,
+     .tier    = SCRY__TIER_QUICK},
+    {.name    = "attention/causal-1024",
+     .size    = {1, 1024, 1024, 1, 1, 4},
+     .mask    = {.causal = true},
+     .capture = ROWS | RECEIVED,
+     .tier    = SCRY__TIER_QUICK},
+    {.name    = "attention/causal-2048",
+     .size    = {1, 2048, 2048, 1, 1, 4},
+     .mask    = {.causal = true},
+     .capture = LSE,
+     .data    = GROWING,
+     .tier    = SCRY__TIER_QUICK},
+    {.name    = "attention/prefix-window-offset",
+     .size    = {2, 9, 41, 2, 1, 16},
+     .mask    = {.causal = true, .window = 8, .prefix = 5, .offset = 32},
+     .capture = ALL,
+     .key     = 4},
+    {.name    = "attention/prefix-offset-pad",
+     .size    = {4, 9, 41, 2, 1, 16},
+     .mask    = {.causal = true, .prefix = 6, .offset = 32, .pad = SCRY__PAD_BOTH},
+     .capture = ALL},
+    {.name    = "attention/additive-early",
+     .size    = {1, 17, 300, 2, 1, 16},
+     .mask    = {.additive = SCRY__ADD_EARLY},
+     .capture = ALL},
+    {.name    = "attention/additive-late",
+     .size    = {1, 17, 300, 2, 1, 16},
+     .mask    = {.causal = true, .offset = 283, .additive = SCRY__ADD_LATE},
+     .capture = ALL},
+    {.name    = "attention/low-sentinel",
+     .size    = {1, 33, 33, 2, 2, 16},
+     .mask    = {.causal = true, .additive = SCRY__ADD_SENTINEL},
+     .capture = ALL,
+     .data    = LOW,
+     .scale   = 1},
+    {.name    = "attention/lowest",
+     .size    = {2, 33, 33, 2, 2, 16},
+     .mask    = {.causal = true, .window = 9, .pad = SCRY__PAD_LEFT},
+     .capture = ALL,
+     .data    = LOWEST,
+     .scale   = 1},
+    {.name    = "attention/tail",
+     .size    = {1, 9, 4097, 2, 1, 8},
+     .capture = ROWS | TOP | DISTANCE,
+     .data    = TAIL,
+     .scale   = 1,
+     .tier    = SCRY__TIER_QUICK},
+    {.name    = "attention/wide",
+     .size    = {1, 33, 33, 2, 2, 16},
+     .mask    = {.causal = true},
+     .capture = ALL & ~SCORES,
+     .data    = WIDE,
+     .scale   = 2e-6f},
+    {.name = "attention/bare-values",
+     .size = {1, 33, 33, 2, 1, 16},
+     .mask = {.causal = true, .window = 1},
+     .data = BARE_VALUES},
+    {.name = "attention/bare-values-130",
+     .size = {1, 130, 130, 2, 1, 64},
+     .mask = {.causal = true, .window = 1},
+     .data = BARE_VALUES,
+     .tier = SCRY__TIER_QUICK},
+    {.name    = "attention/bare-scores",
+     .size    = {1, 33, 33, 2, 1, 16},
+     .mask    = {.causal = true, .window = 1},
+     .capture = LSE | SCORES,
+     .data    = BARE_SCORES,
+     .scale   = 0.25f},
+    {.name    = "attention/bare-scores-130",
+     .size    = {1, 130, 130, 2, 1, 64},
+     .mask    = {.causal = true, .window = 1},
+     .capture = LSE | SCORES,
+     .data    = BARE_SCORES,
+     .scale   = 0.125f,
+     .tier    = SCRY__TIER_QUICK},
+    {.name = "attention/bare-weights",
+     .size = {1, 33, 33, 2, 1, 16},
+     .mask = {.causal = true, .window = 3},
+     .data = BARE_WEIGHTS},
+    {.name    = "attention/tile-odd",
+     .size    = {1, 130, 259, 2, 1, 8},
+     .mask    = {.causal = true, .offset = 129},
+     .capture = TILE | SCORES,
+     .tile    = {1, 127, 3, 255},
+     .tier    = SCRY__TIER_QUICK},
+    {.name      = "attention/allow-tf32",
+     .size      = {1, 33, 33, 2, 2, 16},
+     .mask      = {.causal = true},
+     .capture   = ROWS,
+     .precision = SCRY_ALLOW_TF32},
+    {.name      = "attention/allow-f16",
+     .size      = {1, 33, 33, 2, 2, 16},
+     .mask      = {.causal = true},
+     .capture   = ROWS,
+     .precision = SCRY_ALLOW_F16},
+    {.name      = "attention/allow-bf16",
+     .size      = {1, 33, 33, 2, 2, 16},
+     .mask      = {.causal = true},
+     .capture   = ROWS,
+     .precision = SCRY_ALLOW_BF16},
+    {.name    = "attention/past-65535-sequences",
+     .size    = {70001, 1, 2, 1, 1, 4},
+     .mask    = {.causal = true, .offset = 1},
+     .capture = LSE,
+     .tier    = SCRY__TIER_FULL},
+    {.name    = "attention/past-65535-queries",
+     .size    = {1, 70001, 3, 2, 1, 4},
+     .capture = ROWS | TOP,
+     .top     = 2,
+     .tier    = SCRY__TIER_FULL},
+    {.name = "attention/past-128-MiB-keys", .size = {1, 2, 540001, 1, 1, 64}, .capture = ROWS, .tier = SCRY__TIER_FULL},
+    {.name    = "attention/past-128-MiB-maps",
+     .size    = {1, 2048, 2048, 9, 3, 16},
+     .mask    = {.causal = true},
+     .capture = TILE,
+     .tier    = SCRY__TIER_FULL},
     {.name      = "attention/gpt2",
      .size      = {1, 1024, 1024, 12, 12, 64},
      .mask      = {.causal = true},
@@ -346,20 +478,48 @@ static const struct row {
 
 static scry__case describe(int row)
 {
-    return (scry__case){.name = rows[row].name, .tier = rows[row].tier, .benchmark = rows[row].benchmark};
+    return (scry__case){.name      = rows[row].name,
+                        .tier      = rows[row].tier,
+                        .benchmark = rows[row].benchmark,
+                        .precision = rows[row].precision};
+}
+
+/* What the later kinds of data make of normal numbers. */
+static void shape_data(scry__array *operand, int data, bool query, bool value)
+{
+    const int64_t *shape = operand->view.shape;
+    for (int64_t e = 0; e < scry__array_count(operand); e++) {
+        int64_t d = e % shape[3], token = e / shape[3] / shape[2] % shape[1], heads = shape[2] * shape[3];
+        double  old = scry__array_get(operand, e), new = old;
+        if (data == TAIL && query) new = d == 0 ? 1 : old / 16;
+        if (data == TAIL && !query && !value && d == 0)
+            new = token == shape[1] / 3 ? log(7. / 3 * (double)shape[1]) : 0;
+        if (data == TAIL && value) new = 1 + old / 8;
+        if (data == GROWING && value) new = old *(double)(1 + token);
+        if (data == BARE_SCORES && !query && !value)
+            new = d == (token * 5 + 3) % shape[3] ? ldexp(token % 2 ? -1 : 1, (int)(token % 4)) : 0;
+        if (data == BARE_WEIGHTS && value) new = scry__array_get(operand, e % heads);
+        scry__array_set(operand, e, new);
+    }
 }
 
 static void fill_data(scry__plan *plan, scry__array *operand, int data, bool query, bool value)
 {
     int64_t width = operand->view.shape[3];
-    if (data == LATTICE)
+    if (data == WIDE)
+        scry__array_fill_normal(plan, operand, 0, value ? 1e6 : 500);
+    else if (data == LATTICE)
         scry__array_fill_integers(plan, operand, -2, 2);
     else if (data == UNIFORM && query)
         scry__array_fill(operand, 0);
     else
         scry__array_fill_normal(plan, operand, 0, data == SHARP && query ? 10 : 1);
-    if (data != LOW || value) return;
-    /* q = (256, .., 256, 1), k = (-20, .., -20, small): q k = -76,800 + small, exactly. */
+    if (data >= TAIL) shape_data(operand, data, query, value);
+    if ((data != LOW && data != LOWEST) || value) return;
+    /* q = (256, .., 256, 1), k = (-20, .., -20, small): q k = -76,800 + small, exactly; or all of it 2^100 times as
+     * large, without the small part. */
+    if (data == LOWEST) scry__array_fill(operand, query ? 0x1p58 : -20 * 0x1p50);
+    if (data == LOWEST) return;
     for (int64_t e = 0; e < scry__array_count(operand); e++) {
         bool last = e % width == width - 1;
         scry__array_set(operand, e, query ? (last ? 1 : 256) : last ? (double)(e * 7 / width % 5) : -20);
@@ -405,6 +565,8 @@ static void add_captures(scry__plan *plan, const struct row *row)
     if (row->capture & SCORES)
         scry__plan_add(plan, &capture->scores, "scores", SCRY__OUTPUT, SCRY_F32, row->layout & P, 4, tile);
     if (row->capture & ROWS) scry__row_statistics_add(plan, &capture->rows, row->key, (scry__score_shape){B, H, Q, K});
+    if (row->capture & LSE)
+        scry__plan_add(plan, &capture->rows.lse, "lse", SCRY__OUTPUT, SCRY_F32, 0, 3, SCRY__SHAPE(B, H, Q));
     if (row->capture & RECEIVED)
         scry__plan_add(plan, &capture->received, "received", SCRY__OUTPUT, SCRY_F32, 0, 3, SCRY__SHAPE(B, H, K));
     if (row->capture & DISTANCE)
@@ -418,7 +580,10 @@ static void add_captures(scry__plan *plan, const struct row *row)
 static void build(scry__plan *plan, int index)
 {
     const struct row *row      = &rows[index];
-    plan->exact                = row->data == LATTICE || row->data == UNIFORM;
+    plan->exact                = row->data == LATTICE || row->data == UNIFORM || row->data == BARE_SCORES;
+    plan->bare                 = row->data >= BARE_VALUES;
+    plan->wide                 = row->data == WIDE;
+    plan->op.precision         = row->precision;
     plan->op.attention.scale   = row->scale != 0 ? row->scale : (float)(1 / sqrt((double)row->size[5]));
     plan->op.attention.softcap = row->softcap;
     add_inputs(plan, row);

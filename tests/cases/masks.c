@@ -33,12 +33,15 @@ static void add_padding(scry__plan *plan, scry_mask *mask, int pad, int64_t batc
     }
 }
 
-static double additive_value(scry__plan *plan, int kind, int64_t i, int64_t j)
+static double additive_value(scry__plan *plan, int kind, int64_t i, int64_t j, int64_t keys)
 {
     double bias = scry__random_normal(&plan->random);
     if (plan->exact) bias = (double)(int)bias;
     if (kind == SCRY__ADD_BIAS) return bias;
     if (kind == SCRY__ADD_DEAD) return i % 3 == 1 ? -INFINITY : 0;
+    if (kind == SCRY__ADD_EARLY) return 4 * j < keys ? bias : -INFINITY;
+    if (kind == SCRY__ADD_LATE) return 4 * j >= 3 * keys ? bias : -INFINITY;
+    if (kind == SCRY__ADD_SENTINEL) return (i + j) % 3 ? 0 : -5e4;
     bool in_block = (i / 8 + j / 8) % 5 == 0;
     return in_block || scry__random_below(&plan->random, 8) == 0 ? -INFINITY : bias;
 }
@@ -49,7 +52,7 @@ static void add_additive(scry__plan *plan, scry_mask *mask, int kind, scry__scor
     scry__array *operand = scry__plan_add(plan, &mask->additive, "additive", SCRY__INPUT, SCRY_F32, shared, 4,
                                           SCRY__SHAPE(shape.B, shape.H, shape.Q, shape.K));
     for (int64_t e = 0; e < scry__array_count(operand); e++)
-        scry__array_set(operand, e, additive_value(plan, kind, e / shape.K % shape.Q, e % shape.K));
+        scry__array_set(operand, e, additive_value(plan, kind, e / shape.K % shape.Q, e % shape.K, shape.K));
 }
 
 void scry__mask_add(scry__plan *plan, scry_mask *mask, const scry__mask_row *row, scry__score_shape shape)

@@ -8,10 +8,13 @@
 enum { SCRY__PAD_NONE, SCRY__PAD_LEFT, SCRY__PAD_RIGHT, SCRY__PAD_BOTH, SCRY__PAD_ALL, SCRY__PAD_WILD };
 enum {
     SCRY__ADD_NONE,
-    SCRY__ADD_BIAS,   /* finite everywhere */
-    SCRY__ADD_MASK,   /* a quarter is -inf, in blocks and singly; the rest finite */
-    SCRY__ADD_SHARED, /* the same, one [Q, K] for all batches and heads */
-    SCRY__ADD_DEAD,   /* every third row all -inf, the rest 0 */
+    SCRY__ADD_BIAS,     /* finite everywhere */
+    SCRY__ADD_MASK,     /* a quarter is -inf, in blocks and singly; the rest finite */
+    SCRY__ADD_SHARED,   /* the same, one [Q, K] for all batches and heads */
+    SCRY__ADD_DEAD,     /* every third row all -inf, the rest 0 */
+    SCRY__ADD_EARLY,    /* -inf but for the first quarter of the keys */
+    SCRY__ADD_LATE,     /* -inf but for the last quarter: whole tiles of keys before anything is seen */
+    SCRY__ADD_SENTINEL, /* a third is -5e4, a finite number that some take for minus infinity */
 };
 
 typedef struct scry__mask_row {

@@ -5,17 +5,29 @@
 
 enum { T = SCRY__TRANSPOSED, P = SCRY__PADDED, S = SCRY__SWAPPED, R0 = SCRY__REPEAT0, R1 = SCRY__REPEAT1 };
 
+/* Kinds of data besides the usual. */
+enum {
+    BARE_A = 1, /* every column of b has one entry, a power of two: c is a, in another order, exactly */
+    BARE_B,     /* every row of a has one, so that c is b */
+    WIDE,       /* inputs near 10^6 */
+    WIDE_SUMS,  /* integers whose sums lie past the range of f16 */
+    SMALL,      /* inputs near 10^-6, below what f16 resolves */
+    LAST_TERM,  /* the last of the k terms outweighs all others */
+};
+
 static const struct row {
-    const char *name;
-    int         rank;       /* 0: 2 */
-    int64_t     batch[2];   /* leading sizes of rank 3 and 4 */
-    int64_t     size[3];    /* m, n, k */
-    scry_dtype  weight;     /* of b and bias */
-    float       factors[2]; /* alpha and beta; {0, 0} stands for {1, 0} */
-    bool        bias, exact, special;
-    unsigned    layout[3]; /* of a, b, c */
-    scry__tier  tier;
-    bool        benchmark;
+    const char    *name;
+    int            rank;       /* 0: 2 */
+    int64_t        batch[2];   /* leading sizes of rank 3 and 4 */
+    int64_t        size[3];    /* m, n, k */
+    scry_dtype     weight;     /* of b and bias */
+    float          factors[2]; /* alpha and beta; {0, 0} stands for {1, 0} */
+    bool           bias, exact, special;
+    int            data;
+    unsigned       layout[3]; /* of a, b, c */
+    scry_precision precision;
+    scry__tier     tier;
+    bool           benchmark;
 } rows[] = {
     {.name = "matmul/1x1x1", .size = {1, 1, 1}},
     {.name = "matmul/31x33x32", .size = {31, 33, 32}},
@@ -117,6 +129,73 @@ static const struct row {
      .bias   = true,
      .layout = {0, T, 0}},
     {.name = "matmul/lattice-k-4100", .tier = SCRY__TIER_QUICK, .size = {20, 30, 4100}, .exact = true},
+    {.name = "matmul/k-2", .size = {33, 35, 2}},
+    {.name = "matmul/k-3", .size = {33, 35, 3}},
+    {.name = "matmul/k-4", .size = {33, 35, 4}},
+    {.name = "matmul/32x32x32", .size = {32, 32, 32}},
+    {.name = "matmul/64x64x64", .size = {64, 64, 64}},
+    {.name = "matmul/128x128x128", .size = {128, 128, 128}, .tier = SCRY__TIER_QUICK},
+    {.name = "matmul/1024x33x31", .size = {1024, 33, 31}, .tier = SCRY__TIER_QUICK},
+    {.name = "matmul/31x1024x33", .size = {31, 1024, 33}, .tier = SCRY__TIER_QUICK},
+    {.name = "matmul/bare-a", .size = {33, 65, 67}, .data = BARE_A, .exact = true},
+    {.name = "matmul/bare-b", .size = {33, 65, 67}, .data = BARE_B, .exact = true},
+    {.name   = "matmul/bare-a-f16",
+     .size   = {33, 65, 67},
+     .weight = SCRY_F16,
+     .data   = BARE_A,
+     .exact  = true,
+     .layout = {0, T, 0}},
+    {.name   = "matmul/bare-a-bf16",
+     .size   = {33, 65, 67},
+     .weight = SCRY_BF16,
+     .data   = BARE_A,
+     .exact  = true,
+     .layout = {0, T, 0}},
+    {.name = "matmul/bare-a-one-row", .size = {1, 515, 257}, .data = BARE_A, .exact = true, .layout = {0, T, 0}},
+    {.name = "matmul/bare-b-one-row", .size = {1, 515, 257}, .data = BARE_B, .exact = true},
+    {.name  = "matmul/bare-a-wide-tiles",
+     .size  = {130, 1030, 260},
+     .data  = BARE_A,
+     .exact = true,
+     .tier  = SCRY__TIER_QUICK},
+    {.name   = "matmul/bare-b-wide-tiles",
+     .size   = {130, 1030, 260},
+     .data   = BARE_B,
+     .exact  = true,
+     .layout = {0, T, 0},
+     .tier   = SCRY__TIER_QUICK},
+    {.name = "matmul/wide", .size = {33, 34, 35}, .data = WIDE},
+    {.name = "matmul/wide-sums", .size = {33, 34, 257}, .data = WIDE_SUMS, .exact = true},
+    {.name   = "matmul/wide-sums-bf16",
+     .size   = {17, 34, 257},
+     .weight = SCRY_BF16,
+     .data   = WIDE_SUMS,
+     .exact  = true,
+     .layout = {0, T, 0}},
+    {.name = "matmul/small", .size = {33, 34, 35}, .data = SMALL},
+    {.name = "matmul/last-of-4096", .size = {9, 17, 4096}, .data = LAST_TERM},
+    {.name = "matmul/last-of-4097", .size = {9, 17, 4097}, .data = LAST_TERM, .layout = {0, T, 0}},
+    {.name   = "matmul/last-of-4099-one-row",
+     .size   = {1, 33, 4099},
+     .weight = SCRY_BF16,
+     .data   = LAST_TERM,
+     .layout = {0, T, 0}},
+    {.name = "matmul/allow-tf32", .size = {33, 34, 35}, .precision = SCRY_ALLOW_TF32},
+    {.name = "matmul/allow-f16", .size = {33, 34, 35}, .precision = SCRY_ALLOW_F16},
+    {.name      = "matmul/allow-bf16",
+     .size      = {33, 34, 35},
+     .weight    = SCRY_BF16,
+     .precision = SCRY_ALLOW_BF16,
+     .layout    = {0, T, 0}},
+    {.name = "matmul/past-65535-rows", .size = {1048583, 1, 3}, .tier = SCRY__TIER_FULL},
+    {.name = "matmul/past-65535-columns", .size = {1, 1048583, 3}, .tier = SCRY__TIER_FULL},
+    {.name = "matmul/past-65535-batches", .rank = 3, .batch = {70001}, .size = {2, 3, 2}, .tier = SCRY__TIER_FULL},
+    {.name = "matmul/past-128-MiB-a", .size = {20011, 3, 1801}, .tier = SCRY__TIER_FULL},
+    {.name   = "matmul/past-128-MiB-bf16",
+     .size   = {3, 50257, 1409},
+     .weight = SCRY_BF16,
+     .layout = {0, T, 0},
+     .tier   = SCRY__TIER_FULL},
     {.name = "matmul/1024x1024x1024", .size = {1024, 1024, 1024}, .tier = SCRY__TIER_FULL, .benchmark = true},
     {.name = "matmul/gpt2-qkv", .size = {1024, 2304, 768}, .bias = true, .tier = SCRY__TIER_FULL, .benchmark = true},
     {.name = "matmul/gpt2-mlp", .size = {1024, 3072, 768}, .bias = true, .tier = SCRY__TIER_FULL, .benchmark = true},
@@ -156,7 +235,51 @@ static const struct row {
 
 static scry__case describe(int row)
 {
-    return (scry__case){.name = rows[row].name, .tier = rows[row].tier, .benchmark = rows[row].benchmark};
+    return (scry__case){.name      = rows[row].name,
+                        .tier      = rows[row].tier,
+                        .benchmark = rows[row].benchmark,
+                        .precision = rows[row].precision};
+}
+
+/* A matrix whose entries are 0 but for one in each row, or in each column: powers of two. */
+static void fill_scattered(scry__array *operand, bool by_column)
+{
+    int64_t rows_of = operand->view.shape[0], columns = operand->view.shape[1];
+    int64_t lines = by_column ? columns : rows_of, places = by_column ? rows_of : columns;
+    scry__array_fill(operand, 0);
+    for (int64_t line = 0; line < lines; line++) {
+        int64_t place = (line * 31 + 7) % places;
+        scry__array_set(operand, by_column ? place * columns + line : line * columns + place,
+                        ldexp(line % 2 ? -1 : 1, (int)(line % 5) - 2));
+    }
+}
+
+static void fill_data(scry__plan *plan, const struct row *row, scry__array *operand, bool is_b)
+{
+    int64_t k = row->size[2], columns = operand->view.shape[operand->view.rank - 1];
+    switch (row->data) {
+    case BARE_A:
+    case BARE_B:
+        if ((row->data == BARE_A) == is_b)
+            fill_scattered(operand, is_b);
+        else
+            scry__array_fill_normal(plan, operand, 0, 1);
+        return;
+    case WIDE:
+        scry__array_fill_normal(plan, operand, 0, 1e6);
+        return;
+    case WIDE_SUMS:
+        scry__array_fill_integers(plan, operand, 30, 60);
+        return;
+    case SMALL:
+        scry__array_fill_normal(plan, operand, 0, 1e-6);
+        return;
+    default:
+        scry__array_fill_usual(plan, operand);
+    }
+    for (int64_t e = 0; row->data == LAST_TERM && e < scry__array_count(operand); e++)
+        if ((is_b ? e / columns : e % columns) != k - 1)
+            scry__array_set(operand, e, scry__array_get(operand, e) * 0x1p-10);
 }
 
 static void add(scry__plan *plan, const struct row *row, scry_tensor *tensor, const char *label, scry__role role,
@@ -167,7 +290,7 @@ static void add(scry__plan *plan, const struct row *row, scry_tensor *tensor, co
     sizes[rank - 2]              = i;
     sizes[rank - 1]              = j;
     scry__array *operand         = scry__plan_add(plan, tensor, label, role, dtype, layout, rank, sizes);
-    if (role != SCRY__OUTPUT) scry__array_fill_usual(plan, operand);
+    if (role != SCRY__OUTPUT) fill_data(plan, row, operand, tensor == &plan->op.matmul.b);
     if (row->special && role == SCRY__INPUT) scry__array_fill_specials(operand, 211);
 }
 
@@ -176,9 +299,12 @@ static void build(scry__plan *plan, int index)
     const struct row *row = &rows[index];
     scry_matmul      *op  = &plan->op.matmul;
     int64_t           m = row->size[0], n = row->size[1], k = row->size[2];
-    op->alpha   = row->factors[0] == 0 && row->factors[1] == 0 ? 1 : row->factors[0];
-    op->beta    = row->factors[1];
-    plan->exact = row->exact;
+    op->alpha          = row->factors[0] == 0 && row->factors[1] == 0 ? 1 : row->factors[0];
+    op->beta           = row->factors[1];
+    plan->exact        = row->exact;
+    plan->bare         = row->data == BARE_A || row->data == BARE_B;
+    plan->wide         = row->data == WIDE || row->data == WIDE_SUMS;
+    plan->op.precision = row->precision;
     add(plan, row, &op->a, "a", SCRY__INPUT, SCRY_F32, row->layout[0], m, k);
     add(plan, row, &op->b, "b", SCRY__INPUT, row->weight, row->layout[1], k, n);
     add(plan, row, &op->c, "c", op->beta != 0 ? SCRY__UPDATED : SCRY__OUTPUT, SCRY_F32, row->layout[2], m, n);

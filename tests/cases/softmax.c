@@ -3,7 +3,17 @@
 #include "cases/bounds.h"
 #include "cases/masks.h"
 
+#include <math.h>
+
 enum { P = SCRY__PADDED };
+
+/* Kinds of scores besides normal ones. */
+enum {
+    TAIL = 1, /* one key of probability 0.7, all others near 0.3 / K */
+    LOW,      /* near -76,800, below what a careless mask takes for minus infinity */
+    WIDE,     /* near 10^5 */
+    BARE,     /* each row sees one key: its lse is the score */
+};
 
 static const struct row {
     const char       *name;
@@ -11,6 +21,7 @@ static const struct row {
     scry__mask_row    mask;
     double            deviation; /* of the scores; 0: 2 */
     bool              exact, in_place, no_probabilities, no_statistics, special;
+    int               data;
     int64_t           key;
     unsigned          scores, probabilities;
     scry__tier        tier;
@@ -53,6 +64,43 @@ static const struct row {
     {.name = "softmax/ties", .shape = {1, 3, 31, 33}, .mask = {.causal = true}, .exact = true},
     {.name = "softmax/ties-additive", .shape = {1, 3, 31, 33}, .mask = {.additive = SCRY__ADD_MASK}, .exact = true},
     {.name = "softmax/infinite-scores", .shape = {1, 2, 12, 9}, .special = true},
+    {.name = "softmax/32", .shape = {1, 2, 31, 32}},
+    {.name = "softmax/257", .shape = {1, 2, 3, 257}, .mask = {.causal = true, .offset = 254}},
+    {.name = "softmax/1023", .shape = {1, 2, 3, 1023}},
+    {.name = "softmax/1024", .shape = {1, 2, 3, 1024}, .mask = {.causal = true, .offset = 1021}},
+    {.name = "softmax/tail", .shape = {1, 2, 3, 4097}, .data = TAIL},
+    {.name = "softmax/tail-20001", .shape = {1, 1, 3, 20001}, .deviation = 1e-3},
+    {.name  = "softmax/low",
+     .shape = {2, 2, 33, 33},
+     .mask  = {.causal = true, .window = 9, .pad = SCRY__PAD_LEFT},
+     .data  = LOW},
+    {.name = "softmax/low-additive", .shape = {1, 2, 33, 33}, .mask = {.additive = SCRY__ADD_MASK}, .data = LOW},
+    {.name  = "softmax/low-sentinel",
+     .shape = {1, 2, 33, 33},
+     .mask  = {.causal = true, .additive = SCRY__ADD_SENTINEL},
+     .data  = LOW},
+    {.name = "softmax/additive-early", .shape = {1, 2, 9, 300}, .mask = {.additive = SCRY__ADD_EARLY}},
+    {.name  = "softmax/additive-late",
+     .shape = {1, 2, 9, 300},
+     .mask  = {.causal = true, .offset = 295, .additive = SCRY__ADD_LATE}},
+    {.name  = "softmax/prefix-window-offset",
+     .shape = {1, 2, 9, 41},
+     .mask  = {.causal = true, .window = 8, .prefix = 5, .offset = 32},
+     .key   = 4},
+    {.name = "softmax/wide", .shape = {1, 2, 17, 33}, .data = WIDE},
+    {.name          = "softmax/bare",
+     .shape         = {1, 2, 65, 65},
+     .mask          = {.causal = true, .window = 1},
+     .data          = BARE,
+     .no_statistics = true},
+    {.name = "softmax/past-65535-rows", .shape = {1, 2, 70001, 3}, .tier = SCRY__TIER_FULL},
+    {.name = "softmax/past-65535-heads", .shape = {3, 23339, 1, 3}, .tier = SCRY__TIER_FULL},
+    {.name = "softmax/past-1000000-keys", .shape = {1, 1, 2, 1000003}, .tier = SCRY__TIER_FULL},
+    {.name          = "softmax/past-128-MiB",
+     .shape         = {1, 12, 2048, 1500},
+     .mask          = {.causal = true},
+     .no_statistics = true,
+     .tier          = SCRY__TIER_FULL},
     {.name      = "softmax/gpt2",
      .shape     = {1, 12, 1024, 1024},
      .mask      = {.causal = true},
@@ -77,6 +125,18 @@ static void make_special(scry__array *scores)
     }
 }
 
+static void shift_scores(scry__array *scores, int data)
+{
+    int64_t K = scores->view.shape[3];
+    for (int64_t e = 0; data && e < scry__array_count(scores); e++) {
+        double score = scry__array_get(scores, e);
+        if (data == TAIL) score = score / 8 + (e % K == K / 3 ? log(0.7 / 0.3 * (double)K) : 0);
+        if (data == LOW) score -= 76800;
+        if (data == WIDE) score += 1e5;
+        scry__array_set(scores, e, score);
+    }
+}
+
 static void build(scry__plan *plan, int index)
 {
     const struct row *row   = &rows[index];
@@ -84,17 +144,21 @@ static void build(scry__plan *plan, int index)
     scry__score_shape s     = row->shape;
     const int64_t    *shape = SCRY__SHAPE(s.B, s.H, s.Q, s.K);
     plan->exact             = row->exact;
+    plan->bare              = row->data == BARE;
+    plan->wide              = row->data == WIDE;
     scry__array *scores     = scry__plan_add(plan, &op->scores, "scores", SCRY__INPUT, SCRY_F32, row->scores, 4, shape);
     if (row->exact)
         scry__array_fill_integers(plan, scores, -3, 3);
     else
         scry__array_fill_normal(plan, scores, 0, row->deviation > 0 ? row->deviation : 2);
     if (row->special) make_special(scores);
+    shift_scores(scores, row->data);
     scry__mask_add(plan, &op->mask, &row->mask, s);
     if (row->in_place)
         scry__plan_add_in_place(plan, &op->probabilities, "probabilities", scores);
     else if (!row->no_probabilities)
         scry__plan_add(plan, &op->probabilities, "probabilities", SCRY__OUTPUT, SCRY_F32, row->probabilities, 4, shape);
+    if (row->data == BARE) scry__plan_add(plan, &op->rows.lse, "lse", SCRY__OUTPUT, SCRY_F32, 0, 3, shape);
     if (!row->no_statistics) scry__row_statistics_add(plan, &op->rows, row->key, s);
 }
 
