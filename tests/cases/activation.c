@@ -52,6 +52,22 @@ static const struct row {
      .rank     = 2,
      .shape    = {31, 33},
      .layout   = SCRY__PADDED},
+    {.name = "activation/32", .function = SCRY_GELU_TANH, .rank = 1, .shape = {32}},
+    {.name = "activation/1025", .function = SCRY_SILU, .gated = true, .rank = 2, .shape = {1, 1025}},
+    {.name = "activation/relu-wide", .function = SCRY_RELU, .rank = 2, .shape = {33, 65}, .deviation = 1e6},
+    {.name     = "activation/past-65535-rows",
+     .function = SCRY_GELU_ERF,
+     .gated    = true,
+     .rank     = 2,
+     .shape    = {70001, 3},
+     .layout   = SCRY__PADDED,
+     .tier     = SCRY__TIER_FULL},
+    {.name     = "activation/past-128-MiB",
+     .function = SCRY_GELU_TANH,
+     .rank     = 2,
+     .shape    = {34003, 1009},
+     .in_place = 1,
+     .tier     = SCRY__TIER_FULL},
     {.name      = "activation/gpt2",
      .function  = SCRY_GELU_TANH,
      .rank      = 2,
@@ -78,6 +94,7 @@ static void build(scry__plan *plan, int index)
     scry_activation  *op    = &plan->op.activation;
     scry__array      *on[3] = {0};
     op->function            = row->function;
+    plan->wide              = row->deviation >= 1e6;
     on[1] = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->layout, row->rank, row->shape);
     scry__array_fill_normal(plan, on[1], 0, row->deviation > 0 ? row->deviation : 2);
     for (int64_t i = 0; row->special && i < scry__array_count(on[1]); i += 5)

@@ -435,7 +435,7 @@ static const struct row {
      .capture = ROWS | TOP,
      .top     = 2,
      .tier    = SCRY__TIER_FULL},
-    {.name = "attention/past-128-MiB-keys", .size = {1, 2, 540001, 1, 1, 64}, .capture = ROWS, .tier = SCRY__TIER_FULL},
+    {.name = "attention/past-128-MiB-keys", .size = {1, 1, 540001, 1, 1, 64}, .capture = ROWS, .tier = SCRY__TIER_FULL},
     {.name    = "attention/past-128-MiB-maps",
      .size    = {1, 2048, 2048, 9, 3, 16},
      .mask    = {.causal = true},

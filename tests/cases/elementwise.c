@@ -10,9 +10,9 @@ struct row {
     const char *name;
     int         rank;
     int64_t     shape[SCRY_MAX_RANK];
-    scry_dtype  from, to;           /* of the second (or only) input, and of the output */
-    unsigned    first, second, out; /* layouts; out may be IN_PLACE (on the first input) or IN_PLACE_B */
-    double      factor, offset;
+    scry_dtype  from, to;                  /* of the second (or only) input, and of the output */
+    unsigned    first, second, out;        /* layouts; out may be IN_PLACE (on the first input) or IN_PLACE_B */
+    double      factor, offset, deviation; /* deviation of the inputs; 0: as usual */
     bool        exact, special;
     scry__tier  tier;
     bool        benchmark;
@@ -24,7 +24,11 @@ static scry__array *add_input(scry__plan *plan, scry_tensor *tensor, const char 
                               unsigned layout, const struct row *row)
 {
     scry__array *input = scry__plan_add(plan, tensor, label, SCRY__INPUT, dtype, layout, row->rank, row->shape);
-    scry__array_fill_usual(plan, input);
+    if (row->deviation > 0)
+        scry__array_fill_normal(plan, input, 0, row->deviation);
+    else
+        scry__array_fill_usual(plan, input);
+    plan->wide = row->deviation >= 1e6;
     /* Zeros of both signs, infinities, NaN, subnormals, and the largest values of f16 and f32. */
     static const double specials[] = {0.,           -0.,     INFINITY, -INFINITY, (double)NAN, 0x1p-149,
                                       -0x1p-140,    0x1p-24, 0x1p-25,  65504.,    65519.,      65520.,
@@ -69,6 +73,16 @@ static const struct embed_row {
     {.name = "embed/bf16-scaled", .rows = 31, .vocabulary = 40, .size = 33, .dtype = SCRY_BF16, .scale = 8.f},
     {.name = "embed/padded", .rows = 31, .vocabulary = 40, .size = 33, .table = P, .out = P},
     {.name = "embed/outside", .rows = 31, .vocabulary = 40, .size = 33, .outside = true},
+    {.name = "embed/32x1024", .rows = 32, .vocabulary = 33, .size = 1024},
+    {.name = "embed/past-65535-rows", .rows = 70001, .vocabulary = 257, .size = 5, .tier = SCRY__TIER_FULL},
+    {.name       = "embed/past-65535-ids",
+     .rows       = 257,
+     .vocabulary = 200003,
+     .size       = 33,
+     .dtype      = SCRY_BF16,
+     .tier       = SCRY__TIER_FULL},
+    {.name = "embed/past-128-MiB", .rows = 50021, .vocabulary = 1000, .size = 768, .tier = SCRY__TIER_FULL},
+    {.name = "embed/past-2-GiB", .rows = 1025, .vocabulary = 530001, .size = 1024, .tier = SCRY__TIER_FULL},
     {.name = "embed/gpt2", .rows = 1024, .vocabulary = 50257, .size = 768, .tier = SCRY__TIER_FULL, .benchmark = true},
 };
 
@@ -141,6 +155,19 @@ static const struct row add_rows[] = {
     {.name = "add/bf16", .rank = 2, .shape = {33, 65}, .from = SCRY_BF16},
     {.name = "add/special", .rank = 2, .shape = {31, 65}, .second = SCRY__REPEAT0, .special = true},
     {.name = "add/lattice", .rank = 2, .shape = {33, 1025}, .exact = true},
+    {.name = "add/32", .rank = 1, .shape = {32}},
+    {.name = "add/1023", .rank = 1, .shape = {1023}},
+    {.name = "add/1025", .rank = 2, .shape = {1, 1025}},
+    {.name = "add/wide", .rank = 2, .shape = {33, 65}, .deviation = 1e6},
+    {.name = "add/past-65535-rows", .rank = 2, .shape = {70001, 3}, .second = SCRY__REPEAT0, .tier = SCRY__TIER_FULL},
+    {.name   = "add/past-65535-planes",
+     .rank   = 4,
+     .shape  = {3, 30011, 2, 1},
+     .first  = P,
+     .second = P,
+     .out    = P,
+     .tier   = SCRY__TIER_FULL},
+    {.name = "add/past-128-MiB", .rank = 2, .shape = {34003, 1009}, .tier = SCRY__TIER_FULL},
     {.name = "add/1024x768", .rank = 2, .shape = {1024, 768}, .tier = SCRY__TIER_FULL, .benchmark = true},
 };
 
@@ -180,6 +207,20 @@ static const struct row scale_rows[] = {
     {.name = "scale/strided", .rank = 4, .shape = {2, 3, 5, 7}, .factor = -2.5, .first = X | T, .out = X},
     {.name = "scale/special", .rank = 1, .shape = {96}, .factor = 0.5, .offset = 1, .special = true},
     {.name = "scale/lattice", .rank = 2, .shape = {33, 1025}, .factor = 3, .offset = -5, .exact = true},
+    {.name = "scale/1025", .rank = 1, .shape = {1025}, .factor = 0.7},
+    {.name = "scale/wide", .rank = 2, .shape = {33, 65}, .factor = 0.3, .offset = 1e5, .deviation = 1e6},
+    {.name   = "scale/past-65535-rows",
+     .rank   = 2,
+     .shape  = {70001, 3},
+     .factor = 0.7,
+     .first  = P,
+     .tier   = SCRY__TIER_FULL},
+    {.name   = "scale/past-128-MiB",
+     .rank   = 2,
+     .shape  = {34003, 1009},
+     .factor = 0.7,
+     .out    = IN_PLACE,
+     .tier   = SCRY__TIER_FULL},
     {.name      = "scale/1024x3072",
      .rank      = 2,
      .shape     = {1024, 3072},
@@ -245,6 +286,17 @@ static const struct row copy_rows[] = {
     {.name = "copy/special-f32-to-f16", .rank = 1, .shape = {96}, .to = SCRY_F16, .special = true},
     {.name = "copy/special-f32-to-bf16", .rank = 1, .shape = {96}, .to = SCRY_BF16, .special = true},
     {.name = "copy/special-f16-to-f32", .rank = 1, .shape = {96}, .from = SCRY_F16, .special = true},
+    {.name = "copy/1023", .rank = 1, .shape = {1023}},
+    {.name = "copy/1025-to-bf16", .rank = 2, .shape = {1, 1025}, .to = SCRY_BF16},
+    {.name = "copy/past-65535-rows", .rank = 2, .shape = {70001, 3}, .first = T, .tier = SCRY__TIER_FULL},
+    {.name  = "copy/past-65535-planes",
+     .rank  = 4,
+     .shape = {3, 30011, 2, 1},
+     .first = P,
+     .out   = X,
+     .tier  = SCRY__TIER_FULL},
+    {.name = "copy/past-128-MiB", .rank = 2, .shape = {34003, 1009}, .first = T, .tier = SCRY__TIER_FULL},
+    {.name = "copy/past-128-MiB-to-f16", .rank = 1, .shape = {34308001}, .to = SCRY_F16, .tier = SCRY__TIER_FULL},
     {.name = "copy/1024x3072", .rank = 2, .shape = {1024, 3072}, .tier = SCRY__TIER_FULL, .benchmark = true},
     {.name      = "copy/1024x3072-to-bf16",
      .rank      = 2,
@@ -285,6 +337,9 @@ static const struct row fill_rows[] = {
     {.name = "fill/bf16", .rank = 2, .shape = {31, 33}, .to = SCRY_BF16, .factor = 1e-3, .out = P},
     {.name = "fill/i32", .rank = 2, .shape = {31, 33}, .to = SCRY_I32, .factor = -2.5},
     {.name = "fill/spaced", .rank = 2, .shape = {31, 33}, .factor = -7, .out = X | T},
+    {.name = "fill/1025", .rank = 1, .shape = {1025}, .factor = 3},
+    {.name = "fill/past-65535-rows", .rank = 2, .shape = {70001, 3}, .factor = 3, .out = P, .tier = SCRY__TIER_FULL},
+    {.name = "fill/past-128-MiB", .rank = 1, .shape = {34308001}, .factor = 3, .tier = SCRY__TIER_FULL},
     {.name      = "fill/1024x3072",
      .rank      = 2,
      .shape     = {1024, 3072},

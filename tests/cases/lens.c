@@ -1,18 +1,30 @@
 /* Cases of lens: norms, weights, targets, references, ties. See lens_judge.c for the bounds. */
 #include "cases/judge.h"
 
+#include <math.h>
+
 enum { P = SCRY__PADDED };
+
+/* Kinds of data besides the usual. */
+enum {
+    BARE_X = 1,       /* every row of the unembedding has one entry, a power of two: logits are entries of x */
+    BARE_UNEMBEDDING, /* every row of x has one: logits are entries of the unembedding */
+    WIDE,             /* logits past the range of f16 */
+    LAST_TERM,        /* the last of the d terms of a logit outweighs all others */
+};
 
 static const struct row {
     const char    *name;
     int64_t        size[4]; /* N layers, T rows, d, V */
     int64_t        top;     /* 0: no top-k */
     bool           statistics, target, reference, bias, exact, special;
+    int            data;
     int64_t        ties; /* > 0: id v has the unembedding of id v mod ties */
     scry_norm_kind norm;
     scry_dtype     weight;
     float          logit_scale, softcap, weight_offset;
     unsigned       x, unembedding;
+    scry_precision precision;
     scry__tier     tier;
     bool           benchmark;
 } rows[] = {
@@ -175,6 +187,101 @@ static const struct row {
      .target     = true,
      .reference  = true,
      .weight     = SCRY_BF16},
+    {.name       = "lens/size-2",
+     .size       = {1, 9, 2, 65},
+     .top        = 3,
+     .statistics = true,
+     .target     = true,
+     .norm       = SCRY_NORM_NONE},
+    {.name = "lens/size-3", .size = {1, 9, 3, 65}, .top = 3, .statistics = true, .target = true, .norm = SCRY_NORM_RMS},
+    {.name       = "lens/size-4",
+     .size       = {1, 9, 4, 65},
+     .top        = 3,
+     .statistics = true,
+     .target     = true,
+     .norm       = SCRY_NORM_NONE},
+    {.name = "lens/1024", .size = {1, 3, 16, 1024}, .top = 32, .statistics = true, .target = true},
+    {.name   = "lens/bare-x",
+     .size   = {1, 9, 33, 257},
+     .top    = 5,
+     .target = true,
+     .exact  = true,
+     .norm   = SCRY_NORM_NONE,
+     .data   = BARE_X},
+    {.name   = "lens/bare-x-bf16",
+     .size   = {1, 9, 33, 257},
+     .top    = 5,
+     .target = true,
+     .exact  = true,
+     .norm   = SCRY_NORM_NONE,
+     .weight = SCRY_BF16,
+     .data   = BARE_X},
+    {.name   = "lens/bare-unembedding",
+     .size   = {1, 9, 33, 257},
+     .top    = 5,
+     .target = true,
+     .exact  = true,
+     .norm   = SCRY_NORM_NONE,
+     .data   = BARE_UNEMBEDDING},
+    {.name   = "lens/bare-unembedding-many-rows",
+     .size   = {1, 131, 65, 515},
+     .top    = 5,
+     .target = true,
+     .exact  = true,
+     .norm   = SCRY_NORM_NONE,
+     .data   = BARE_UNEMBEDDING,
+     .tier   = SCRY__TIER_QUICK},
+    {.name       = "lens/wide",
+     .size       = {1, 9, 33, 257},
+     .top        = 5,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .norm       = SCRY_NORM_NONE,
+     .data       = WIDE},
+    {.name       = "lens/last-of-4097",
+     .size       = {1, 3, 4097, 33},
+     .top        = 3,
+     .statistics = true,
+     .target     = true,
+     .norm       = SCRY_NORM_NONE,
+     .data       = LAST_TERM},
+    {.name       = "lens/allow-tf32",
+     .size       = {1, 9, 32, 257},
+     .statistics = true,
+     .norm       = SCRY_NORM_RMS,
+     .precision  = SCRY_ALLOW_TF32},
+    {.name       = "lens/allow-f16",
+     .size       = {1, 9, 32, 257},
+     .statistics = true,
+     .norm       = SCRY_NORM_RMS,
+     .precision  = SCRY_ALLOW_F16},
+    {.name       = "lens/allow-bf16",
+     .size       = {1, 9, 32, 257},
+     .statistics = true,
+     .norm       = SCRY_NORM_RMS,
+     .weight     = SCRY_BF16,
+     .precision  = SCRY_ALLOW_BF16},
+    {.name       = "lens/past-65535-rows",
+     .size       = {1, 70001, 2, 3},
+     .top        = 2,
+     .statistics = true,
+     .target     = true,
+     .norm       = SCRY_NORM_RMS,
+     .tier       = SCRY__TIER_FULL},
+    {.name       = "lens/past-65535-layers",
+     .size       = {70001, 1, 2, 3},
+     .top        = 1,
+     .statistics = true,
+     .norm       = SCRY_NORM_NONE,
+     .tier       = SCRY__TIER_FULL},
+    {.name       = "lens/past-1000000-ids",
+     .size       = {1, 2, 4, 1000003},
+     .top        = 10,
+     .statistics = true,
+     .target     = true,
+     .norm       = SCRY_NORM_NONE,
+     .tier       = SCRY__TIER_FULL},
     {.name       = "lens/gpt2",
      .size       = {1, 64, 768, 50257},
      .top        = 10,
@@ -200,7 +307,26 @@ static const struct row {
 
 static scry__case describe(int row)
 {
-    return (scry__case){.name = rows[row].name, .tier = rows[row].tier, .benchmark = rows[row].benchmark};
+    return (scry__case){.name      = rows[row].name,
+                        .tier      = rows[row].tier,
+                        .benchmark = rows[row].benchmark,
+                        .precision = rows[row].precision};
+}
+
+static void fill_data(scry__plan *plan, const struct row *row, scry__array *operand, bool is_unembedding)
+{
+    int64_t d    = row->size[2];
+    bool    bare = row->data == BARE_X || row->data == BARE_UNEMBEDDING;
+    if (bare || row->data == WIDE)
+        scry__array_fill_normal(plan, operand, 0, bare ? 1 : 1e4);
+    else
+        scry__array_fill_usual(plan, operand);
+    for (int64_t e = 0; row->data && e < scry__array_count(operand); e++) {
+        int64_t line = e / d, i = e % d;
+        if (bare && (row->data == BARE_X) == is_unembedding)
+            scry__array_set(operand, e, i == (line * 31 + 7) % d ? ldexp(line % 2 ? -1 : 1, (int)(line % 5) - 2) : 0);
+        if (row->data == LAST_TERM && i != d - 1) scry__array_set(operand, e, scry__array_get(operand, e) * 0x1p-10);
+    }
 }
 
 static void add_inputs(scry__plan *plan, const struct row *row)
@@ -210,8 +336,8 @@ static void add_inputs(scry__plan *plan, const struct row *row)
     scry__array  *x = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->x, 3, SCRY__SHAPE(N, T, d));
     scry__array  *w = scry__plan_add(plan, &op->unembedding, "unembedding", SCRY__INPUT, row->weight, row->unembedding,
                                      2, SCRY__SHAPE(V, d));
-    scry__array_fill_usual(plan, x);
-    scry__array_fill_usual(plan, w);
+    fill_data(plan, row, x, false);
+    fill_data(plan, row, w, true);
     if (row->special) scry__array_fill_specials(x, 5 * d + 3);
     for (int64_t e = 0; row->ties && e < V * d; e++)
         scry__array_set(w, e, scry__array_get(w, e / d % row->ties * d + e % d));
@@ -265,6 +391,9 @@ static void build(scry__plan *plan, int index)
     const struct row *row = &rows[index];
     scry_lens_op     *op  = &plan->op.lens;
     plan->exact           = row->exact;
+    plan->bare            = row->data == BARE_X || row->data == BARE_UNEMBEDDING;
+    plan->wide            = row->data == WIDE;
+    plan->op.precision    = row->precision;
     op->logit_scale       = row->logit_scale;
     op->softcap           = row->softcap;
     op->norm = (scry_norm_parameters){.kind = row->norm, .epsilon = 1e-5f, .weight_offset = row->weight_offset};

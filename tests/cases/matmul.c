@@ -192,7 +192,7 @@ static const struct row {
     {.name = "matmul/past-65535-batches", .rank = 3, .batch = {70001}, .size = {2, 3, 2}, .tier = SCRY__TIER_FULL},
     {.name = "matmul/past-128-MiB-a", .size = {20011, 3, 1801}, .tier = SCRY__TIER_FULL},
     {.name   = "matmul/past-128-MiB-bf16",
-     .size   = {3, 50257, 1409},
+     .size   = {2, 50257, 1409},
      .weight = SCRY_BF16,
      .layout = {0, T, 0},
      .tier   = SCRY__TIER_FULL},

@@ -16,7 +16,7 @@ static const struct row {
     scry_norm_kind kind;
     int            rank;
     int64_t        shape[SCRY_MAX_RANK];
-    bool           weight, bias, scale, in_place, special;
+    bool           weight, bias, scale, in_place, special, bare;
     scry_dtype     dtype; /* of weight and bias */
     float          weight_offset, epsilon;
     double         mean, deviation; /* of x; deviation 0: 1 */
@@ -90,6 +90,48 @@ static const struct row {
     {.name = "norm/rms-special", .kind = SCRY_NORM_RMS, .rank = 2, .shape = {9, 65}, .weight = true, .special = true},
     {.name = "norm/none", .kind = SCRY_NORM_NONE, .rank = 2, .shape = {9, 65}, .scale = true},
     {.name = "norm/none-in-place", .kind = SCRY_NORM_NONE, .rank = 2, .shape = {9, 65}, .in_place = true},
+    {.name = "norm/layer-32", .rank = 2, .shape = {31, 32}, .weight = true, .bias = true},
+    {.name = "norm/rms-1024", .kind = SCRY_NORM_RMS, .rank = 2, .shape = {3, 1024}, .weight = true, .scale = true},
+    {.name = "norm/layer-1025", .rank = 2, .shape = {3, 1025}, .weight = true, .bias = true, .scale = true},
+    {.name = "norm/layer-2", .rank = 2, .shape = {33, 2}, .weight = true, .scale = true},
+    {.name = "norm/rms-3", .kind = SCRY_NORM_RMS, .rank = 2, .shape = {33, 3}, .weight = true, .scale = true},
+    {.name    = "norm/bare",
+     .kind    = SCRY_NORM_RMS,
+     .rank    = 2,
+     .shape   = {17, 33},
+     .weight  = true,
+     .scale   = true,
+     .epsilon = 1e-30f,
+     .bare    = true},
+    {.name      = "norm/rms-wide",
+     .kind      = SCRY_NORM_RMS,
+     .rank      = 2,
+     .shape     = {9, 64},
+     .weight    = true,
+     .scale     = true,
+     .deviation = 1e6},
+    {.name = "norm/layer-wide", .rank = 2, .shape = {9, 64}, .weight = true, .scale = true, .deviation = 1e6},
+    {.name = "norm/rms-20011", .kind = SCRY_NORM_RMS, .rank = 2, .shape = {2, 20011}, .weight = true, .scale = true},
+    {.name   = "norm/layer-past-65535-rows",
+     .rank   = 2,
+     .shape  = {70001, 3},
+     .weight = true,
+     .bias   = true,
+     .scale  = true,
+     .tier   = SCRY__TIER_FULL},
+    {.name   = "norm/rms-past-65535-heads",
+     .kind   = SCRY_NORM_RMS,
+     .rank   = 4,
+     .shape  = {2, 5, 7001, 4},
+     .weight = true,
+     .tier   = SCRY__TIER_FULL},
+    {.name   = "norm/layer-past-128-MiB",
+     .rank   = 2,
+     .shape  = {9001, 4096},
+     .weight = true,
+     .bias   = true,
+     .tier   = SCRY__TIER_FULL},
+    {.name = "norm/layer-1000003", .rank = 2, .shape = {2, 1000003}, .weight = true, .tier = SCRY__TIER_FULL},
     {.name      = "norm/gpt2",
      .rank      = 2,
      .shape     = {1024, 768},
@@ -126,6 +168,14 @@ static void add_parameters(scry__plan *plan, const struct row *row)
                                scry__plan_add(plan, &parameters->bias, "bias", SCRY__INPUT, row->dtype, 0, 1, size));
 }
 
+/* Entries of one magnitude in each row: scale is that, and out the weight with x's sign. */
+static void fill_alike(scry__array *x)
+{
+    int64_t d = x->view.shape[x->view.rank - 1];
+    for (int64_t e = 0; e < scry__array_count(x); e++)
+        scry__array_set(x, e, copysign(scry__array_get(x, e / d * d), scry__array_get(x, e)));
+}
+
 static void build(scry__plan *plan, int index)
 {
     const struct row *row = &rows[index];
@@ -133,6 +183,9 @@ static void build(scry__plan *plan, int index)
     scry__array      *x   = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->x, row->rank, row->shape);
     scry__array_fill_normal(plan, x, row->mean, row->deviation > 0 ? row->deviation : 1);
     if (row->special) scry__array_fill_specials(x, 3 * row->shape[1]);
+    if (row->bare) fill_alike(x);
+    plan->bare = row->bare;
+    plan->wide = row->deviation >= 1e6;
     add_parameters(plan, row);
     if (row->in_place)
         scry__plan_add_in_place(plan, &op->out, "out", x);

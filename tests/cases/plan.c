@@ -196,24 +196,40 @@ void scry__array_fill(scry__array *operand, double value)
     for (int64_t i = 0; i < scry__array_count(operand); i++) scry__array_set(operand, i, value);
 }
 
-/* Elements past the period repeat those before it. */
-static bool repeats(scry__array *operand, int64_t i)
+/* Lets the elements past the period repeat those before it. */
+static void repeat_period(scry__array *operand)
 {
-    if (i >= PERIOD) scry__array_set(operand, i, scry__array_get(operand, i % PERIOD));
-    return i >= PERIOD;
+    int64_t count = scry__array_count(operand);
+    size_t  size  = scry_dtype_size(operand->view.dtype);
+    for (int64_t i = PERIOD; i < count; i += operand->contiguous ? PERIOD : 1) {
+        uint8_t *to = operand->image + scry__array_place(operand, i);
+        if (operand->contiguous)
+            memcpy(to, operand->image + operand->view.offset, size * (size_t)(count - i < PERIOD ? count - i : PERIOD));
+        else
+            memcpy(to, operand->image + scry__array_place(operand, i % PERIOD), size);
+    }
+}
+
+static int64_t period_of(const scry__array *operand)
+{
+    int64_t count = scry__array_count(operand);
+    return count < PERIOD ? count : PERIOD;
 }
 
 void scry__array_fill_normal(scry__plan *plan, scry__array *operand, double mean, double deviation)
 {
-    for (int64_t i = 0; operand->image && i < scry__array_count(operand); i++)
-        if (!repeats(operand, i)) scry__array_set(operand, i, mean + deviation * scry__random_normal(&plan->random));
+    if (!operand->image) return;
+    for (int64_t i = 0; i < period_of(operand); i++)
+        scry__array_set(operand, i, mean + deviation * scry__random_normal(&plan->random));
+    repeat_period(operand);
 }
 
 void scry__array_fill_integers(scry__plan *plan, scry__array *operand, int low, int high)
 {
-    uint64_t values = (uint64_t)(high - low + 1);
-    for (int64_t i = 0; operand->image && i < scry__array_count(operand); i++)
-        if (!repeats(operand, i)) scry__array_set(operand, i, low + (int)scry__random_below(&plan->random, values));
+    if (!operand->image) return;
+    for (int64_t i = 0; i < period_of(operand); i++)
+        scry__array_set(operand, i, low + (int)scry__random_below(&plan->random, (uint64_t)(high - low + 1)));
+    repeat_period(operand);
 }
 
 void scry__array_fill_specials(scry__array *operand, int64_t period)

@@ -37,7 +37,8 @@ typedef struct scry__array {
     size_t      bytes;                 /* of the image */
     uint8_t    *image;                 /* before the op */
     uint8_t    *expected;              /* after it, on the reference; NULL before a run, as are those that follow */
-    uint8_t    *got;                   /* after it, on the device under test */
+    uint8_t    *got;                   /* after it, on the device under test; NULL where it may only be read */
+    size_t      changed;               /* of what may only be read: 1 + the first byte that the device changed */
     uint8_t    *again;                 /* after it once more */
 } scry__array;
 

@@ -49,6 +49,22 @@ static uint8_t **image_of(scry__array *operand, scry__image which)
     }
 }
 
+/* What an op may only read is looked at, not kept. */
+static scry_status look_at(scry__array *operand, scry_buffer *buffer)
+{
+    enum { PIECE = 1 << 16 };
+    uint8_t     piece[PIECE];
+    scry_status status = SCRY_OK;
+    for (size_t at = 0; !status && at < operand->bytes && !operand->changed; at += PIECE) {
+        size_t size = operand->bytes - at < PIECE ? operand->bytes - at : PIECE, same = 0;
+        status = scry_buffer_read(buffer, at, piece, size);
+        if (status || !memcmp(piece, operand->image + at, size)) continue;
+        while (piece[same] == operand->image[at + same]) same++;
+        operand->changed = at + same + 1;
+    }
+    return status;
+}
+
 static scry_status download(scry__array *operand, scry_buffer *buffer, scry__image into)
 {
     uint8_t **image = image_of(operand, into);
@@ -68,9 +84,10 @@ scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, sc
     if (!status) status = scry_device_run(device, &loaded.op);
     if (!status) status = scry_device_finish(device);
     for (int i = 0; !status && i < plan->count; i++) {
-        /* What an op may only read is looked at once. */
-        bool wanted = loaded.buffers[i] && (into == SCRY__IMAGE_GOT || scry__plan_is_written(plan, i));
-        if (wanted) status = download(&plan->operands[i], loaded.buffers[i], into);
+        if (loaded.buffers[i] && scry__plan_is_written(plan, i))
+            status = download(&plan->operands[i], loaded.buffers[i], into);
+        else if (loaded.buffers[i] && into == SCRY__IMAGE_GOT)
+            status = look_at(&plan->operands[i], loaded.buffers[i]);
     }
     for (int i = 0; i < plan->count; i++) { /* what lies in place shares the image */
         scry__array *operand     = &plan->operands[i];

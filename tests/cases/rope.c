@@ -5,12 +5,21 @@
 
 enum { P = SCRY__PADDED, S = SCRY__SWAPPED };
 
+/* Kinds of data besides normal numbers. */
+enum {
+    BARE_X = 1,  /* no row turns: out is x */
+    BARE_TABLES, /* x is a power of two and 0 by turns: out is the tables' entries */
+    WIDE,        /* x near 10^6 */
+};
+
 static const struct row {
     const char *name;
     int64_t     shape[4]; /* B, T, H, D */
     int64_t     turned;   /* R; 0: D */
     int64_t     first;    /* position_offset */
     bool        interleaved, inverse, in_place, positions, outside, special;
+    bool        whole; /* the table begins at position 0 however far the rows are */
+    int         data;
     unsigned    x, out;
     scry__tier  tier;
     bool        benchmark;
@@ -39,6 +48,18 @@ static const struct row {
     {.name = "rope/padded-in-place", .shape = {2, 9, 3, 16}, .in_place = true, .x = P},
     {.name = "rope/heads-first", .shape = {2, 9, 3, 16}, .x = S, .out = S | P},
     {.name = "rope/many-heads", .shape = {1, 3, 37, 8}},
+    {.name = "rope/32", .shape = {1, 32, 1, 32}},
+    {.name = "rope/257", .shape = {1, 257, 1, 6}},
+    {.name = "rope/head-of-257", .shape = {1, 3, 2, 257}, .turned = 256},
+    {.name = "rope/whole-table", .shape = {1, 7, 2, 8}, .first = 131066, .whole = true},
+    {.name = "rope/whole-table-positions", .shape = {2, 9, 2, 8}, .first = 131062, .whole = true, .positions = true},
+    {.name = "rope/bare-x", .shape = {1, 17, 3, 16}, .data = BARE_X},
+    {.name = "rope/bare-tables", .shape = {1, 17, 3, 16}, .data = BARE_TABLES},
+    {.name = "rope/wide", .shape = {1, 17, 3, 16}, .data = WIDE},
+    {.name = "rope/past-65535-rows", .shape = {1, 70001, 1, 4}, .tier = SCRY__TIER_FULL},
+    {.name = "rope/past-65535-sequences", .shape = {70001, 1, 1, 4}, .in_place = true, .tier = SCRY__TIER_FULL},
+    {.name = "rope/past-65535-heads", .shape = {1, 1, 70001, 4}, .interleaved = true, .tier = SCRY__TIER_FULL},
+    {.name = "rope/past-128-MiB", .shape = {1, 9001, 16, 256}, .tier = SCRY__TIER_FULL},
     {.name = "rope/1024x12x64", .shape = {1, 1024, 12, 64}, .tier = SCRY__TIER_FULL, .benchmark = true},
 };
 
@@ -47,8 +68,8 @@ static scry__case describe(int row)
     return (scry__case){.name = rows[row].name, .tier = rows[row].tier, .benchmark = rows[row].benchmark};
 }
 
-/* Tables hold the positions from table_first on; op rows are shifted to match, since a full table for far positions
- * would be large. */
+/* Tables hold the positions from table_first on; op rows are shifted to match, since not every row needs a full
+ * table for far positions. */
 static void fill_tables(scry__array *cosine, scry__array *sine, int64_t table_first)
 {
     int64_t pairs = cosine->view.shape[1];
@@ -64,19 +85,27 @@ static void build(scry__plan *plan, int index)
     const struct row *row = &rows[index];
     scry_rope        *op  = &plan->op.rope;
     int64_t           B = row->shape[0], T = row->shape[1], pairs = (row->turned ? row->turned : row->shape[3]) / 2;
-    bool              far         = row->first > 100;
+    bool              far         = row->first > 100 && !row->whole;
     int64_t           table_first = far ? row->first - 3 : 0, table_rows = (far ? 3 : row->first) + T + 8;
     op->interleaved     = row->interleaved;
     op->inverse         = row->inverse;
+    plan->bare          = row->data == BARE_X || row->data == BARE_TABLES;
+    plan->wide          = row->data == WIDE;
     op->position_offset = row->first - table_first;
     scry__array *x      = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->x, 4, row->shape);
-    scry__array_fill_usual(plan, x);
+    scry__array_fill_normal(plan, x, 0, row->data == WIDE ? 1e6 : 1);
+    for (int64_t e = 0; row->data == BARE_TABLES && e < scry__array_count(x); e++)
+        scry__array_set(x, e, e % row->shape[3] < row->shape[3] / 2 ? ldexp(1, (int)(e / row->shape[3] % 4)) : 0);
     if (row->special) scry__array_fill_specials(x, 17);
     scry__array *cosine =
         scry__plan_add(plan, &op->cosine, "cosine", SCRY__INPUT, SCRY_F32, 0, 2, SCRY__SHAPE(table_rows, pairs));
     scry__array *sine =
         scry__plan_add(plan, &op->sine, "sine", SCRY__INPUT, SCRY_F32, 0, 2, SCRY__SHAPE(table_rows, pairs));
     fill_tables(cosine, sine, table_first);
+    if (row->data == BARE_X) {
+        scry__array_fill(cosine, 1);
+        scry__array_fill(sine, 0);
+    }
     if (row->positions) {
         scry__array *positions =
             scry__plan_add(plan, &op->positions, "positions", SCRY__INPUT, SCRY_I32, 0, 2, SCRY__SHAPE(B, T));

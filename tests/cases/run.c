@@ -22,8 +22,13 @@ static scry__judge *const judges[SCRY_OP_COUNT] = {
  * elements remains. */
 static void erase_elements(const scry__array *operand, uint8_t *image, int canary)
 {
-    size_t size = scry_dtype_size(operand->view.dtype);
-    for (int64_t i = 0; i < scry__array_count(operand); i++) {
+    size_t  size  = scry_dtype_size(operand->view.dtype);
+    int64_t count = scry__array_count(operand);
+    if (operand->contiguous) {
+        size *= (size_t)count;
+        count = count > 0;
+    }
+    for (int64_t i = 0; i < count; i++) {
         size_t place = scry__array_place(operand, i);
         if (operand->role == SCRY__OUTPUT)
             memset(image + place, canary, size);
@@ -36,22 +41,21 @@ static void erase_elements(const scry__array *operand, uint8_t *image, int canar
 static scry_status check_untouched(scry__plan *plan, scry__verdict *verdict, int canary)
 {
     for (int i = 0; i < plan->count; i++) {
-        scry__array   *operand = &plan->operands[i];
-        const uint8_t *left    = operand->got;
-        if (operand->storage != i || !left) continue;
-        if (scry__plan_is_written(plan, i)) {
+        scry__array *operand = &plan->operands[i];
+        size_t       changed = operand->changed;
+        if (operand->storage != i) continue;
+        if (operand->got) {
             if (!operand->again && !(operand->again = scry__alloc(operand->bytes, 1))) return SCRY_OUT_OF_MEMORY;
             memcpy(operand->again, operand->got, operand->bytes);
             erase_elements(operand, operand->again, canary);
-            left = operand->again;
         }
-        for (size_t byte = 0; byte < operand->bytes; byte++) {
+        for (size_t byte = 0; operand->got && !changed && byte < operand->bytes; byte++) {
             uint8_t before = operand->role == SCRY__OUTPUT ? (uint8_t)canary : operand->image[byte];
-            if (left[byte] == before) continue;
-            scry__verdict_fail(verdict, "%s: byte %zu of its buffer was changed; its elements begin at byte %zu",
-                               operand->name, byte, operand->view.offset);
-            break;
+            if (operand->again[byte] != before) changed = byte + 1;
         }
+        if (changed)
+            scry__verdict_fail(verdict, "%s: byte %zu of its buffer was changed; its elements begin at byte %zu",
+                               operand->name, changed - 1, operand->view.offset);
     }
     return SCRY_OK;
 }
