@@ -1,6 +1,6 @@
 /* The scry side of bench/compare_torch.py: times one kind of run through the public API and prints one line of JSON.
  *
- *   scry-bench-forward MODE --model DIR --ids FILE [--count T] [--repeat N] [--threads N] [--dump FILE]
+ *   scry-bench-forward MODE --model DIR --ids FILE [--device D] [--count T] [--repeat N] [--threads N] [--dump FILE]
  *   scry-bench-forward attention --input FILE [--count T] ...
  *
  * MODE is capture (every layer's probabilities handed to a sink), kept (all of them held), statistics (row and column
@@ -24,7 +24,7 @@
 enum { WARM_UP = 16, HEADS = 12, HEAD_SIZE = 64, TOP = 10, MAX_REPEAT = 1000 };
 
 struct bench {
-    const char  *mode, *model_path, *data_path, *dump_path;
+    const char  *mode, *model_path, *data_path, *dump_path, *device_name;
     int          count, repeat, threads;
     void        *data; /* ids, or q, k and v */
     scry_device *device;
@@ -222,21 +222,26 @@ static scry_status measure(struct bench *bench)
 
 static int usage(void)
 {
-    fputs("usage: scry-bench-forward capture|kept|statistics|lens --model DIR --ids FILE [--count T] [--repeat N]\n"
-          "                          [--threads N] [--dump FILE]\n"
-          "       scry-bench-forward attention --input FILE [--count T] [--repeat N] [--threads N] [--dump FILE]\n",
+    fputs("usage: scry-bench-forward capture|kept|statistics|lens --model DIR --ids FILE [--device D] [--count T]\n"
+          "                          [--repeat N] [--threads N] [--dump FILE]\n"
+          "       scry-bench-forward attention --input FILE [--device D] [--count T] [--repeat N] [--threads N]\n"
+          "                          [--dump FILE]\n",
           stderr);
     return 2;
 }
 
 static bool parse(struct bench *bench, int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"model", required_argument, NULL, 'm'},  {"ids", required_argument, NULL, 'i'},
-        {"input", required_argument, NULL, 'i'},  {"count", required_argument, NULL, 'c'},
-        {"repeat", required_argument, NULL, 'r'}, {"threads", required_argument, NULL, 't'},
-        {"dump", required_argument, NULL, 'd'},   {0}};
-    static const char *const modes[] = {"capture", "kept", "statistics", "lens", "attention"};
+    static const struct option options[] = {{"model", required_argument, NULL, 'm'},
+                                            {"ids", required_argument, NULL, 'i'},
+                                            {"input", required_argument, NULL, 'i'},
+                                            {"count", required_argument, NULL, 'c'},
+                                            {"repeat", required_argument, NULL, 'r'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {"dump", required_argument, NULL, 'd'},
+                                            {"device", required_argument, NULL, 'D'},
+                                            {0}};
+    static const char *const   modes[]   = {"capture", "kept", "statistics", "lens", "attention"};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) switch (option) {
         case 'm':
             bench->model_path = optarg;
@@ -255,6 +260,9 @@ static bool parse(struct bench *bench, int argc, char **argv)
             break;
         case 'd':
             bench->dump_path = optarg;
+            break;
+        case 'D':
+            bench->device_name = optarg;
             break;
         default:
             return false;
@@ -280,7 +288,7 @@ static bool read_data(struct bench *bench)
 
 int main(int argc, char **argv)
 {
-    struct bench bench = {.count = 128, .repeat = 5, .threads = 2};
+    struct bench bench = {.count = 128, .repeat = 5, .threads = 2, .device_name = "cpu"};
     if (!parse(&bench, argc, argv)) return usage();
     if (!read_data(&bench)) return 3;
     bench.arrays_text = open_memstream(&bench.arrays, &bench.arrays_size);
@@ -290,7 +298,7 @@ int main(int argc, char **argv)
         return 6;
     }
     scry_status status =
-        scry_device_open(&bench.device, &(scry_device_options){.name = "cpu", .threads = bench.threads});
+        scry_device_open(&bench.device, &(scry_device_options){.name = bench.device_name, .threads = bench.threads});
     if (!status && bench.model_path) status = scry_model_open(&bench.model, bench.device, bench.model_path, NULL);
     if (!status) status = measure(&bench);
     if (status) fprintf(stderr, "%s: %s\n", scry_status_text(status), scry_last_error());
