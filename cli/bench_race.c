@@ -16,9 +16,9 @@ enum {
 /* A sample's least time, whatever the grain is. */
 static const double sample_least = 1e-3;
 
-/* Threads of one library that look for work slow the next: OpenBLAS's do for some 30 ms after each product (measured:
- * docs/decisions.md). */
-static const double pause_seconds = 0.06;
+/* Before each block of a contender. OpenBLAS's threads look for work for up to 100 ms after a product, at half a core
+ * each; after this pause they sleep, so that a process for each contender would separate them no better. */
+static const double pause_seconds = 0.12;
 
 double bench_now(void)
 {
