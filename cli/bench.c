@@ -7,7 +7,6 @@
 #include "cli/output.h"
 
 #include "base/alloc.h"
-#include "base/error.h"
 #include "cases/cases.h"
 #include "report/roofline.h"
 
@@ -18,7 +17,7 @@ static const double usual_seconds = 0.5, quick_seconds = 0.05;
 
 struct bench {
     struct cli_common   common;
-    const char         *op, *only, *output, *picture, *compare, *from;
+    const char         *op, *only, *output, *picture, *compare, *from, *clock;
     struct bench_effort effort;
     bool                quick, strict;
     /* Filled on the way: */
@@ -28,28 +27,15 @@ struct bench {
     int                    *rows; /* of the case table */
     int                     row_count;
     struct cli_progress     progress;
+    int                     exit_code;
 };
 
 /* --- what to measure --- */
 
-static scry_status find_op(const char *name, int *kind)
-{
-    char known[256] = "";
-    *kind           = -1;
-    for (int i = 0; i < SCRY_OP_COUNT; i++) {
-        const char *text = scry_op_text((scry_op_kind)i);
-        size_t      used = strlen(known);
-        if (!strcmp(text, name)) *kind = i;
-        snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", text);
-    }
-    return *kind < 0 ? cli_bad("--op %.40s: expected one of %s", name, known) : SCRY_OK;
-}
-
 /* The rows made for benchmarks, and any other that is asked for by its whole name. */
 static scry_status choose_rows(struct bench *bench)
 {
-    int         kind   = -1;
-    scry_status status = bench->op ? find_op(bench->op, &kind) : SCRY_OK;
+    scry_status status = cli_check_ops(bench->op);
     if (status) return status;
     bench->rows = scry__alloc((size_t)scry__case_count(), sizeof *bench->rows);
     if (!bench->rows) return SCRY_OUT_OF_MEMORY;
@@ -57,7 +43,7 @@ static scry_status choose_rows(struct bench *bench)
         scry__case row   = scry__case_at(i);
         bool       named = bench->only && !strcmp(bench->only, row.name);
         if (!named && !row.benchmark) continue;
-        if (kind >= 0 && (int)row.kind != kind) continue;
+        if (!cli_has_op(bench->op, row.kind)) continue;
         if (bench->only && !named && !scry__glob(bench->only, row.name)) continue;
         bench->rows[bench->row_count++] = i;
     }
@@ -104,6 +90,8 @@ static scry_status measure(struct bench *bench)
         at += size + (at[size] == ',');
     }
     bench_host_describe(bench->record);
+    snprintf(bench->record->clock, sizeof bench->record->clock, "%s", bench->clock);
+    if (!strcmp(bench->clock, "cpu")) bench_count_processor_time();
     scry_status status = scry_device_open(&bench->reference, &(scry_device_options){.name = "reference"});
     cli_progress_start(&bench->progress, &bench->common, "");
     for (int i = 0; !status && i < count; i++)
@@ -137,21 +125,15 @@ static scry_status print_tables(const struct bench *bench)
     return cli_print(&text);
 }
 
-/* What makes the exit code 1. The result is on stdout already, so with --json no second object follows. */
-static scry_status judge(struct bench *bench)
+/* 1 where a row was refused or failed or, if that matters, became slower. */
+static int judge(const struct bench *bench)
 {
-    int wrong[2] = {0};
+    bool wrong = bench->strict && bench->comparison && bench->comparison->slower;
     for (int64_t i = 0; i < bench->record->row_count; i++) {
-        wrong[0] += bench->record->rows[i].outcome == SCRY__BENCH_REFUSED;
-        wrong[1] += bench->record->rows[i].outcome == SCRY__BENCH_FAILED;
+        scry__bench_outcome outcome = bench->record->rows[i].outcome;
+        wrong                       = wrong || outcome == SCRY__BENCH_REFUSED || outcome == SCRY__BENCH_FAILED;
     }
-    int slower = bench->strict && bench->comparison ? bench->comparison->slower : 0;
-    if (!wrong[0] && !wrong[1] && !slower) return SCRY_OK;
-    bench->common.json = false;
-    if (wrong[0] || wrong[1])
-        return scry__fail(SCRY_CHECK_FAILED, "%d rows refused, as their conformance failed; %d rows failed", wrong[0],
-                          wrong[1]);
-    return scry__fail(SCRY_CHECK_FAILED, "%d rows are slower beyond the noise", slower);
+    return wrong ? scry_status_exit_code(SCRY_CHECK_FAILED) : 0;
 }
 
 static scry_status run(void *state, const char *unused)
@@ -159,6 +141,8 @@ static scry_status run(void *state, const char *unused)
     struct bench *bench  = state;
     scry_status   status = cli_check_suffix(bench->picture, ".svg .png .pdf");
     (void)unused;
+    if (!status && strcmp(bench->clock, "wall") && strcmp(bench->clock, "cpu"))
+        status = cli_bad("--clock %.40s: expected wall or cpu", bench->clock);
     if (!bench->effort.seconds) bench->effort.seconds = bench->quick ? quick_seconds : usual_seconds;
     if (!status && bench->compare) status = scry__bench_record_read(&bench->before, bench->compare);
     if (!status && bench->from) {
@@ -173,7 +157,7 @@ static scry_status run(void *state, const char *unused)
     if (!status && bench->output) status = scry__bench_record_write(bench->record, bench->output);
     if (!status && bench->picture) status = scry__roofline_write(bench->picture, bench->record);
     if (!status) status = bench->common.json ? print_json(bench) : print_tables(bench);
-    if (!status) status = judge(bench);
+    if (!status) bench->exit_code = judge(bench);
     scry_device_destroy(&bench->reference);
     scry__bench_comparison_destroy(&bench->comparison);
     scry__bench_record_destroy(&bench->before);
@@ -184,17 +168,19 @@ static scry_status run(void *state, const char *unused)
 
 int cli_bench(int argc, char **argv)
 {
-    struct bench            bench     = {0};
+    struct bench            bench     = {.clock = "wall"};
     const struct cli_option options[] = {
         {'d', "device", CLI_STRING, &bench.common.device, "NAMES",
          "cpu,opencl:0 (default: $SCRY_DEVICE, else the best)", 0, 0},
-        {0, "kernels", CLI_STRING, &bench.common.kernels, "OP=NAME,..", "kernels to use instead of the device's choice",
-         0, 0},
-        {0, "op", CLI_STRING, &bench.op, "OP", "only rows of this op", 0, 0},
+        {0, "kernels", CLI_STRING, &bench.common.kernels, "OP=KERNEL,...", "kernels instead of the device's choice", 0,
+         0},
+        {0, "op", CLI_STRING, &bench.op, "OP[,OP...]", "only rows of these ops", 0, 0},
         {0, "only", CLI_STRING, &bench.only, "ROW", "this row, or those that fit a pattern: 'matmul/*'", 0, 0},
         {0, "min-time", CLI_REAL, &bench.effort.seconds, "S", "seconds of samples for each row (0.5)", 0.001, 3600},
         {0, "quick", CLI_FLAG, &bench.quick, NULL, "a tenth of that", 0, 0},
         {0, "repeat", CLI_INT, &bench.effort.repeats, "N", "so many samples instead", 1, 1000},
+        {0, "clock", CLI_STRING, &bench.clock, "CLOCK", "wall (default), or cpu: processor time, for a busy machine", 0,
+         0},
         {'o', "output", CLI_STRING, &bench.output, "F.json", "write the record", 0, 0},
         {0, "svg", CLI_STRING, &bench.picture, "F", "draw the roofline: .svg, .png or .pdf", 0, 0},
         {0, "compare", CLI_STRING, &bench.compare, "RECORD", "an older record to put beside", 0, 0},
@@ -214,5 +200,6 @@ int cli_bench(int argc, char **argv)
         .options      = options,
         .option_count = sizeof options / sizeof *options,
     };
-    return cli_main(&syntax, &bench.common, argc, argv, run, &bench);
+    int code = cli_main(&syntax, &bench.common, argc, argv, run, &bench);
+    return code ? code : bench.exit_code;
 }

@@ -19,8 +19,10 @@ struct bench_target {
     scry__bench_device *record;
 };
 
-/* Seconds on a clock that only goes forward. */
+/* Seconds on a clock that only goes forward: that of the wall or, once asked for, of the processor time that this
+ * process takes, which a busy machine can still measure where one thread does the work. */
 double bench_now(void);
+void   bench_count_processor_time(void);
 
 /* Opens `name` (NULL: the default device) and its second handle, and fills record->info and ->open_seconds. */
 scry_status bench_target_open(struct bench_target *target, const char *name, const char *kernels,

@@ -8,11 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Cubes of these sizes, and copies that move these MiB: larger ones are left out where the one before took so long that
- * the next would pass the limit. */
+/* Cubes of these sizes, and copies that move these MiB: larger ones are left out where one run would take longer than
+ * the samples of a row. */
 static const int64_t matmul_sizes[]   = {256, 512, 1024, 2048};
 static const int64_t copy_mebibytes[] = {1, 4, 16, 64, 256};
-static const double  run_most         = 0.5; /* seconds */
 
 /* Of the effort for a row; there are several points, and the best of them counts. */
 static const double share_of_effort = 0.2;
@@ -73,7 +72,7 @@ static scry_status measure_kernel(const struct bench_target *target, const char 
     scry_status status = scry_device_open(
         &device, &(scry_device_options){.name = record->info.name, .kernels = kernel ? kernels : NULL});
     double before = 0;
-    for (size_t i = 0; !status && i < sizeof matmul_sizes / sizeof *matmul_sizes && before * 8 < run_most; i++) {
+    for (size_t i = 0; !status && i < sizeof matmul_sizes / sizeof *matmul_sizes && before * 8 < effort->seconds; i++) {
         scry_op_info info;
         int64_t      size = matmul_sizes[i];
         status            = time_matmul(device, size, effort, &info, &before);
@@ -119,7 +118,8 @@ scry_status bench_measure_roof(const struct bench_target *target, const struct b
     uint64_t            most    = target->record->info.max_buffer_bytes;
     double              median  = 0;
     for (; !status && *kernels; kernels++) status = measure_kernel(target, *kernels, effort);
-    for (size_t i = 0; !status && i < sizeof copy_mebibytes / sizeof *copy_mebibytes && median * 4 < run_most; i++) {
+    for (size_t i = 0; !status && i < sizeof copy_mebibytes / sizeof *copy_mebibytes && median * 4 < effort->seconds;
+         i++) {
         int64_t bytes = copy_mebibytes[i] << 20;
         if (most && (uint64_t)bytes / 2 > most) break;
         status = measure_copy(target, bytes, effort, &median);

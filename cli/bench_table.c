@@ -105,6 +105,13 @@ static const char *library_of(const scry__bench_record *record, const char *devi
     return NULL;
 }
 
+/* The inside of "library (OpenBLAS 0.3.21)". */
+static const char *name_of(const char *library)
+{
+    const char *inside = strchr(library, '(');
+    return inside ? inside + 1 : library;
+}
+
 static scry_status add_device_rows(scry__text *out, const scry__terminal *terminal, const scry__bench_record *record,
                                    const scry__bench_device *device)
 {
@@ -118,8 +125,10 @@ static scry_status add_device_rows(scry__text *out, const scry__terminal *termin
     scry_status status = sheet_add(out, terminal, &sheet, record_columns);
     scry__free(sheet.cells);
     if (library)
-        scry__text_addf(out, "library: the time of %s over ours, above 1 where ours is faster (10-90 %% of %s)\n",
-                        library, "blocks that alternate");
+        scry__text_addf(out,
+                        "library: its time over ours, above 1 where ours is faster, with 10-90 %% of alternating "
+                        "blocks; it is %.*s\n",
+                        (int)strcspn(name_of(library), ")"), name_of(library));
     for (int64_t i = 0; i < record->row_count; i++) {
         const scry__bench_row *row = &record->rows[i];
         if (strcmp(row->device, name) || row->outcome == SCRY__BENCH_MEASURED) continue;
@@ -131,8 +140,9 @@ static scry_status add_device_rows(scry__text *out, const scry__terminal *termin
 scry_status bench_add_record(scry__text *out, const scry__terminal *terminal, const scry__bench_record *record)
 {
     scry_status status = SCRY_OK;
-    scry__text_addf(out, "scry %s%s%s, %s, on %s, load %.2f\n", record->version, *record->commit ? " at " : "",
-                    record->commit, record->date, *record->host ? record->host : "an unknown processor", record->load);
+    scry__text_addf(out, "scry %s%s%s, %s, on %s, load %.2f%s\n", record->version, *record->commit ? " at " : "",
+                    record->commit, record->date, *record->host ? record->host : "an unknown processor", record->load,
+                    strcmp(record->clock, "cpu") ? "" : ", in processor time");
     for (int64_t i = 0; i < record->variable_count; i++)
         scry__text_addf(out, "%s=%s %s\n", record->variables[i].name, record->variables[i].value,
                         record->variables[i].removed ? "was set and is left out" : "is set");
@@ -182,6 +192,8 @@ static void put_change(struct sheet *sheet, const scry__bench_change *change)
 static void add_differences(scry__text *out, const scry__bench_comparison *comparison)
 {
     const scry__bench_record *before = comparison->before, *after = comparison->after;
+    if (strcmp(before->clock, after->clock))
+        scry__text_addf(out, "Another clock: %s, now %s\n", before->clock, after->clock);
     if (strcmp(before->host, after->host))
         scry__text_addf(out, "Another processor: %s, now %s\n", before->host, after->host);
     for (int64_t i = 0; i < after->device_count; i++) {

@@ -101,8 +101,41 @@ scry_status cli_check_suffix(const char *path, const char *suffixes)
     if (!path) return SCRY_OK;
     for (const char *at = dot ? strstr(suffixes, dot) : NULL; at; at = strstr(at + 1, dot))
         if (!at[size] || at[size] == ' ') return SCRY_OK;
-    return cli_bad("--output %s: expected a name that ends in %s%s", path, strchr(suffixes, ' ') ? "one of " : "",
-                   suffixes);
+    return cli_bad("%s: expected a name that ends in %s%s", path, strchr(suffixes, ' ') ? "one of " : "", suffixes);
+}
+
+/* Is `word` one of the names, separated by commas? */
+static bool is_listed(const char *names, const char *word)
+{
+    size_t length = strlen(word);
+    for (const char *at = names; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (!strncmp(at, word, length) && (!at[length] || at[length] == ',')) return true;
+    }
+    return false;
+}
+
+bool cli_has_op(const char *names, scry_op_kind kind)
+{
+    return !names || is_listed(names, scry_op_text(kind));
+}
+
+scry_status cli_check_ops(const char *names)
+{
+    for (const char *at = names; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        int    length = (int)strcspn(at, ",");
+        bool   known  = false;
+        char   all[256];
+        size_t used = 0;
+        for (int kind = 0; kind < SCRY_OP_COUNT; kind++) {
+            const char *text = scry_op_text((scry_op_kind)kind);
+            known            = known || ((int)strlen(text) == length && !strncmp(text, at, (size_t)length));
+            used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", kind ? ", " : "", text);
+        }
+        if (!known) return cli_bad("--op \"%.*s\": expected one of %s", length, at, all);
+    }
+    return SCRY_OK;
 }
 
 scry_status cli_parse_ids(const char *text, int32_t **ids, int *count)

@@ -47,6 +47,10 @@ scry_status cli_bad(const char *format, ...) __attribute__((format(printf, 1, 2)
  * Asked before any work, so that a long run does not end with it. NULL passes. */
 scry_status cli_check_suffix(const char *path, const char *suffixes);
 
+/* "--op matmul,lens": whether every name is an op's, and whether one of them is this op's. NULL is every op. */
+scry_status cli_check_ops(const char *names);
+bool        cli_has_op(const char *names, scry_op_kind kind);
+
 /* "--ids 5,17,3" to numbers; release with scry_free. */
 scry_status cli_parse_ids(const char *text, int32_t **ids, int *count);
 

@@ -41,39 +41,10 @@ static scry_status parse_tier(struct conform *state)
     return state->tier ? cli_bad("--tier %s: expected tiny, quick or full", state->tier) : SCRY_OK;
 }
 
-/* Is `word` one of the names, separated by commas? */
-static bool is_listed(const char *names, const char *word)
-{
-    size_t length = strlen(word);
-    for (const char *at = names; at; at = strchr(at, ',')) {
-        at += *at == ',';
-        if (!strncmp(at, word, length) && (!at[length] || at[length] == ',')) return true;
-    }
-    return false;
-}
-
-static scry_status check_ops(const char *names)
-{
-    for (const char *at = names; at; at = strchr(at, ',')) {
-        at += *at == ',';
-        int    length = (int)strcspn(at, ",");
-        bool   known  = false;
-        char   all[256];
-        size_t used = 0;
-        for (int kind = 0; kind < SCRY_OP_COUNT; kind++) {
-            const char *text = scry_op_text((scry_op_kind)kind);
-            known            = known || ((int)strlen(text) == length && !strncmp(text, at, (size_t)length));
-            used += (size_t)snprintf(all + used, sizeof all - used, "%s%s", kind ? ", " : "", text);
-        }
-        if (!known) return cli_bad("--op \"%.*s\": expected one of %s", length, at, all);
-    }
-    return SCRY_OK;
-}
-
 /* A row that is named is taken from any tier; a pattern, from the tier asked for. */
 static bool is_chosen(const struct conform *state, const scry__case *row)
 {
-    if (state->op && !is_listed(state->op, scry_op_text(row->kind))) return false;
+    if (!cli_has_op(state->op, row->kind)) return false;
     if (state->only && !strcmp(state->only, row->name)) return true;
     return row->tier <= state->run.tier && (!state->only || scry__glob(state->only, row->name));
 }
@@ -258,7 +229,7 @@ static scry_status run(void *argument, const char *unused)
     struct conform_run *run    = &state->run;
     scry_status         status = parse_tier(state);
     (void)unused;
-    if (!status) status = check_ops(state->op);
+    if (!status) status = cli_check_ops(state->op);
     if (!status) status = choose_rows(state);
     if (!status && state->list) return list_rows(state);
     if (!status) status = state->common.device ? choose_named(run, state->common.device) : choose_found(run);

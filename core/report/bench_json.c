@@ -14,8 +14,9 @@ static const char schema[] = "scry.bench/1";
 
 enum { READ_LIMIT = 64 << 20, MOST_ROWS = 100000, ORIGIN = 512 };
 
-/* A member of a struct and its key. Texts are char arrays of `size`; numbers are finite and not negative. */
-typedef enum field_kind { TEXT, COUNT, NUMBER, FLAG, TIMES } field_kind;
+/* A member of a struct and its key. Texts are char arrays of `size`, null where empty; numbers are finite and not
+ * negative, and of POSITIVE ones 0 stands for null; times without samples are null. */
+typedef enum field_kind { TEXT, COUNT, NUMBER, POSITIVE, FLAG, TIMES } field_kind;
 typedef struct field {
     const char *key;
     field_kind  kind;
@@ -31,6 +32,7 @@ typedef struct field {
 static const field record_fields[] = {
     OF_RECORD(version, TEXT, true), OF_RECORD(commit, TEXT, false),     OF_RECORD(date, TEXT, true),
     OF_RECORD(host, TEXT, false),   OF_RECORD(processors, COUNT, true), OF_RECORD(load, NUMBER, false),
+    OF_RECORD(clock, TEXT, true),
 };
 
 #define OF_VARIABLE(member, kind, required) FIELD(scry__bench_variable, member, kind, required)
@@ -44,7 +46,7 @@ static const field variable_fields[] = {
 static const field device_fields[] = {
     OF_DEVICE(kernels, TEXT),
     OF_DEVICE(open_seconds, NUMBER),
-    OF_DEVICE(peak, NUMBER),
+    OF_DEVICE(peak, POSITIVE),
     OF_DEVICE(peak_by, TEXT),
 };
 
@@ -72,17 +74,17 @@ static const field row_fields[] = {
     OF_ROW(flops, NUMBER, false),
     OF_ROW(bytes, NUMBER, false),
     OF_ROW(worst, NUMBER, false),
-    OF_ROW(cold_seconds, NUMBER, false),
+    OF_ROW(cold_seconds, POSITIVE, false),
     OF_ROW(build_seconds, NUMBER, false),
     OF_ROW(programs_built, COUNT, false),
     OF_ROW(programs_loaded, COUNT, false),
     OF_ROW(times, TIMES, false),
-    OF_ROW(roof_share, NUMBER, false),
+    OF_ROW(roof_share, POSITIVE, false),
     OF_ROW(library, TEXT, false),
     OF_ROW(library_times, TIMES, false),
-    OF_ROW(ratio, NUMBER, false),
-    OF_ROW(ratio_low, NUMBER, false),
-    OF_ROW(ratio_high, NUMBER, false),
+    OF_ROW(ratio, POSITIVE, false),
+    OF_ROW(ratio_low, POSITIVE, false),
+    OF_ROW(ratio_high, POSITIVE, false),
 };
 
 #define COUNT_OF(fields) (int)(sizeof(fields) / sizeof *(fields))
@@ -91,6 +93,7 @@ static const field row_fields[] = {
 
 static void write_fields(scry__json_builder *builder, json_t *object, const void *from, const field *fields, int count)
 {
+    double number;
     for (int i = 0; i < count; i++) {
         const char *at = (const char *)from + fields[i].place, *key = fields[i].key;
         switch (fields[i].kind) {
@@ -102,6 +105,10 @@ static void write_fields(scry__json_builder *builder, json_t *object, const void
             break;
         case NUMBER:
             scry__json_set_number(builder, object, key, *(const double *)(const void *)at);
+            break;
+        case POSITIVE:
+            number = *(const double *)(const void *)at;
+            scry__json_set_number(builder, object, key, number > 0 ? number : NAN);
             break;
         case FLAG:
             scry__json_set_bool(builder, object, key, *(const bool *)at);
@@ -132,6 +139,17 @@ static json_t *device_object(scry__json_builder *builder, const scry__bench_devi
     return object;
 }
 
+static json_t *row_object(scry__json_builder *builder, const scry__bench_row *row)
+{
+    json_t *object = scry__json_new_object(builder);
+    double  median = row->outcome == SCRY__BENCH_MEASURED ? row->times.median : NAN;
+    write_fields(builder, object, row, row_fields, COUNT_OF(row_fields));
+    scry__json_set_text(builder, object, "outcome", scry__bench_outcome_text(row->outcome));
+    scry__json_set_number(builder, object, "flops_per_second", row->flops / median);
+    scry__json_set_number(builder, object, "bytes_per_second", row->bytes / median);
+    return object;
+}
+
 json_t *scry__bench_record_json(scry__json_builder *builder, const scry__bench_record *record)
 {
     json_t *object = scry__json_new_object(builder), *variables = scry__json_new_array(builder);
@@ -145,12 +163,8 @@ json_t *scry__bench_record_json(scry__json_builder *builder, const scry__bench_r
     }
     for (int64_t i = 0; i < record->device_count; i++)
         scry__json_append(builder, devices, device_object(builder, &record->devices[i]));
-    for (int64_t i = 0; i < record->row_count; i++) {
-        json_t *row = scry__json_new_object(builder);
-        write_fields(builder, row, &record->rows[i], row_fields, COUNT_OF(row_fields));
-        scry__json_set_text(builder, row, "outcome", scry__bench_outcome_text(record->rows[i].outcome));
-        scry__json_append(builder, rows, row);
-    }
+    for (int64_t i = 0; i < record->row_count; i++)
+        scry__json_append(builder, rows, row_object(builder, &record->rows[i]));
     scry__json_set(builder, object, "environment", variables);
     scry__json_set(builder, object, "devices", devices);
     scry__json_set(builder, object, "rows", rows);
@@ -209,6 +223,7 @@ static scry_status read_fields(scry__json_at at, void *into, const field *fields
             status = scry__json_int(at, fields[i].key, fields[i].required, 0, INT64_MAX, (int64_t *)(void *)out);
             break;
         case NUMBER:
+        case POSITIVE:
             status = read_number(at, &fields[i], (double *)(void *)out);
             break;
         case FLAG:

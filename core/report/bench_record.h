@@ -67,6 +67,7 @@ typedef struct scry__bench_variable {
 typedef struct scry__bench_record {
     char                 version[32], commit[64], date[32]; /* commit "" where unknown; date as 2026-11-21T01:02:03Z */
     char                 host[128];                         /* the processor's name */
+    char                 clock[8];                          /* "wall", or "cpu": of all threads of the process */
     int64_t              processors;                        /* that this process may use */
     double               load;                              /* average of the last minute, before the run */
     int64_t              variable_count, device_count, row_count;

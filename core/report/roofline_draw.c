@@ -55,9 +55,10 @@ static void draw_frame(cairo_t *cairo, const scry__roofline_layout *layout)
 
 /* --- roofs --- */
 
-/* The slope of one bandwidth, up to where it meets the peak, and what it is, along it. */
+/* The slope of one bandwidth, up to where it meets the peak, and what it is, along it: that of caches above its line,
+ * as it is the left one. */
 static void draw_slope(cairo_t *cairo, const scry__roofline_layout *layout, const scry__bench_device *device,
-                       double bandwidth, const char *what, uint32_t colour, bool dashed)
+                       double bandwidth, const char *what, uint32_t colour, bool cache)
 {
     const scry__roofline_axis *x = &layout->intensity, *y = &layout->speed;
     double                     top = (device->peak > 0 ? device->peak : y->most * 1e9) * 1e-9, rate = bandwidth * 1e-9;
@@ -70,13 +71,13 @@ static void draw_slope(cairo_t *cairo, const scry__roofline_layout *layout, cons
     double x2 = scry__roofline_place(x, end), y2 = scry__roofline_place(y, end * rate);
     scry__picture_colour(cairo, colour);
     cairo_set_line_width(cairo, 1.4);
-    cairo_set_dash(cairo, dashes, dashed ? 2 : 0, 0);
+    cairo_set_dash(cairo, dashes, cache ? 2 : 0, 0);
     draw_line(cairo, x1, y1, x2, y2);
     cairo_set_dash(cairo, NULL, 0, 0);
     snprintf(text, sizeof text, "%s %s, %.3g GB/s", device->info.name, what, rate);
     style.colour = colour;
-    scry__picture_text(cairo, &layout->fonts, text, style, x1 + 0.12 * (x2 - x1), y1 + 0.12 * (y2 - y1) - 3,
-                       atan2(y2 - y1, x2 - x1), 0, 1, 0);
+    scry__picture_text(cairo, &layout->fonts, text, style, x1 + 0.96 * (x2 - x1), y1 + 0.96 * (y2 - y1),
+                       atan2(y2 - y1, x2 - x1), 1, cache ? 1.15 : -0.15, 0);
 }
 
 static void draw_roofs(cairo_t *cairo, const scry__roofline_layout *layout, int index)
