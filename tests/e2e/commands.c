@@ -199,11 +199,11 @@ Test(commands, kernels__are_taken_by_name_and_listed)
     setenv("SCRY_TEST_PLUGINS", SCRY_BUILD_DIR "/tests/plugins", 1);
     setenv("SCRY_FAKE_KERNELS", "1", 1);
     struct outcome listed = SCRY("devices", "-v"), as_json = SCRY("devices", "--json");
-    struct outcome asked  = SCRY("lens", capital, "-d", "fake", "--kernels", "matmul=block");
-    struct outcome wrong  = SCRY("lens", capital, "-d", "fake", "--kernels", "matmul=blocks");
+    struct outcome asked  = SCRY("lens", capital, "-d", "fake", "--kernels", "matmul=second");
+    struct outcome wrong  = SCRY("lens", capital, "-d", "fake", "--kernels", "matmul=seconds");
     json_t        *object = outcome_json(&as_json), *entry;
     size_t         index;
-    cr_expect(strstr(listed.out, "kernels          matmul = tile, block\n"), "%s", listed.out);
+    cr_expect(strstr(listed.out, "kernels          matmul = first, second\n"), "%s", listed.out);
     json_array_foreach(json_object_get(object, "devices"), index, entry)
     {
         bool fake = !strcmp(json_string_value(json_object_get(entry, "name")), "fake:0");
@@ -211,7 +211,7 @@ Test(commands, kernels__are_taken_by_name_and_listed)
     }
     cr_expect_eq(asked.exit_code, 0, "%s", asked.err);
     cr_expect_eq(wrong.exit_code, 2);
-    cr_expect(strstr(wrong.err, "expected one of tile, block for matmul"), "%s", wrong.err);
+    cr_expect(strstr(wrong.err, "expected one of first, second for matmul"), "%s", wrong.err);
     json_decref(object);
     outcome_free(&listed);
     outcome_free(&as_json);

@@ -120,7 +120,7 @@ static scry_status check_reach(const scry_op *op)
 
 static const char *const *fake_kernels(const scry_device *device, scry_op_kind kind)
 {
-    static const char *const none[] = {NULL}, *const two[] = {"tile", "block", NULL};
+    static const char *const none[] = {NULL}, *const two[] = {"first", "second", NULL};
     static const char *const longer[] = {"a-name-of-forty-characters-to-say-much-of",
                                          "another-name-of-more-than-forty-characters", NULL};
     const char              *rule     = getenv("SCRY_FAKE_KERNELS");

@@ -32,21 +32,21 @@ Test(device_kernels, open__takes_names_or_says_which_there_are)
     static const struct {
         const char *name, *kernels, *runs, *message; /* message NULL: it opens */
     } cases[] = {
-        {"fake", NULL, "tile", NULL},
-        {"fake", "", "tile", NULL},
-        {"fake", "matmul=block", "block", NULL},
-        {"fake", "matmul=tile,matmul=block", "block", NULL},
-        {"fake", "matmul=block,", "block", NULL},
-        {"fake", "matmul=bloc", NULL, "fake:0: kernels \"matmul=bloc\": expected one of tile, block for matmul"},
-        {"fake", "matmul=block2,add=x", NULL,
-         "fake:0: kernels \"matmul=block2\": expected one of tile, block for matmul"},
+        {"fake", NULL, "first", NULL},
+        {"fake", "", "first", NULL},
+        {"fake", "matmul=second", "second", NULL},
+        {"fake", "matmul=first,matmul=second", "second", NULL},
+        {"fake", "matmul=second,", "second", NULL},
+        {"fake", "matmul=secon", NULL, "fake:0: kernels \"matmul=secon\": expected one of first, second for matmul"},
+        {"fake", "matmul=second2,add=x", NULL,
+         "fake:0: kernels \"matmul=second2\": expected one of first, second for matmul"},
         {"fake", "add=x", NULL, "fake:0: kernels \"add=x\": expected none, there is only one for add"},
         {"reference", "add=x", NULL, "reference:0: kernels \"add=x\": expected none, there is only one for add"},
         {"fake", "matmul", NULL, "kernels \"matmul\": expected OP=KERNEL, such as matmul=library"},
         {"fake", "matmul=", NULL, "kernels \"matmul=\": expected OP=KERNEL, such as matmul=library"},
         {"fake", "=tile", NULL, "kernels \"=tile\": expected OP=KERNEL, such as matmul=library"},
         {"fake", "matmul,lens=tile", NULL, "kernels \"matmul\": expected OP=KERNEL, such as matmul=library"},
-        {"fake", "matmul=tile,,", NULL, "kernels \"\": expected OP=KERNEL, such as matmul=library"},
+        {"fake", "matmul=first,,", NULL, "kernels \"\": expected OP=KERNEL, such as matmul=library"},
         {"fake", "matmu=tile", NULL, "kernels \"matmu=tile\": expected OP=KERNEL, such as matmul=library"},
         {"fake", "matmul =tile", NULL, "kernels \"matmul =tile\": expected OP=KERNEL, such as matmul=library"},
     };
@@ -76,12 +76,12 @@ static void expect_choice(const char *kernels, const char *name, const char *mes
 Test(device_kernels, open__without_a_name_takes_the_best_device_that_has_them)
 {
     setenv("SCRY_FAKE_SCORES", "100000", 1);
-    expect_choice("matmul=block", "fake:0", NULL);
+    expect_choice("matmul=second", "fake:0", NULL);
     expect_choice("matmul=rows", "cpu:0", NULL);
     expect_choice("matmul=nonesuch", NULL,
-                  "no usable device: fake:0: kernels \"matmul=nonesuch\": expected one of tile, block for matmul");
+                  "no usable device: fake:0: kernels \"matmul=nonesuch\": expected one of first, second for matmul");
     setenv("SCRY_FAKE_WRONG", "matmul", 1);
-    expect_choice("matmul=block", NULL, "no usable device: cpu:0: kernels \"matmul=block\": expected one of tile, ");
+    expect_choice("matmul=second", NULL, "no usable device: cpu:0: kernels \"matmul=second\": expected one of tile, ");
     expect_choice("nonesuch=x", NULL, "kernels \"nonesuch=x\": expected OP=KERNEL, such as matmul=library");
 }
 
@@ -123,7 +123,7 @@ static void expect_listed(const char *name, const char *kernels)
 
 Test(device_kernels, find__lists_whole_names)
 {
-    expect_listed("fake:0", "tile,block");
+    expect_listed("fake:0", "first,second");
     expect_listed("reference:0", "");
     setenv("SCRY_FAKE_KERNELS", "long", 1);
     expect_listed("fake:0", "a-name-of-forty-characters-to-say-much-of");

@@ -138,7 +138,6 @@ Test(json_out, generation_trace_attention_devices_error__have_their_keys)
         strstr(text, "\"reason\":\"chosen\",\"kernels\":{\"matmul\":[\"tile\",\"library\"],\"lens\":[\"group\"]}}"),
         "%s", text);
     scry__free(text);
-    json_decref(object);
 
     scry__fail(SCRY_BAD_INPUT, "x: \xff");
     cr_assert_eq(scry__json_error(&object, SCRY_BAD_INPUT), SCRY_OK);
