@@ -81,10 +81,22 @@ void scry__cl_bytes(struct scry__cl_call *call, const void *value, size_t bytes)
     argument(call, bytes, value);
 }
 
+/* A driver on a CPU compiles a kernel anew for each group size that it is launched with, so of sizes that fit the range
+ * only powers of two are taken. */
+static const size_t *choose_group(const struct scry__cl *cl, const size_t *global, size_t group[3])
+{
+    enum { MOST = 64 };
+    if (!cl->is_cpu) return NULL;
+    group[0] = group[1] = group[2] = 1;
+    while (group[0] < MOST && 2 * group[0] <= cl->most_items && global[0] % (2 * group[0]) == 0) group[0] *= 2;
+    return group;
+}
+
 scry_status scry__cl_launch(struct scry__cl_call *call, int dimensions, const size_t *global, const size_t *local)
 {
-    size_t rounded[3];
+    size_t rounded[3], group[3];
     if (call->status) return call->status;
+    if (!local) local = choose_group(call->cl, global, group);
     for (int i = 0; i < dimensions; i++) {
         if (!global[i]) return SCRY_OK;
         rounded[i] = local ? (global[i] + local[i] - 1) / local[i] * local[i] : global[i];

@@ -304,7 +304,7 @@ static scry_status walk_vocabulary(const struct lens *lens, int64_t begin)
     for (int64_t first = 0, count; plan->ranks && !status && (!first || first < plan->vocabulary);
          first += most(1, count)) {
         count  = piece(lens, first);
-        status = launch_entries(lens, "lens_targets", &target, first, count, 1, &slots, NULL);
+        status = launch_entries(lens, "lens_targets", &target, first, count, 1, &slots, &(size_t){LANES});
     }
     for (int64_t first = 0, count; !status && (!first || first < plan->vocabulary); first += most(1, count)) {
         count  = piece(lens, first);
@@ -324,7 +324,7 @@ static scry_status merge(const struct lens *lens, int64_t begin)
         scry__cl_tensor(&call, &output, SCRY__CL_WRITE);
     }
     pass_plan(&call, lens);
-    return scry__cl_launch(&call, 1, &(size_t){(size_t)(lens->plan.blocks * lens->plan.slots)}, NULL);
+    return scry__cl_launch(&call, 1, &(size_t){(size_t)(lens->plan.blocks * lens->plan.slots)}, &(size_t){LANES});
 }
 
 scry_status scry__cl_lens(struct scry__cl *cl, const scry_lens_op *op)

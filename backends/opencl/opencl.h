@@ -140,8 +140,8 @@ void scry__cl_bytes(struct scry__cl_call *call, const void *value, size_t bytes)
 
 /* A kernel's parameters together may take 1,024 bytes (CL_DEVICE_MAX_PARAMETER_SIZE); a tensor takes 56.
  *
- * Enqueues over `global` items in groups of `local` (NULL: the driver's choice; else global is rounded up to it, so the
- * kernel checks its range). dimensions: 1 to 3. */
+ * Enqueues over `global` items in groups of `local` (NULL: a size that divides it; else global is rounded up to it, so
+ * the kernel checks its range). dimensions: 1 to 3. */
 scry_status scry__cl_launch(struct scry__cl_call *call, int dimensions, const size_t *global, const size_t *local);
 
 /* --- Ops --- */
