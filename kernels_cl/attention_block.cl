@@ -28,7 +28,6 @@ typedef struct {
 } lanes_int;
 
 #define LANE_NUMBERS (int16)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-#define EACH_HALF    for (int s = 0; s < HALVES; s++)
 
 static inline lanes lanes_of(float x)
 {
@@ -50,7 +49,7 @@ static inline lanes_int lanes_int_from(const int *from)
 
 static inline void lanes_to(float *to, lanes x)
 {
-    EACH_HALF vstore16(x.part[s], s, to);
+    for (int s = 0; s < HALVES; s++) vstore16(x.part[s], s, to);
 }
 
 /* --- Scores --- */
@@ -94,7 +93,7 @@ static inline void multiply(lanes *sums, const lanes *entry, vectors by, int cou
 #pragma unroll
             for (int i = 0; i < SIDE; i++)
 #pragma unroll
-                EACH_HALF sum[i].part[s] = sum[i].part[s] + lane.part[s] * x[i][d];
+                for (int s = 0; s < HALVES; s++) sum[i].part[s] = sum[i].part[s] + lane.part[s] * x[i][d];
         }
 #pragma unroll
         for (int i = 0; i < SIDE; i++) sums[n + i] = sum[i];
@@ -111,9 +110,10 @@ static inline void score(lanes *scores, side *lane, vectors by, int count, sizes
         if (size.head_size > STRETCH) side_load(lane, begin, length);
         multiply(scores, lane->entry, rest, count, length);
     }
-    for (int n = 0; n < TILE; n++) EACH_HALF scores[n].part[s] = size.scale * scores[n].part[s];
+    for (int n = 0; n < TILE; n++)
+        for (int s = 0; s < HALVES; s++) scores[n].part[s] = size.scale * scores[n].part[s];
     for (int n = 0; n < TILE && size.softcap > 0; n++)
-        EACH_HALF scores[n].part[s] = size.softcap * tanh(scores[n].part[s] / size.softcap);
+        for (int s = 0; s < HALVES; s++) scores[n].part[s] = size.softcap * tanh(scores[n].part[s] / size.softcap);
 }
 
 /* Adds a mask's additive part, `stride` apart from lane to lane. */
@@ -121,18 +121,19 @@ static inline lanes add_bias(lanes x, __global const float *from, long stride, i
 {
     float value[WIDTH];
     for (int lane = 0; lane < WIDTH; lane++) value[lane] = from[min(lane, count - 1) * stride];
-    lanes     bias      = lanes_from(value);
-    EACH_HALF x.part[s] = bias.part[s] == -INFINITY ? (float16)(-INFINITY) : x.part[s] + bias.part[s];
+    for (int s = 0; s < HALVES; s++) {
+        float16 bias = vload16(s, value);
+        x.part[s]    = select(x.part[s] + bias, (float16)(-INFINITY), bias == -INFINITY);
+    }
     return x;
 }
 
 /* 0 where masked, in a row that is NaN too. */
 static inline lanes probability(lanes score, lanes centre, lanes factor)
 {
-    EACH_HALF
-    {
+    for (int s = 0; s < HALVES; s++) {
         float16 bounded, p = exp_negative16(score.part[s] - centre.part[s], &bounded) * factor.part[s];
-        score.part[s] = score.part[s] == -INFINITY ? (float16)(0) : p;
+        score.part[s] = select(p, (float16)(0), score.part[s] == -INFINITY);
     }
     return score;
 }
@@ -181,10 +182,9 @@ static inline void query_block_score(lanes *scores, query_block *at, view additi
         int  j    = key + n;
         bool real = j >= at->first.begin && j < at->first.end;
         if (real && j < at->first.prefix) continue;
-        EACH_HALF
-        {
+        for (int s = 0; s < HALVES; s++) {
             int16 seen        = (j >= at->low.part[s]) & (j < at->high.part[s]) & (int16)(real ? -1 : 0);
-            scores[n].part[s] = seen ? scores[n].part[s] : (float16)(-INFINITY);
+            scores[n].part[s] = select((float16)(-INFINITY), scores[n].part[s], seen);
         }
     }
 }
@@ -204,12 +204,12 @@ typedef struct {
 /* Looks for a new largest score among those of a tile, whose largest together with what came before is `largest`. */
 static inline void find_best(running *rows, const lanes *scores, lanes largest, int key)
 {
-    EACH_HALF
-    {
+    for (int s = 0; s < HALVES; s++) {
         int16 grows = largest.part[s] > rows->largest.part[s], found = (int16)(0);
         if (!any(grows)) continue;
-        for (int n = TILE - 1; n >= 0; n--) found = scores[n].part[s] == largest.part[s] ? (int16)(key + n) : found;
-        rows->best.part[s] = grows ? found : rows->best.part[s];
+        for (int n = TILE - 1; n >= 0; n--)
+            found = select(found, (int16)(key + n), scores[n].part[s] == largest.part[s]);
+        rows->best.part[s] = select(rows->best.part[s], found, grows);
     }
 }
 
@@ -227,28 +227,26 @@ static inline void pick(running *rows, const lanes *scores, int key, const long 
     }
 }
 
-/* Scores become exponentials. Returns what all sums so far are to be multiplied with. */
-static inline lanes advance(running *rows, lanes *scores, lanes largest)
+/* Scores become exponentials; *shrink is what all sums so far are to be multiplied with. */
+static inline void advance(running *rows, lanes *scores, const lanes *largest, lanes *shrink)
 {
-    lanes shrink;
-    EACH_HALF
-    {
+    for (int s = 0; s < HALVES; s++) {
         /* Rows of nothing but -inf (or NaN, which must reach the sums) have no maximum to subtract. */
-        float16 centre   = largest.part[s] == -INFINITY ? (float16)(0) : largest.part[s], bounded;
-        shrink.part[s]   = exp_negative16(rows->largest.part[s] - centre, &bounded);
-        float16 sum      = rows->sum.part[s] * shrink.part[s];
-        float16 weighted = (rows->weighted.part[s] + rows->sum.part[s] * bounded) * shrink.part[s];
+        float16 centre   = select(largest->part[s], (float16)(0), largest->part[s] == -INFINITY), bounded;
+        float16 factor   = exp_negative16(rows->largest.part[s] - centre, &bounded);
+        float16 weighted = (rows->weighted.part[s] + rows->sum.part[s] * bounded) * factor;
+        float16 sum      = rows->sum.part[s] * factor;
         for (int n = 0; n < TILE; n++) {
             float16 e         = exp_negative16(scores[n].part[s] - centre, &bounded);
             weighted          = weighted + e * bounded;
             sum               = sum + e;
             scores[n].part[s] = e;
         }
+        rows->largest.part[s]  = largest->part[s];
         rows->sum.part[s]      = sum;
         rows->weighted.part[s] = weighted;
+        shrink->part[s]        = factor;
     }
-    rows->largest = largest;
-    return shrink;
 }
 
 /* mixed[c] = mixed[c] * shrink + the sum over `count` keys of e times their values c, SIDE values at a time. */
@@ -260,20 +258,20 @@ static inline void mix(lanes *mixed, const lanes *e, lanes shrink, vectors value
 #pragma unroll
         for (int i = 0; i < SIDE; i++)
 #pragma unroll
-            EACH_HALF sum[i].part[s] = mixed[c + i].part[s] * shrink.part[s];
+            for (int s = 0; s < HALVES; s++) sum[i].part[s] = mixed[c + i].part[s] * shrink.part[s];
         for (int n = 0; n < count; n++) {
             __global const float *x = values.base + n * values.stride + c;
             lanes                 p = e[n];
 #pragma unroll
             for (int i = 0; i < SIDE; i++)
 #pragma unroll
-                EACH_HALF sum[i].part[s] = sum[i].part[s] + p.part[s] * x[i];
+                for (int s = 0; s < HALVES; s++) sum[i].part[s] = sum[i].part[s] + p.part[s] * x[i];
         }
 #pragma unroll
         for (int i = 0; i < SIDE; i++) mixed[c + i] = sum[i];
     }
-    for (; c < length; c++) EACH_HALF
-        {
+    for (; c < length; c++)
+        for (int s = 0; s < HALVES; s++) {
             float16 sum = mixed[c].part[s] * shrink.part[s];
             for (int n = 0; n < count; n++) sum = sum + e[n].part[s] * values.base[n * values.stride + c];
             mixed[c].part[s] = sum;
@@ -284,41 +282,41 @@ static inline void store_out(__global float *out, long stride, const lanes *mixe
 {
     float value[WIDTH];
     for (int c = 0; c < length; c++) {
-        lanes     x         = mixed[c];
-        EACH_HALF x.part[s] = x.part[s] * factor.part[s];
+        lanes x = mixed[c];
+        for (int s = 0; s < HALVES; s++) x.part[s] = x.part[s] * factor.part[s];
         lanes_to(value, x);
         for (int lane = 0; lane < count; lane++) out[lane * stride + c] = value[lane];
     }
 }
 
-/* Rows that are done: their softmax, and their records where `records` is set. */
-static inline lanes finish(const running *rows, int count, __global float *softmaxes, __global float *records)
+/* Rows that are done: their softmax, their records where `records` is set, and what makes probabilities of their
+ * exponentials. */
+static inline void finish(const running *rows, int count, __global float *softmaxes, __global float *records,
+                          lanes *factor)
 {
-    lanes shown[RECORD], centre, factor;
-    EACH_HALF
-    {
-        int16   empty     = (rows->largest.part[s] == -INFINITY) & (rows->sum.part[s] == 0);
-        float16 logarithm = empty ? (float16)(0) : log(rows->sum.part[s]);
-        centre.part[s]    = rows->largest.part[s] == -INFINITY ? (float16)(0) : rows->largest.part[s];
-        factor.part[s]    = empty ? (float16)(0) : 1 / rows->sum.part[s];
+    lanes shown[RECORD], centre;
+    float value[RECORD][WIDTH], centres[WIDTH], factors[WIDTH];
+    for (int s = 0; s < HALVES; s++) {
+        int16   empty     = rows->sum.part[s] == 0; /* of the largest score, exp is 1 */
+        float16 logarithm = select(log(rows->sum.part[s]), (float16)(0), empty);
+        centre.part[s]    = select(rows->largest.part[s], (float16)(0), rows->largest.part[s] == -INFINITY);
+        factor->part[s]   = select(1 / rows->sum.part[s], (float16)(0), empty);
 
-        shown[LSE].part[s]     = empty ? (float16)(-INFINITY) : centre.part[s] + logarithm;
-        shown[ENTROPY].part[s] = empty ? (float16)(0) : logarithm - rows->weighted.part[s] * factor.part[s];
-        shown[MAX].part[s]     = factor.part[s]; /* of the largest score, exp is 1 */
+        shown[LSE].part[s]     = select(centre.part[s] + logarithm, (float16)(-INFINITY), empty);
+        shown[ENTROPY].part[s] = select(logarithm - rows->weighted.part[s] * factor->part[s], (float16)(0), empty);
+        shown[MAX].part[s]     = factor->part[s];
         shown[ARGMAX].part[s]  = as_float16(rows->best.part[s]);
     }
     for (int kind = 0; kind < PICKED; kind++)
-        shown[PREVIOUS + kind] = probability(lanes_from(rows->picked[kind]), centre, factor);
-    float value[RECORD][WIDTH], centres[WIDTH], factors[WIDTH];
+        shown[PREVIOUS + kind] = probability(lanes_from(rows->picked[kind]), centre, *factor);
     for (int field = 0; field < RECORD; field++) lanes_to(value[field], shown[field]);
     lanes_to(centres, centre);
-    lanes_to(factors, factor);
+    lanes_to(factors, *factor);
     for (int lane = 0; lane < count; lane++) {
         softmaxes[2 * lane]     = centres[lane];
         softmaxes[2 * lane + 1] = factors[lane];
         for (int field = 0; records && field < RECORD; field++) records[lane * RECORD + field] = value[field][lane];
     }
-    return factor;
 }
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention(ATTENTION_PARAMETERS, TENSOR(v),
@@ -329,7 +327,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention(ATTENTION
     long  row = row_number(size, b, h, query), position = masked.query_offset + query;
     long  at[PICKED] = {position - 1, position, first_key(key_begin, key_begin_view, (int)b), key};
     int   length     = (int)min(size.value_size - value, (long)STRETCH);
-    lanes scores[TILE], mixed[STRETCH];
+    lanes scores[TILE], mixed[STRETCH], shrink, factor;
 
     query_block block;
     query_block_set(&block, ATTENTION_ARGUMENTS, b, h, query);
@@ -344,12 +342,13 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention(ATTENTION
         query_block_score(scores, &block, additive_view, j, size);
         lanes largest = rows.largest;
         for (int n = 0; n < TILE; n++)
-            EACH_HALF largest.part[s] = scores[n].part[s] > largest.part[s] ? scores[n].part[s] : largest.part[s];
+            for (int s = 0; s < HALVES; s++)
+                largest.part[s] = select(largest.part[s], scores[n].part[s], scores[n].part[s] > largest.part[s]);
         if (wants_rows) {
             find_best(&rows, scores, largest, j);
             pick(&rows, scores, j, at);
         }
-        lanes shrink = advance(&rows, scores, largest);
+        advance(&rows, scores, &largest, &shrink);
         mix(mixed, scores, shrink, vectors_from(values, j), (int)min(size.keys - j, (long)TILE), length);
     }
 
@@ -357,7 +356,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention(ATTENTION
     __global float *records   = wants_rows ? scratch + scratch_at + row * RECORD : NULL;
     /* Blocks of the same queries' other values write the same. */
     if (value > 0) records = NULL;
-    lanes factor = finish(&rows, count, softmaxes, records);
+    finish(&rows, count, softmaxes, records, &factor);
     store_out(out + out_view.offset + b * out_view.stride[0] + query * out_view.stride[1] + h * out_view.stride[2] +
                   value,
               out_view.stride[1], mixed, factor, count, length);
@@ -400,11 +399,10 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void distances(ATTENTION
                 long nearest = position - (j + n);
                 if (nearest <= -WIDTH || nearest >= count) continue;
                 lanes p = probability(scores[n], centre, factor);
-                EACH_HALF
-                {
+                for (int s = 0; s < HALVES; s++) {
                     int16   real = LANE_NUMBERS + 16 * s < block.queries.count;
                     float16 sum  = vload16(s, sums + WIDTH + nearest);
-                    vstore16(real ? sum + p.part[s] : sum, s, sums + WIDTH + nearest);
+                    vstore16(select(sum, sum + p.part[s], real), s, sums + WIDTH + nearest);
                 }
             }
         }
@@ -474,12 +472,11 @@ static inline void key_block_score(lanes *scores, key_block *at, ATTENTION_PARAM
     if (all_seen(first, last, key, end)) return;
     for (int n = 0; n < count; n++) {
         sight sees = sight_of(MASK_ARGUMENTS, (int)b, query + n, (int)size.keys);
-        EACH_HALF
-        {
+        for (int s = 0; s < HALVES; s++) {
             int16 j           = LANE_NUMBERS + (key + 16 * s);
             int16 reached     = (j < sees.prefix) | ((j >= sees.low) & (j < sees.high));
             int16 seen        = (j >= sees.begin) & (j < sees.end) & reached;
-            scores[n].part[s] = seen ? scores[n].part[s] : (float16)(-INFINITY);
+            scores[n].part[s] = select((float16)(-INFINITY), scores[n].part[s], seen);
         }
     }
 }
@@ -493,7 +490,7 @@ static inline void store_lanes(__global float *out, long stride, lanes x, int co
 {
     float value[WIDTH];
     if (stride == 1 && count == WIDTH) {
-        EACH_HALF vstore16(x.part[s], s, out);
+        for (int s = 0; s < HALVES; s++) vstore16(x.part[s], s, out);
         return;
     }
     lanes_to(value, x);
@@ -513,8 +510,8 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void received(ATTENTION_
         key_block_score(scores, &block, ATTENTION_ARGUMENTS, b, query, count);
         __global const float *softmaxes = softmax_of(size, scratch, scratch_at, row_number(size, b, h, query));
         for (int n = 0; n < count; n++) {
-            lanes     p           = row_probability(scores[n], softmaxes + 2 * n);
-            EACH_HALF sum.part[s] = sum.part[s] + p.part[s];
+            lanes p = row_probability(scores[n], softmaxes + 2 * n);
+            for (int s = 0; s < HALVES; s++) sum.part[s] = sum.part[s] + p.part[s];
         }
     }
     store_lanes(received + received_view.offset + b * received_view.stride[0] + h * received_view.stride[1] +

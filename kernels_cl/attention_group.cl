@@ -208,14 +208,14 @@ static inline running join(running a, running b)
 /* A row that is done: its softmax, and its record where `record` is set. */
 static inline void finish_row(running row, __global float *softmax, __global float *record)
 {
-    bool  empty     = row.largest == -INFINITY && row.sum == 0;
+    bool  empty     = row.sum == 0; /* of the largest score, exp is 1 */
     float logarithm = empty ? 0 : log(row.sum);
     softmax[0]      = row.largest == -INFINITY ? 0 : row.largest;
     softmax[1]      = empty ? 0 : 1 / row.sum;
     if (!record) return;
     record[LSE]     = empty ? -INFINITY : softmax[0] + logarithm;
     record[ENTROPY] = empty ? 0 : logarithm - row.weighted * softmax[1];
-    record[MAX]     = softmax[1]; /* of the largest score, exp is 1 */
+    record[MAX]     = softmax[1];
     record[ARGMAX]  = as_float(row.best);
     for (int kind = 0; kind < PICKED; kind++) record[PREVIOUS + kind] = probability(row.picked[kind], softmax);
 }

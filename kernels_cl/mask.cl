@@ -62,7 +62,7 @@ enum { LSE, ENTROPY, MAX, ARGMAX, PREVIOUS, SELF, FIRST, KEY_MASS, RECORD };
 #define EXP_NEGATIVE(name, floats, as_floats, as_bits)                                                                 \
     static inline floats name(floats x, floats *bounded)                                                               \
     {                                                                                                                  \
-        *bounded       = x < -0x1.602p6f ? (floats)(-0x1.602p6f) : x;                                                  \
+        *bounded       = select(x, (floats)(-0x1.602p6f), x < -0x1.602p6f);                                            \
         floats shifted = *bounded * 0x1.715476p0f + 0x1.8p23f, n = shifted - 0x1.8p23f;                                \
         floats r = *bounded - n * 0x1.63p-1f;                                                                          \
         r        = r + n * 0x1.bd0106p-13f;                                                                            \

@@ -53,7 +53,7 @@ static inline floats scores_of(const source *row, int key)
         floats score = vload16(0, row->scores + key);
         if (!row->additive) return score;
         floats bias = vload16(0, row->additive + key);
-        return bias == -INFINITY ? (floats)(-INFINITY) : score + bias;
+        return select(score + bias, (floats)(-INFINITY), bias == -INFINITY);
     }
     float lane[WIDTH];
     for (int i = 0; i < WIDTH; i++) lane[i] = score_of(row, key + i);
@@ -150,8 +150,8 @@ softmax(long heads, long queries, long keys, long key, __global const float *sco
     ints   best    = (ints)(-1);
     for (long j = first; j < keys; j += GROUP * WIDTH) {
         floats score = scores_of(&row, (int)j);
-        best         = score > largest ? LANE + (int)j : best;
-        largest      = score > largest ? score : largest;
+        best         = select(best, LANE + (int)j, score > largest);
+        largest      = select(largest, score, score > largest);
     }
     int   argmax;
     float max = find_largest(largest, best, largest_of, best_of, &argmax);
@@ -166,7 +166,7 @@ softmax(long heads, long queries, long keys, long key, __global const float *sco
     }
     float sum    = sum_up(sums, sum_of);
     float spread = sum_up(weighted, entropy_of);
-    bool  empty  = max == -INFINITY && sum == 0;
+    bool  empty  = sum == 0; /* of the largest score, exp is 1 */
     float factor = empty ? 0 : 1 / sum, log_of = empty ? 0 : log(sum);
 
     if (get_local_id(0) == 0) {
@@ -174,7 +174,7 @@ softmax(long heads, long queries, long keys, long key, __global const float *sco
         long            position = masked.query_offset + i;
         record[LSE]              = empty ? -INFINITY : centre + log_of;
         record[ENTROPY]          = empty ? 0 : log_of + spread * factor;
-        record[MAX]              = factor; /* of the largest score, exp is 1 */
+        record[MAX]              = factor;
         record[ARGMAX]           = as_float(argmax);
         record[PREVIOUS]         = mass_of(&row, position - 1, centre, factor);
         record[SELF]             = mass_of(&row, position, centre, factor);
@@ -188,6 +188,6 @@ softmax(long heads, long queries, long keys, long key, __global const float *sco
     for (long j = first; probabilities && j < keys; j += GROUP * WIDTH) {
         floats below, score = scores_of(&row, (int)j);
         floats e = EXPONENTIAL(score - centre, &below) * factor;
-        put(out, probabilities_view.stride[3], row.keys, (int)j, score == -INFINITY ? (floats)(0) : e);
+        put(out, probabilities_view.stride[3], row.keys, (int)j, select(e, (floats)(0), score == -INFINITY));
     }
 }
