@@ -14,6 +14,8 @@
  *
  * Both are launched in groups of one item, in one dimension. */
 
+/* Vectors that pass through a call would pass through memory. */
+#define INLINE      inline __attribute__((always_inline))
 #define LOAD(x)     JOIN(vload, LANES)(0, x)
 #define STORE(v, x) JOIN(vstore, LANES)(v, 0, x)
 
@@ -25,21 +27,28 @@ typedef struct {
     long                 first, k, column;
 } weights;
 
-inline weights weights_at(weights b, long k, long column)
+INLINE weights weights_at(weights b, long k, long column)
 {
     b.first += k * b.k + column * b.column;
     return b;
 }
 
-inline float weight_at(weights b, long k, long column)
+INLINE float weight_at(weights b, long k, long column)
 {
     return load_as(b.of, b.first + k * b.k + column * b.column, WEIGHT);
 }
 
 /* LANES elements in their order in memory, from element `index` on. */
-inline lanes load_weights(weights b, long index)
+INLINE lanes load_weights(weights b, long index)
 {
-    return load_lanes(b.of, b.first + index, 1, LANES, WEIGHT);
+#if WEIGHT == 0 /* F32 */
+    return LOAD((__global const float *)b.of + b.first + index);
+#elif WEIGHT == 1 /* F16 */
+    return JOIN(vload_half, LANES)(0, (__global const half *)b.of + b.first + index);
+#else             /* BF16 */
+    return JOIN(as_float, LANES)(
+        JOIN(convert_uint, LANES)(JOIN(vload, LANES)(0, (__global const ushort *)b.of + b.first + index)) << 16);
+#endif
 }
 
 /* Part of C, with what is added to its columns. */
@@ -52,7 +61,7 @@ typedef struct {
     float                alpha, beta;
 } result;
 
-inline float finish(result c, float sum, long row, long column)
+INLINE float finish(result c, float sum, long row, long column)
 {
     float value = c.alpha * sum;
     if (c.beta != 0) value = c.beta * c.at[row * c.row + column] + value;
@@ -61,7 +70,7 @@ inline float finish(result c, float sum, long row, long column)
     return value;
 }
 
-inline lanes load_bias(result c, long column)
+INLINE lanes load_bias(result c, long column)
 {
     const long stride = c.bias_view.stride[0];
     if (!c.bias) return 0;
@@ -69,7 +78,7 @@ inline lanes load_bias(result c, long column)
 }
 
 /* finish for LANES columns, with their bias. */
-inline void store_finished(result c, lanes sum, lanes bias, long row, long column)
+INLINE void store_finished(result c, lanes sum, lanes bias, long row, long column)
 {
     __global float *at    = c.at + row * c.row + column;
     lanes           value = c.alpha * sum;
@@ -81,7 +90,7 @@ inline void store_finished(result c, lanes sum, lanes bias, long row, long colum
 /* --- Transposition --- */
 
 /* to[2i], to[2i + 1]: from[i] and from[i + LANES / 2] interleaved. As many rounds as LANES has bits transpose. */
-inline void interleave(lanes *to, const lanes *from)
+INLINE void interleave(lanes *to, const lanes *from)
 {
 #pragma unroll
     for (int i = 0; i < LANES / 2; i++) {
@@ -93,7 +102,7 @@ inline void interleave(lanes *to, const lanes *from)
 }
 
 /* x[i] = element i of LANES columns that are contiguous in k; beyond `columns` the last of them again. */
-inline void load_transposed(lanes *x, weights b, long columns)
+INLINE void load_transposed(lanes *x, weights b, long columns)
 {
     lanes y[LANES];
 #pragma unroll
@@ -112,7 +121,7 @@ inline void load_transposed(lanes *x, weights b, long columns)
 
 /* --- Panels --- */
 
-inline void pack_transposed(__global float *panel, weights b, long k, long columns)
+INLINE void pack_transposed(__global float *panel, weights b, long k, long columns)
 {
     long i = 0;
     for (; i + LANES <= k; i += LANES) {
@@ -126,7 +135,7 @@ inline void pack_transposed(__global float *panel, weights b, long k, long colum
 }
 
 /* What a panel holds beyond `columns` goes into no element of C. */
-inline void pack(__global float *panel, weights b, long k, long columns)
+INLINE void pack(__global float *panel, weights b, long k, long columns)
 {
     if (b.column == 1 && columns >= WIDTH) {
         for (long i = 0; i < k; i++) {
@@ -145,7 +154,7 @@ inline void pack(__global float *panel, weights b, long k, long columns)
 /* --- block --- */
 
 /* Up to ROWS rows of one panel. */
-inline void multiply_tile(result c, __global const float *a, long a_row, long a_k, __global const float *panel, long k,
+INLINE void multiply_tile(result c, __global const float *a, long a_row, long a_k, __global const float *panel, long k,
                           long rows, long columns)
 {
     __global const float *from[ROWS];
@@ -183,7 +192,7 @@ inline void multiply_tile(result c, __global const float *a, long a_row, long a_
         for (int j = 0; j < WIDTH && j < columns; j++) c.at[i * c.row + j] = finish(c, tile[i][j], i, j);
 }
 
-inline result result_at(result c, long row, long column)
+INLINE result result_at(result c, long row, long column)
 {
     c.at += row * c.row + column;
     c.column += column;
@@ -221,7 +230,7 @@ __kernel void block(PRODUCT_PARAMETERS, __global float *scratch, long scratch_at
 /* --- few --- */
 
 /* `height` rows (a constant; the last of `rows` again beyond them) by `vectors` vectors of columns, contiguous. */
-inline void few_plain(result c, __global const float *a, long a_row, long a_k, weights b, long k, long rows,
+INLINE void few_plain(result c, __global const float *a, long a_row, long a_k, weights b, long k, long rows,
                       const int height, const int vectors)
 {
     lanes sums[8][8];
@@ -248,7 +257,7 @@ inline void few_plain(result c, __global const float *a, long a_row, long a_k, w
 }
 
 /* The same for one vector of columns that are contiguous in k. */
-inline void few_transposed(result c, __global const float *a, long a_row, long a_k, weights b, long k, long rows,
+INLINE void few_transposed(result c, __global const float *a, long a_row, long a_k, weights b, long k, long rows,
                            const int height)
 {
     lanes sums[FEW_ROWS];
@@ -277,7 +286,7 @@ inline void few_transposed(result c, __global const float *a, long a_row, long a
         if (i < rows) store_finished(c, sums[i], bias, i, 0);
 }
 
-inline void few_scalar(result c, __global const float *a, long a_row, long a_k, weights b, long k, long rows)
+INLINE void few_scalar(result c, __global const float *a, long a_row, long a_k, weights b, long k, long rows)
 {
     for (long i = 0; i < rows; i++) {
         float sum = 0;
