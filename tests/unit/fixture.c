@@ -8,10 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* By name, for fixtures on OpenCL. */
+static const char *opencl_kernels;
+
 void fixture_open(struct fixture *self, const char *device, const char *name)
 {
     char                path[600];
-    scry_device_options options = {.name = device};
+    scry_device_options options = {.name = device, .kernels = strcmp(device, "opencl:0") ? NULL : opencl_kernels};
     *self                       = (struct fixture){0};
     snprintf(self->name, sizeof self->name, "%s", name);
     snprintf(self->path, sizeof self->path, FIXTURES "/%s", name);
@@ -126,9 +129,10 @@ void fixture_for_all(void (*check)(const char *device, const char *name))
     for_each("cpu", check);
 }
 
-void fixture_for_opencl(void (*check)(const char *device, const char *name))
+void fixture_for_opencl(const char *kernels, void (*check)(const char *device, const char *name))
 {
     scry_device *device = NULL;
+    opencl_kernels      = kernels;
     setenv("SCRY_PLUGIN_PATH", SCRY_BUILD_DIR, 1);
     scry_status status = scry_device_open(&device, &(scry_device_options){.name = "opencl:0"});
     scry_device_destroy(&device);

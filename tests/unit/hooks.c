@@ -137,7 +137,7 @@ Test(hooks, points__are_offered_once_each_in_their_shapes)
 
 Test(hooks, points_on_opencl__are_offered_once_each_in_their_shapes)
 {
-    fixture_for_opencl(check_hooks);
+    fixture_for_opencl(NULL, check_hooks);
 }
 
 /* The second half of a prompt, its first half cached: rows are new, keys reach back. */
@@ -243,7 +243,7 @@ Test(hooks, edits__take_effect_on_what_follows)
 
 Test(hooks, edits_on_opencl__take_effect_on_what_follows)
 {
-    fixture_for_opencl(check_edits);
+    fixture_for_opencl(NULL, check_edits);
 }
 
 /* --- tiles --- */

@@ -76,12 +76,12 @@ Test(lens, skip_kl__changes_nothing_else)
 
 Test(lens, last_layer_on_opencl__has_no_divergence_and_ranks_as_its_list)
 {
-    fixture_for_opencl(check_last_layer);
+    fixture_for_opencl(NULL, check_last_layer);
 }
 
 Test(lens, skip_kl_on_opencl__changes_nothing_else)
 {
-    fixture_for_opencl(check_without_kl);
+    fixture_for_opencl(NULL, check_without_kl);
 }
 
 Test(lens, one_token__and_more_candidates_than_tokens)

@@ -118,17 +118,17 @@ Test(session, batch__keeps_sequences_apart)
 
 Test(session, chunks_on_opencl__give_the_whole_pass)
 {
-    fixture_for_opencl(check_chunks);
+    fixture_for_opencl(NULL, check_chunks);
 }
 
 Test(session, rewind_on_opencl__forgets_what_came_after)
 {
-    fixture_for_opencl(check_rewind);
+    fixture_for_opencl(NULL, check_rewind);
 }
 
 Test(session, batch_on_opencl__keeps_sequences_apart)
 {
-    fixture_for_opencl(check_batch);
+    fixture_for_opencl(NULL, check_batch);
 }
 
 Test(session, logits__of_some_rows_are_those_rows)
@@ -192,7 +192,7 @@ Test(session, weights__may_lie_at_any_address)
 
 Test(session, weights_on_opencl__may_lie_at_any_address)
 {
-    fixture_for_opencl(check_addresses);
+    fixture_for_opencl(NULL, check_addresses);
 }
 
 /* Angles depend on the length here: 12 positions turn by the long factors, 4 by the short ones. Whatever passes came
