@@ -15,7 +15,7 @@ void need_opencl(void)
     if (!there) cr_skip("no OpenCL device: install pocl-opencl-icd to run this test");
 }
 
-struct outcome opencl_lens(const char *fault)
+struct outcome opencl_lens(const char *ids, const char *fault)
 {
     char        options[512];
     const char *given = getenv("ASAN_OPTIONS"); /* a sanitizer's library wants to be the first */
@@ -24,7 +24,7 @@ struct outcome opencl_lens(const char *fault)
     setenv("SCRY_FAULT_REPORT", in_folder("calls"), 1);
     fault ? setenv("SCRY_FAULT", fault, 1) : unsetenv("SCRY_FAULT");
     setenv("LD_PRELOAD", SCRY_OPENCL_FAULTS, 1);
-    struct outcome outcome = SCRY("lens", "--device", "opencl:0", "--allow-cpu", "--ids", "5,17,3", "--json", "-q");
+    struct outcome outcome = SCRY("lens", "--device", "opencl:0", "--ids", ids, "--json", "-q");
     unsetenv("LD_PRELOAD");
     return outcome;
 }

@@ -9,9 +9,12 @@
 /* Skips the test, saying so, on machines without an OpenCL device; fails it there under $SCRY_TEST_OPENCL. */
 void need_opencl(void);
 
+/* A short prompt for the demo model. */
+#define FEW_IDS "5,17,3"
+
 /* `scry lens` on opencl:0 under the preloaded library (tests/plugins/opencl_faults.c), which fails what `fault` says
  * (NULL: nothing) and leaves its report as "calls" in the test's folder. */
-struct outcome opencl_lens(const char *fault);
+struct outcome opencl_lens(const char *ids, const char *fault);
 
 /* What a report says of a function: how often it was called; of "left": the objects that were not released. */
 long opencl_count(const char *report, const char *name);

@@ -48,7 +48,7 @@ static void write_bytes(const char *path, const char *bytes, size_t size)
 /* A run that must succeed: the number of programs that it built from source. */
 static long built(const char *expected, const char *what)
 {
-    struct outcome outcome = opencl_lens(NULL);
+    struct outcome outcome = opencl_lens(FEW_IDS, NULL);
     cr_expect(!outcome.exit_code && (!expected || same_results(outcome.out, expected)), "%s: exit code %d: %s", what,
               outcome.exit_code, outcome.err);
     cr_expect_eq(*outcome.err, 0, "%s: %s", what, outcome.err);
@@ -96,7 +96,7 @@ Test(opencl_cache, what_is_broken__is_built_anew_and_replaced)
 {
     need_opencl();
     setenv("SCRY_CACHE_DIR", in_folder("cache"), 1);
-    struct outcome expected = opencl_lens(NULL);
+    struct outcome expected = opencl_lens(FEW_IDS, NULL);
     long           programs = opencl_last_count("clCreateProgramWithSource");
     struct listing listing  = list_cache();
     cr_assert_eq(expected.exit_code, 0, "%s", expected.err);
@@ -118,7 +118,7 @@ Test(opencl_cache, place_that_cannot_be_written__costs_only_the_cache)
 {
     need_opencl();
     setenv("SCRY_CACHE_DIR", in_folder("cache"), 1);
-    struct outcome expected = opencl_lens(NULL);
+    struct outcome expected = opencl_lens(FEW_IDS, NULL);
     struct listing listing  = list_cache();
     cr_assert_eq(expected.exit_code, 0, "%s", expected.err);
     cr_assert_gt(listing.count, 0);
@@ -134,7 +134,7 @@ Test(opencl_cache, place_that_cannot_be_written__costs_only_the_cache)
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         setenv("SCRY_CACHE_DIR", places[i], 1);
         cr_expect_gt(built(expected.out, places[i]), 0, "%s", places[i]);
-        struct outcome told = SCRY("lens", "--device", "opencl:0", "--allow-cpu", "--ids", "5,17,3", "-v");
+        struct outcome told = SCRY("lens", "--device", "opencl:0", "--ids", FEW_IDS, "-v");
         cr_expect_eq(count_lines(told.err, "the cache cannot be written"), 1, "%s: %s", places[i], told.err);
         outcome_free(&told);
     }
@@ -161,7 +161,7 @@ Test(opencl_cache, places__are_tried_in_order)
 
 static void expect_error(int exit_code, const char *const *says)
 {
-    struct outcome outcome = opencl_lens(NULL);
+    struct outcome outcome = opencl_lens(FEW_IDS, NULL);
     cr_expect_eq(outcome.exit_code, exit_code, "exit code %d: %s", outcome.exit_code, outcome.err);
     cr_expect_eq(count_lines(outcome.err, "scry: error: "), 1, "%s", outcome.err);
     for (; *says; says++) cr_expect(strstr(outcome.err, *says), "expected \"%s\", got: %s", *says, outcome.err);

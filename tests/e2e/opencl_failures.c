@@ -82,13 +82,19 @@ static const struct fault full_cache_faults[] = {
     {"clCreateProgramWithBinary", -6, HARMLESS},
 };
 
+/* Where buffers are in parts and ranges are staged. */
+static const struct fault part_faults[] = {
+    {"clCreateBuffer", -4, NO_MEMORY},  {"clSetKernelArg", -6, NO_MEMORY},     {"clEnqueueCopyBuffer", -4, NO_MEMORY},
+    {"clEnqueueCopyBuffer", -36, LOST}, {"clEnqueueNDRangeKernel", -36, LOST}, {"clEnqueueReadBuffer", -5, LOST},
+};
+
 #define COUNT(array) ((int)(sizeof(array) / sizeof *(array)))
 
 /* One run with a fault: the same result as without it, or an error as the table says. The result may stand where the
  * call that failed had done its part, as the last wait before the program ends; `first` calls have not. */
-static void expect_end(const struct fault *row, const char *rule, bool first, const char *expected)
+static void expect_end(const char *ids, const struct fault *row, const char *rule, bool first, const char *expected)
 {
-    struct outcome outcome   = opencl_lens(rule);
+    struct outcome outcome   = opencl_lens(ids, rule);
     bool           same      = !outcome.exit_code && same_results(outcome.out, expected);
     bool           told      = count_lines(outcome.err, "scry: error: ") == 1 && strstr(outcome.err, "pencl");
     bool           failed    = told && outcome.exit_code == (row->exit_code == ANY ? NO_DEVICE : row->exit_code);
@@ -111,27 +117,27 @@ static void expect_rows(const char *report)
     }
 }
 
-static void expect_ends(const struct fault *rows, int count, enum cache cache)
+/* Each of these calls fails in a run of its own: the first, the second, one in the middle, the last. */
+static void expect_ends(const char *ids, const struct fault *rows, int count, enum cache cache)
 {
-    need_opencl();
     use_cache(cache);
-    struct outcome expected = opencl_lens(NULL); /* fills the cache */
+    struct outcome expected = opencl_lens(ids, NULL); /* fills the cache */
     outcome_free(&expected);
     use_cache(cache);
-    expected     = opencl_lens(NULL);
+    expected     = opencl_lens(ids, NULL);
     char *report = read_file(in_folder("calls"), NULL);
     cr_assert_eq(expected.exit_code, 0, "%s", expected.err);
     cr_expect_eq(opencl_count(report, "left"), 0);
     if (cache == NO_CACHE) expect_rows(report);
     for (const struct fault *row = rows; row < rows + count; row++) {
-        long calls = opencl_count(report, row->function), at[] = {1, 2, calls};
+        long calls = opencl_count(report, row->function), at[] = {1, 2, calls / 2, calls};
         cr_expect_gt(calls, 0, "%s is never called", row->function);
-        for (int i = 0; i < 3; i++) {
+        for (int i = 0; i < COUNT(at); i++) {
             char rule[96];
             if (at[i] > calls || (i && at[i] <= at[i - 1])) continue;
             snprintf(rule, sizeof rule, "%s:%ld:%d", row->function, at[i], row->code);
             use_cache(cache);
-            expect_end(row, rule, i == 0, expected.out);
+            expect_end(ids, row, rule, i == 0, expected.out);
         }
     }
     free(report);
@@ -140,13 +146,34 @@ static void expect_ends(const struct fault *rows, int count, enum cache cache)
 
 Test(opencl_failures, each_call_that_fails__ends_with_a_reason)
 {
-    expect_ends(faults, COUNT(faults), NO_CACHE);
+    need_opencl();
+    expect_ends(FEW_IDS, faults, COUNT(faults), NO_CACHE);
 }
 
 Test(opencl_failures, each_call_that_the_cache_makes__may_fail)
 {
-    expect_ends(empty_cache_faults, COUNT(empty_cache_faults), EMPTY_CACHE);
-    expect_ends(full_cache_faults, COUNT(full_cache_faults), FULL_CACHE);
+    need_opencl();
+    expect_ends(FEW_IDS, empty_cache_faults, COUNT(empty_cache_faults), EMPTY_CACHE);
+    expect_ends(FEW_IDS, full_cache_faults, COUNT(full_cache_faults), FULL_CACHE);
+}
+
+/* A prompt long enough for buffers in parts, where the device allocates 1 MiB at once. */
+Test(opencl_failures, each_call_that_fails_among_parts__ends_with_a_reason)
+{
+    enum { IDS = 300 };
+    char ids[IDS * 4 + 1] = "";
+    need_opencl();
+    for (int i = 0; i < IDS; i++) sprintf(ids + strlen(ids), "%s%d", i ? "," : "", i + 1);
+    use_cache(FULL_CACHE);
+    struct outcome whole  = opencl_lens(ids, NULL);
+    long           copies = opencl_last_count("clEnqueueCopyBuffer");
+    setenv("SCRY_OPENCL_MAX_ALLOCATION", "1", 1);
+    struct outcome parted = opencl_lens(ids, NULL);
+    cr_expect(!whole.exit_code && same_results(parted.out, whole.out), "parts change the results: %s", parted.err);
+    cr_expect_gt(opencl_last_count("clEnqueueCopyBuffer"), copies, "nothing is staged");
+    outcome_free(&whole);
+    outcome_free(&parted);
+    expect_ends(ids, part_faults, COUNT(part_faults), FULL_CACHE);
 }
 
 /* From some call on the driver answers nothing but this code. */
@@ -164,7 +191,7 @@ Test(opencl_failures, device_that_is_gone__ends_the_program)
     need_opencl();
     use_cache(NO_CACHE);
     for (int i = 0; i < COUNT(rows); i++) {
-        struct outcome outcome = opencl_lens(rows[i].rule);
+        struct outcome outcome = opencl_lens(FEW_IDS, rows[i].rule);
         cr_expect_eq(outcome.exit_code, rows[i].exit_code, "%s: exit code %d: %s", rows[i].rule, outcome.exit_code,
                      outcome.err);
         cr_expect_eq(count_lines(outcome.err, "scry: error: "), 1, "%s: %s", rows[i].rule, outcome.err);
