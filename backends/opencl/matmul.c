@@ -26,7 +26,7 @@ static const struct variant {
     {"block", CPU_TYPE, .most_m = 4, .form = SCRY__CL_FEW},
     {"block", CPU_TYPE, .form = SCRY__CL_BLOCK},
     /* Reasoned, not measured: these await a GPU. */
-    {"tile", GPU_TYPE, .most_m = 8, .form = SCRY__CL_ROW},
+    {"tile", GPU_TYPE, .most_m = 8, .form = SCRY__CL_ROW, .tile = 64},
     {"tile", GPU_TYPE, .least_m = 512, .least_n = 512, .form = SCRY__CL_TILE, .tile = 128},
     {"tile", GPU_TYPE, .form = SCRY__CL_TILE, .tile = 64},
     {"library", BY_NAME, .form = SCRY__CL_LIBRARY},
@@ -46,8 +46,8 @@ static const struct variant *choose(const struct scry__cl *cl, const struct scry
 
 /* --- Plans --- */
 
-/* As in matmul_block.cl. */
-enum { FEW_ROWS = 4, FEW_VECTORS = 8 };
+/* As in matmul_block.cl and matmul_tile.cl. */
+enum { FEW_ROWS = 4, FEW_VECTORS = 8, TILE_ITEMS = 256, ROW_ITEMS = 128, ROW_HEIGHT = 8, ROW_WIDTH = 16 };
 
 enum {
     GROUPS_PER_UNIT = 4,         /* so that a late one does not hold up the rest */
@@ -100,6 +100,14 @@ static void plan_block(const struct scry__cl *cl, struct scry__cl_product *produ
     product->scratch_bytes = (size_t)(product->groups * product->panels * bytes);
 }
 
+static void plan_tile(struct scry__cl_product *product)
+{
+    const struct scry__cl_sizes *sizes  = &product->sizes;
+    bool                         is_row = product->form == SCRY__CL_ROW;
+    int64_t height = is_row ? ROW_HEIGHT : product->tile, width = is_row ? ROW_WIDTH : product->tile;
+    product->groups = sizes->batches * parts_of(sizes->m, height) * parts_of(sizes->n, width);
+}
+
 struct scry__cl_product scry__cl_product(const struct scry__cl *cl, const scry_matmul *op, const char *kernel)
 {
     struct scry__cl_product product = {.op = op};
@@ -120,6 +128,7 @@ struct scry__cl_product scry__cl_product(const struct scry__cl *cl, const scry_m
     product.tile                    = variant->tile;
     if (product.form == SCRY__CL_BLOCK) plan_block(cl, &product);
     if (product.form == SCRY__CL_FEW) plan_few(cl, &product);
+    if (product.form == SCRY__CL_TILE || product.form == SCRY__CL_ROW) plan_tile(&product);
     return product;
 }
 
@@ -134,6 +143,17 @@ static void pass(struct scry__cl_call *call, const struct scry__cl_product *prod
     scry__cl_tensor(call, &product->op->bias, SCRY__CL_READ);
     scry__cl_tensor(call, &product->c, access);
     scry__cl_bytes(call, &product->sizes, sizeof product->sizes);
+}
+
+static scry_status multiply_tile(struct scry__cl *cl, const struct scry__cl_product *product)
+{
+    char options[40];
+    bool is_row = product->form == SCRY__CL_ROW;
+    snprintf(options, sizeof options, "-DTILE=%d -DWEIGHT=%d", product->tile, (int)product->b.dtype);
+    struct scry__cl_call call  = scry__cl_call(cl, "matmul_tile", is_row ? "row" : "tile", options);
+    size_t               items = is_row ? ROW_ITEMS : TILE_ITEMS;
+    pass(&call, product);
+    return scry__cl_launch(&call, 1, &(size_t){(size_t)product->groups * items}, &items);
 }
 
 static scry_status multiply_block(struct scry__cl *cl, const struct scry__cl_product *product, size_t scratch)
@@ -159,6 +179,9 @@ scry_status scry__cl_multiply(struct scry__cl *cl, const struct scry__cl_product
     case SCRY__CL_BLOCK:
     case SCRY__CL_FEW:
         return multiply_block(cl, product, scratch);
+    case SCRY__CL_TILE:
+    case SCRY__CL_ROW:
+        return multiply_tile(cl, product);
     default:
         return SCRY_OK;
     }
@@ -166,7 +189,7 @@ scry_status scry__cl_multiply(struct scry__cl *cl, const struct scry__cl_product
 
 /* --- The op --- */
 
-const char *const scry__cl_matmul_kernels[] = {"block", NULL};
+const char *const scry__cl_matmul_kernels[] = {"block", "tile", NULL};
 
 void scry__cl_matmul_query(const struct scry__cl *cl, const scry_matmul *op, scry_op_info *info)
 {
