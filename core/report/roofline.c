@@ -138,7 +138,7 @@ uint32_t scry__roofline_colour(int device)
 static void measure(scry__roofline_layout *layout)
 {
     int64_t devices = layout->record->device_count;
-    double  width, lines = (double)(2 * devices + 2 + layout->number_count);
+    double  width, lines = (double)(SCRY__ROOFLINE_DEVICE * devices + 2 + layout->number_count);
     for (int i = 0; i < layout->number_count; i++) {
         scry__fonts_measure(&layout->fonts, layout->names[i], scry__style_label, 0, &width, NULL);
         layout->name_width = fmax(layout->name_width, width);
@@ -151,7 +151,7 @@ static void measure(scry__roofline_layout *layout)
     layout->list_left      = layout->intensity.to + LIST_GAP;
     layout->list_top       = layout->speed.to;
     double list            = 26 + layout->name_width + (double)devices * SCRY__ROOFLINE_COLUMN;
-    layout->width          = ceil(layout->list_left + fmax(list, 300) + SCRY__ROOFLINE_MARGIN);
+    layout->width          = ceil(layout->list_left + fmax(list, 360) + SCRY__ROOFLINE_MARGIN);
     layout->height         = ceil(layout->speed.from + FOOT_HEIGHT + SCRY__ROOFLINE_MARGIN);
     for (int i = 0; i < layout->point_count; i++) {
         scry__roofline_point *point = &layout->points[i];

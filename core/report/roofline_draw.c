@@ -55,51 +55,34 @@ static void draw_frame(cairo_t *cairo, const scry__roofline_layout *layout)
 
 /* --- roofs --- */
 
-/* The slope of one bandwidth, up to where it meets the peak, and what it is, along it: that of caches above its line,
- * as it is the left one. */
-static void draw_slope(cairo_t *cairo, const scry__roofline_layout *layout, const scry__bench_device *device,
-                       double bandwidth, const char *what, uint32_t colour, bool cache)
+/* The slope of one bandwidth, up to where it meets the peak. */
+static void draw_slope(cairo_t *cairo, const scry__roofline_layout *layout, double peak, double bandwidth)
 {
     const scry__roofline_axis *x = &layout->intensity, *y = &layout->speed;
-    double                     top = (device->peak > 0 ? device->peak : y->most * 1e9) * 1e-9, rate = bandwidth * 1e-9;
+    double                     rate = bandwidth * 1e-9, top = peak > 0 ? peak * 1e-9 : y->most;
     double                     begin = fmax(x->least, y->least / rate), end = fmin(x->most, top / rate);
-    const double               dashes[] = {5, 3};
-    char                       text[80];
-    scry__text_style           style = scry__style_value;
-    if (!(begin < end)) return;
-    double x1 = scry__roofline_place(x, begin), y1 = scry__roofline_place(y, begin * rate);
-    double x2 = scry__roofline_place(x, end), y2 = scry__roofline_place(y, end * rate);
-    scry__picture_colour(cairo, colour);
-    cairo_set_line_width(cairo, 1.4);
-    cairo_set_dash(cairo, dashes, cache ? 2 : 0, 0);
-    draw_line(cairo, x1, y1, x2, y2);
-    cairo_set_dash(cairo, NULL, 0, 0);
-    snprintf(text, sizeof text, "%s %s, %.3g GB/s", device->info.name, what, rate);
-    style.colour = colour;
-    scry__picture_text(cairo, &layout->fonts, text, style, x1 + 0.96 * (x2 - x1), y1 + 0.96 * (y2 - y1),
-                       atan2(y2 - y1, x2 - x1), 1, cache ? 1.15 : -0.15, 0);
+    if (begin < end)
+        draw_line(cairo, scry__roofline_place(x, begin), scry__roofline_place(y, begin * rate),
+                  scry__roofline_place(x, end), scry__roofline_place(y, end * rate));
 }
 
 static void draw_roofs(cairo_t *cairo, const scry__roofline_layout *layout, int index)
 {
     const scry__roofline_axis *x = &layout->intensity, *y = &layout->speed;
-    const scry__bench_device  *device = &layout->record->devices[index];
-    uint32_t                   colour = scry__roofline_colour(index);
-    double                     memory = scry__roofline_memory(device), cache = scry__roofline_cache(device);
-    scry__text_style           style = scry__style_value;
-    char                       text[160];
-    style.colour = colour;
-    if (memory > 0) draw_slope(cairo, layout, device, memory, "memory", colour, false);
-    if (cache > memory) draw_slope(cairo, layout, device, cache, "cache", colour, true);
-    if (!(device->peak > 0)) return;
-    double place   = scry__roofline_place(y, device->peak * 1e-9);
-    double fastest = fmax(memory, cache);
-    double begin   = fastest > 0 ? fmax(device->peak / fastest, x->least) : x->least;
-    scry__picture_colour(cairo, colour);
+    const scry__bench_device  *device   = &layout->record->devices[index];
+    const double               dashes[] = {5, 3};
+    double memory = scry__roofline_memory(device), cache = scry__roofline_cache(device), fastest = fmax(memory, cache);
+    scry__picture_colour(cairo, scry__roofline_colour(index));
     cairo_set_line_width(cairo, 1.4);
-    draw_line(cairo, scry__roofline_place(x, begin), place, x->to, place);
-    snprintf(text, sizeof text, "%s matmul, %.3g GFLOP/s", device->info.name, device->peak * 1e-9);
-    scry__picture_text(cairo, &layout->fonts, text, style, x->to - 6, place - 3, 0, 1, 1, 0);
+    if (memory > 0) draw_slope(cairo, layout, device->peak, memory);
+    if (device->peak > 0) {
+        double place = scry__roofline_place(y, device->peak * 1e-9);
+        double begin = fastest > 0 ? fmax(device->peak / fastest, x->least) : x->least;
+        draw_line(cairo, scry__roofline_place(x, begin), place, x->to, place);
+    }
+    cairo_set_dash(cairo, dashes, 2, 0);
+    if (cache > memory) draw_slope(cairo, layout, device->peak, cache);
+    cairo_set_dash(cairo, NULL, 0, 0);
 }
 
 /* --- points --- */
@@ -131,19 +114,31 @@ static void draw_points(cairo_t *cairo, const scry__roofline_layout *layout)
 
 /* --- the list --- */
 
+/* What a device is, and its roofs. */
+static void describe_device(char text[2][160], const scry__bench_device *device)
+{
+    double memory = scry__roofline_memory(device), cache = scry__roofline_cache(device);
+    snprintf(text[0], sizeof text[0], "%s", device->info.description);
+    snprintf(text[1], sizeof text[1], "matmul %.4g GFLOP/s, memory %.3g GB/s, in caches %.3g (dashed)",
+             device->peak * 1e-9, memory * 1e-9, cache * 1e-9);
+}
+
 static double draw_devices(cairo_t *cairo, const scry__roofline_layout *layout, double y)
 {
-    double room = layout->width - layout->list_left - SCRY__ROOFLINE_MARGIN - 14;
-    for (int i = 0; i < layout->record->device_count; i++, y += 2 * SCRY__ROOFLINE_LINE) {
+    double left = layout->list_left + 14, room = layout->width - left - SCRY__ROOFLINE_MARGIN;
+    for (int i = 0; i < layout->record->device_count; i++, y += SCRY__ROOFLINE_DEVICE * SCRY__ROOFLINE_LINE) {
         const scry__bench_device *device = &layout->record->devices[i];
         scry__text_style          style  = scry__style_panel;
-        style.colour                     = scry__roofline_colour(i);
+        char                      text[2][160];
+        style.colour = scry__roofline_colour(i);
+        describe_device(text, device);
         scry__picture_colour(cairo, style.colour);
         cairo_arc(cairo, layout->list_left + 4, y + 8, SCRY__ROOFLINE_DOT, 0, 2 * M_PI);
         cairo_fill(cairo);
-        scry__picture_text(cairo, &layout->fonts, device->info.name, style, layout->list_left + 14, y, 0, 0, 0, room);
-        scry__picture_text(cairo, &layout->fonts, device->info.description, scry__style_label, layout->list_left + 14,
-                           y + SCRY__ROOFLINE_LINE, 0, 0, 0, room);
+        scry__picture_text(cairo, &layout->fonts, device->info.name, style, left, y, 0, 0, 0, room);
+        for (int line = 0; line < 2; line++)
+            scry__picture_text(cairo, &layout->fonts, text[line], scry__style_label, left,
+                               y + (line + 1) * SCRY__ROOFLINE_LINE, 0, 0, 0, room);
     }
     return y;
 }

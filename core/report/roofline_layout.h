@@ -34,8 +34,9 @@ typedef struct scry__roofline_layout {
 
 enum {
     SCRY__ROOFLINE_MARGIN = 28,
-    SCRY__ROOFLINE_LINE   = 15, /* from line to line of the list */
-    SCRY__ROOFLINE_COLUMN = 96, /* a device's column in it */
+    SCRY__ROOFLINE_LINE   = 15,  /* from line to line of the list */
+    SCRY__ROOFLINE_DEVICE = 3,   /* lines about a device */
+    SCRY__ROOFLINE_COLUMN = 108, /* a device's column in it */
     SCRY__ROOFLINE_DOT    = 4,
 };
 
