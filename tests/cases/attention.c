@@ -582,6 +582,7 @@ static void build(scry__plan *plan, int index)
     const struct row *row      = &rows[index];
     plan->exact                = row->data == LATTICE || row->data == UNIFORM || row->data == BARE_SCORES;
     plan->bare                 = row->data >= BARE_VALUES;
+    plan->mute                 = row->size[1] == 0 || row->size[2] == 0;
     plan->wide                 = row->data == WIDE;
     plan->op.precision         = row->precision;
     plan->op.attention.scale   = row->scale != 0 ? row->scale : (float)(1 / sqrt((double)row->size[5]));

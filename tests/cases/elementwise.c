@@ -239,6 +239,7 @@ static void build_scale(scry__plan *plan, int index)
 {
     const struct row *row = &scale_rows[index];
     plan->exact           = row->exact;
+    plan->mute            = row->factor == 0 && row->offset == 0;
     plan->op.scale.factor = (float)row->factor;
     plan->op.scale.offset = (float)row->offset;
     add_output(plan, &plan->op.scale.out, row, add_input(plan, &plan->op.scale.x, "x", SCRY_F32, row->first, row),
@@ -357,6 +358,7 @@ static scry__case describe_fill(int row)
 static void build_fill(scry__plan *plan, int index)
 {
     plan->op.fill.value = fill_rows[index].factor;
+    plan->mute          = fill_rows[index].factor == 0 || !isfinite(fill_rows[index].factor);
     add_output(plan, &plan->op.fill.out, &fill_rows[index], NULL, NULL);
 }
 

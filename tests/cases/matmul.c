@@ -291,7 +291,8 @@ static void add(scry__plan *plan, const struct row *row, scry_tensor *tensor, co
     sizes[rank - 1]              = j;
     scry__array *operand         = scry__plan_add(plan, tensor, label, role, dtype, layout, rank, sizes);
     if (role != SCRY__OUTPUT) fill_data(plan, row, operand, tensor == &plan->op.matmul.b);
-    if (row->special && role == SCRY__INPUT) scry__array_fill_specials(operand, 211);
+    bool alone = row->size[0] == 1 && tensor == &plan->op.matmul.a; /* every output would see its specials */
+    if (row->special && role == SCRY__INPUT && !alone) scry__array_fill_specials(operand, 211);
 }
 
 static void build(scry__plan *plan, int index)
@@ -302,6 +303,7 @@ static void build(scry__plan *plan, int index)
     op->alpha          = row->factors[0] == 0 && row->factors[1] == 0 ? 1 : row->factors[0];
     op->beta           = row->factors[1];
     plan->exact        = row->exact;
+    plan->mute         = k == 0;
     plan->bare         = row->data == BARE_A || row->data == BARE_B;
     plan->wide         = row->data == WIDE || row->data == WIDE_SUMS;
     plan->op.precision = row->precision;

@@ -47,6 +47,7 @@ typedef struct scry__plan {
     scry__random random;
     bool         bare;  /* each output is one input, or one term of full significand: see scry__verdict */
     bool         wide;  /* finite values past the range of f16 take part */
+    bool         mute;  /* meant to have nothing but 0, infinities or NaN in its outputs */
     bool         exact; /* products and sums of the inputs are exact in f32: no rounding may show */
     int          count;
     scry__array  operands[SCRY__MAX_OPERANDS];

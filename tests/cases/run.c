@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -113,6 +114,24 @@ static void run_device(scry__plan *plan, scry__verdict *verdict, scry_device *de
     snprintf(result->detail, sizeof result->detail, "%s", scry_last_error());
 }
 
+/* Where nearly all that is expected is 0, infinite or NaN, much could go wrong unseen: such a case is refused. */
+static scry_status check_telling(const scry__plan *plan)
+{
+    int64_t telling = 0, all = 0;
+    for (int i = 0; i < plan->count; i++) {
+        const scry__array *output = &plan->operands[i];
+        if (output->dropped || output->role == SCRY__INPUT) continue;
+        for (int64_t e = 0; e < scry__array_count(output); e++) {
+            double value = scry__array_read(output, output->expected, e);
+            telling += isfinite(value) && value != 0;
+            all++;
+        }
+    }
+    if (plan->mute || 20 * telling >= all) return SCRY_OK;
+    return scry__fail(SCRY_BAD_ARGUMENT, "mistrusted: only %lld of %lld expected elements are finite and not 0",
+                      (long long)telling, (long long)all);
+}
+
 /* Holds what the device left against the reference: the whole, or samples of it. */
 static scry_status judge(scry__plan *plan, scry__verdict *verdict, scry_device *reference, double flops)
 {
@@ -121,6 +140,7 @@ static scry_status judge(scry__plan *plan, scry__verdict *verdict, scry_device *
     for (int sample = 0; !status && scry__plan_sample(part, plan, sample, flops); sample++) {
         status = scry__plan_run(part, reference, 0xff, SCRY__IMAGE_EXPECTED, NULL);
         for (int i = 0; i < plan->count; i++) plan->operands[i].expected = part->operands[i].expected;
+        if (!status) status = check_telling(part);
         if (!status) judges[plan->op.kind](part, verdict);
     }
     scry__free(part);
