@@ -145,7 +145,7 @@ static scry_status run_device(struct conform *state, struct conform_device *to, 
     scry_status               status   = scry_device_open(&device, &options);
     if (status) {
         keep_reason(to, status);
-        return status == SCRY_OUT_OF_MEMORY ? status : SCRY_OK;
+        return SCRY_OK;
     }
     to->info = *scry_device_get_info(device);
     cli_progress_start(&progress, &state->common, to->info.name);

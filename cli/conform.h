@@ -44,12 +44,13 @@ struct conform_run {
     bool                   stopped; /* at the first failure, by --fail-fast */
 };
 
-/* Rows of one op (SCRY_OP_COUNT: of all) on one device. The numerical members are of rows that ran in strict f32. */
+/* Rows of one op (SCRY_OP_COUNT: of all) on one device. The precision delivered is that of rows which ask for strict
+ * f32: of the bare ones, where any ran. */
 struct conform_summary {
     int    passed, failed, unsupported, not_run;
     double worst; /* of error / bound */
     double delivered;
-    bool   wide, overflowed;
+    bool   bare, wide, overflowed;
 };
 struct conform_summary conform_summarize(const struct conform_run *run, const struct conform_device *device,
                                          scry_op_kind kind);

@@ -17,21 +17,28 @@ static void count_outcome(struct conform_summary *summary, const struct conform_
     summary->not_run += outcome->verdict == CONFORM_NOT_RUN;
 }
 
+/* Takes the precision that a row shows into account. */
+static void add_evidence(struct conform_summary *summary, const scry__case_result *result)
+{
+    summary->wide       = summary->wide || result->wide;
+    summary->overflowed = summary->overflowed || result->overflowed;
+    if (summary->bare && !result->bare) return;
+    if (!summary->bare && result->bare) summary->delivered = 0; /* what other rows say counts no more */
+    summary->bare      = result->bare;
+    summary->delivered = fmax(summary->delivered, result->delivered);
+}
+
 struct conform_summary conform_summarize(const struct conform_run *run, const struct conform_device *device,
                                          scry_op_kind kind)
 {
     struct conform_summary summary = {0};
     for (int i = 0; i < run->row_count; i++) {
         const struct conform_outcome *outcome = &device->outcomes[i];
-        const scry__case_result      *result  = &outcome->result;
+        bool                          ran = outcome->verdict == CONFORM_PASSED || outcome->verdict == CONFORM_FAILED;
         if (kind != SCRY_OP_COUNT && run->rows[i].row.kind != kind) continue;
         count_outcome(&summary, outcome);
-        if (outcome->verdict != CONFORM_PASSED && outcome->verdict != CONFORM_FAILED) continue;
-        summary.worst = fmax(summary.worst, result->worst);
-        if (run->rows[i].row.precision != SCRY_STRICT_F32) continue;
-        summary.delivered  = fmax(summary.delivered, result->delivered);
-        summary.wide       = summary.wide || result->wide;
-        summary.overflowed = summary.overflowed || result->overflowed;
+        if (ran) summary.worst = fmax(summary.worst, outcome->result.worst);
+        if (ran && run->rows[i].row.precision == SCRY_STRICT_F32) add_evidence(&summary, &outcome->result);
     }
     return summary;
 }

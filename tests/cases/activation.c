@@ -95,6 +95,7 @@ static void build(scry__plan *plan, int index)
     scry__array      *on[3] = {0};
     op->function            = row->function;
     plan->wide              = row->deviation >= 1e6;
+    plan->bare              = row->function == SCRY_RELU && !row->gated && !row->special;
     on[1] = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->layout, row->rank, row->shape);
     scry__array_fill_normal(plan, on[1], 0, row->deviation > 0 ? row->deviation : 2);
     for (int64_t i = 0; row->special && i < scry__array_count(on[1]); i += 5)

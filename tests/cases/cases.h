@@ -38,6 +38,7 @@ typedef struct scry__case_result {
     int64_t     compared;    /* output elements */
     double      worst;       /* largest error / bound among them; infinite where an exact value was missed */
     double      delivered;   /* the unit roundoff that would just explain the largest error */
+    bool        bare;        /* a row of which `delivered` says all: each output is one input, or one term */
     bool        wide;        /* finite values past the range of f16 took part */
     bool        overflowed;  /* and came back as none */
     char        kernel[48];  /* that ran, where the device names it */

@@ -13,7 +13,7 @@ struct row {
     scry_dtype  from, to;                  /* of the second (or only) input, and of the output */
     unsigned    first, second, out;        /* layouts; out may be IN_PLACE (on the first input) or IN_PLACE_B */
     double      factor, offset, deviation; /* deviation of the inputs; 0: as usual */
-    bool        exact, special;
+    bool        exact, special, bare;      /* bare: the output is the input, or a power of two times it */
     scry__tier  tier;
     bool        benchmark;
 };
@@ -28,7 +28,8 @@ static scry__array *add_input(scry__plan *plan, scry_tensor *tensor, const char 
         scry__array_fill_normal(plan, input, 0, row->deviation);
     else
         scry__array_fill_usual(plan, input);
-    plan->wide = row->deviation >= 1e6;
+    plan->wide = row->special || row->deviation >= 1e6;
+    plan->bare = row->bare;
     /* Zeros of both signs, infinities, NaN, subnormals, and the largest values of f16 and f32. */
     static const double specials[] = {0.,           -0.,     INFINITY, -INFINITY, (double)NAN, 0x1p-149,
                                       -0x1p-140,    0x1p-24, 0x1p-25,  65504.,    65519.,      65520.,
@@ -59,7 +60,7 @@ static const struct embed_row {
     scry_dtype  dtype;
     unsigned    table, out;
     float       scale;
-    bool        accumulate, outside;
+    bool        accumulate, outside, wide;
     scry__tier  tier;
     bool        benchmark;
 } embed_rows[] = {
@@ -73,6 +74,7 @@ static const struct embed_row {
     {.name = "embed/bf16-scaled", .rows = 31, .vocabulary = 40, .size = 33, .dtype = SCRY_BF16, .scale = 8.f},
     {.name = "embed/padded", .rows = 31, .vocabulary = 40, .size = 33, .table = P, .out = P},
     {.name = "embed/outside", .rows = 31, .vocabulary = 40, .size = 33, .outside = true},
+    {.name = "embed/wide", .rows = 31, .vocabulary = 40, .size = 33, .wide = true},
     {.name = "embed/32x1024", .rows = 32, .vocabulary = 33, .size = 1024},
     {.name = "embed/past-65535-rows", .rows = 70001, .vocabulary = 257, .size = 5, .tier = SCRY__TIER_FULL},
     {.name       = "embed/past-65535-ids",
@@ -102,7 +104,7 @@ static void build_embed(scry__plan *plan, int index)
     scry__array *out   = scry__plan_add(plan, &op->out, "out", row->accumulate ? SCRY__UPDATED : SCRY__OUTPUT, SCRY_F32,
                                         row->out, 2, SCRY__SHAPE(row->rows, row->size));
     scry__array_fill_integers(plan, ids, 0, (int)row->vocabulary - 1);
-    scry__array_fill_usual(plan, table);
+    scry__array_fill_normal(plan, table, 0, row->wide ? 1e6 : 1);
     if (row->accumulate) scry__array_fill_usual(plan, out);
     if (row->outside) {
         scry__array_set(ids, 1, (double)row->vocabulary);
@@ -112,6 +114,8 @@ static void build_embed(scry__plan *plan, int index)
     }
     op->scale      = row->scale;
     op->accumulate = row->accumulate;
+    plan->wide     = row->wide;
+    plan->bare     = row->scale == 0 && !row->accumulate && !row->outside;
 }
 
 void scry__judge_embed(const scry__plan *plan, scry__verdict *verdict)
@@ -155,6 +159,7 @@ static const struct row add_rows[] = {
     {.name = "add/bf16", .rank = 2, .shape = {33, 65}, .from = SCRY_BF16},
     {.name = "add/special", .rank = 2, .shape = {31, 65}, .second = SCRY__REPEAT0, .special = true},
     {.name = "add/lattice", .rank = 2, .shape = {33, 1025}, .exact = true},
+    {.name = "add/bare", .rank = 2, .shape = {33, 65}, .bare = true},
     {.name = "add/32", .rank = 1, .shape = {32}},
     {.name = "add/1023", .rank = 1, .shape = {1023}},
     {.name = "add/1025", .rank = 2, .shape = {1, 1025}},
@@ -182,6 +187,7 @@ static void build_add(scry__plan *plan, int index)
     plan->exact           = row->exact;
     scry__array *a        = add_input(plan, &plan->op.add.a, "a", SCRY_F32, row->first, row);
     scry__array *b        = add_input(plan, &plan->op.add.b, "b", row->from, row->second, row);
+    if (row->bare) scry__array_fill(b, 0);
     add_output(plan, &plan->op.add.out, row, a, b);
 }
 
@@ -207,6 +213,7 @@ static const struct row scale_rows[] = {
     {.name = "scale/strided", .rank = 4, .shape = {2, 3, 5, 7}, .factor = -2.5, .first = X | T, .out = X},
     {.name = "scale/special", .rank = 1, .shape = {96}, .factor = 0.5, .offset = 1, .special = true},
     {.name = "scale/lattice", .rank = 2, .shape = {33, 1025}, .factor = 3, .offset = -5, .exact = true},
+    {.name = "scale/bare", .rank = 2, .shape = {33, 65}, .factor = 0.25, .bare = true},
     {.name = "scale/1025", .rank = 1, .shape = {1025}, .factor = 0.7},
     {.name = "scale/wide", .rank = 2, .shape = {33, 65}, .factor = 0.3, .offset = 1e5, .deviation = 1e6},
     {.name   = "scale/past-65535-rows",
@@ -259,7 +266,7 @@ void scry__judge_scale(const scry__plan *plan, scry__verdict *verdict)
 /* --- copy --- */
 
 static const struct row copy_rows[] = {
-    {.name = "copy/f32", .rank = 2, .shape = {33, 65}},
+    {.name = "copy/f32", .rank = 2, .shape = {33, 65}, .bare = true},
     {.name = "copy/none", .rank = 2, .shape = {0, 65}},
     {.name = "copy/one", .rank = 1, .shape = {1}},
     {.name = "copy/i32", .rank = 2, .shape = {33, 65}, .from = SCRY_I32, .to = SCRY_I32, .exact = true},
@@ -273,12 +280,12 @@ static const struct row copy_rows[] = {
      .out   = P},
     {.name = "copy/f32-to-f16", .rank = 2, .shape = {33, 65}, .to = SCRY_F16},
     {.name = "copy/f32-to-bf16", .rank = 2, .shape = {33, 65}, .to = SCRY_BF16},
-    {.name = "copy/f16-to-f32", .rank = 2, .shape = {33, 65}, .from = SCRY_F16},
+    {.name = "copy/f16-to-f32", .rank = 2, .shape = {33, 65}, .from = SCRY_F16, .bare = true},
     {.name = "copy/bf16-to-f32", .rank = 2, .shape = {33, 65}, .from = SCRY_BF16},
     {.name = "copy/f16-to-bf16", .rank = 2, .shape = {33, 65}, .from = SCRY_F16, .to = SCRY_BF16},
     {.name = "copy/bf16-to-f16", .rank = 2, .shape = {33, 65}, .from = SCRY_BF16, .to = SCRY_F16},
     {.name = "copy/f16", .rank = 2, .shape = {33, 65}, .from = SCRY_F16, .to = SCRY_F16},
-    {.name = "copy/transposed", .rank = 2, .shape = {33, 65}, .first = T},
+    {.name = "copy/transposed", .rank = 2, .shape = {33, 65}, .first = T, .bare = true},
     {.name = "copy/heads", .rank = 4, .shape = {2, 5, 3, 16}, .first = SCRY__SWAPPED, .out = P},
     {.name = "copy/repeated", .rank = 3, .shape = {4, 5, 33}, .first = SCRY__REPEAT0},
     {.name = "copy/spaced", .rank = 2, .shape = {31, 33}, .first = X, .out = X | P},
@@ -358,6 +365,7 @@ static scry__case describe_fill(int row)
 static void build_fill(scry__plan *plan, int index)
 {
     plan->op.fill.value = fill_rows[index].factor;
+    plan->bare          = fill_rows[index].to == SCRY_F32;
     plan->mute          = fill_rows[index].factor == 0 || !isfinite(fill_rows[index].factor);
     add_output(plan, &plan->op.fill.out, &fill_rows[index], NULL, NULL);
 }

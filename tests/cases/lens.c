@@ -318,7 +318,7 @@ static void fill_data(scry__plan *plan, const struct row *row, scry__array *oper
     int64_t d    = row->size[2];
     bool    bare = row->data == BARE_X || row->data == BARE_UNEMBEDDING;
     if (bare || row->data == WIDE)
-        scry__array_fill_normal(plan, operand, 0, bare ? 1 : 1e4);
+        scry__array_fill_normal(plan, operand, 0, bare ? 1 : 1e6);
     else
         scry__array_fill_usual(plan, operand);
     for (int64_t e = 0; row->data && e < scry__array_count(operand); e++) {

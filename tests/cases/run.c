@@ -155,7 +155,7 @@ scry_status scry__case_run(scry__case_result *result, int index, uint64_t seed, 
     if (!plan) return SCRY_OUT_OF_MEMORY;
     scry_status   status  = scry__plan_build(plan, index, seed);
     scry__verdict verdict = {.result = result, .bare = plan->bare};
-    *result               = (scry__case_result){.wide = plan->wide};
+    *result               = (scry__case_result){.bare = plan->bare, .wide = plan->wide};
     if (!status) run_device(plan, &verdict, device, &info);
     if (!status && !result->status) status = judge(plan, &verdict, reference, info.flops);
     if (status)

@@ -8,16 +8,18 @@
  *   SCRY_FAKE_WRONG   "matmul": run leaves this op's output alone
  *   SCRY_FAKE_SCRATCH "4096": scratch bytes that query asks for besides
  *   SCRY_FAKE_TYPE    "99": what find calls the type of its devices
+ *   SCRY_FAKE_ROUND   "f16": run rounds f32 inputs to it (or to tf32, bf16), as kernels do that stage them so
  *   SCRY_FAKE_REACH   "512:4096": one op reaches 512 bytes of a buffer wherever they lie, and what lies within one of
- * its parts of 4096 (0: none); run fails where an operand lies beyond that SCRY_FAKE_KERNELS "1": matmul has the
- * kernels tile and block; "null": NULL for every op SCRY_FAKE_REMOTE  "1": memory has no host address, and ops run when
- * somebody waits for them, as on a GPU; a buffer destroyed before its work is a failure of the next wait. Set before
- * the device is opened.
+ *                     its parts of 4096 (0: none); run fails where an operand lies beyond that
+ *   SCRY_FAKE_KERNELS "1": matmul has the kernels tile and block; "null": NULL for every op; "long": two long names
+ *   SCRY_FAKE_REMOTE  "1": memory has no host address, and ops run when somebody waits for them, as on a GPU; a buffer
+ *                     destroyed before its work is a failure of the next wait. Set before the device is opened.
  *
  * Its statistics count the ops that have run since loading as programs_built. */
 #include "device/operands.h"
 #include "scry/backend.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -215,12 +217,69 @@ static scry_status fake_query(scry_device *device, const scry_op *op, scry_op_in
     return status;
 }
 
+/* To as many significant bits as the named format has; f16 overflows. */
+static float rounded(float value, const char *format)
+{
+    int   exponent, bits = !strcmp(format, "bf16") ? 8 : 11;
+    float fraction = frexpf(value, &exponent);
+    if (!isfinite(value)) return value;
+    if (!strcmp(format, "f16") && fabsf(value) >= 65520) return copysignf(INFINITY, value);
+    return ldexpf(rintf(ldexpf(fraction, bits)), exponent - bits);
+}
+
+static void round_elements(const scry_tensor *tensor, const char *format)
+{
+    for (int64_t i = 0; i < scry_tensor_count(tensor); i++) {
+        int64_t position = 0, rest = i;
+        for (int axis = tensor->rank - 1; axis >= 0; axis--) {
+            position += rest % tensor->shape[axis] * tensor->stride[axis];
+            rest /= tensor->shape[axis];
+        }
+        float *element = (float *)(void *)((char *)tensor->buffer->host + tensor->offset) + position;
+        *element       = rounded(*element, format);
+    }
+}
+
+/* Is the buffer one that the op writes? */
+static bool is_output(const scry_op *op, const scry_buffer *buffer)
+{
+    const scry__operand *operands;
+    int                  count = scry__operands(op->kind, &operands);
+    for (int i = 0; i < count; i++)
+        if (operands[i].flags & SCRY__WRITE && scry__operand_in(op, &operands[i])->buffer == buffer) return true;
+    return false;
+}
+
+/* The inputs are what they were when it returns. */
+static scry_status run_rounded(scry_device *device, const scry_op *op, const char *format)
+{
+    const scry__operand *operands;
+    int                  count                    = scry__operands(op->kind, &operands);
+    void                *kept[SCRY__MAX_OPERANDS] = {0};
+    for (int i = 0; i < count; i++) {
+        const scry_tensor *tensor = scry__operand_in(op, &operands[i]);
+        if (!tensor->buffer || tensor->dtype != SCRY_F32 || is_output(op, tensor->buffer)) continue;
+        kept[i] = host->allocate(tensor->buffer->size, 1);
+        if (!kept[i]) continue;
+        memcpy(kept[i], tensor->buffer->host, tensor->buffer->size);
+        round_elements(tensor, format);
+    }
+    scry_status status = inner->run(device, op);
+    for (int i = count - 1; i >= 0; i--) {
+        scry_buffer *buffer = scry__operand_in(op, &operands[i])->buffer;
+        if (kept[i]) memcpy(buffer->host, kept[i], buffer->size);
+        host->release(kept[i]);
+    }
+    return status;
+}
+
 static scry_status fake_run(scry_device *device, const scry_op *op)
 {
     scry_status status = wanted("run");
     if (!status) status = check_reach(op);
     if (status || names_op("SCRY_FAKE_WRONG", op)) return status;
     runs++;
+    if (getenv("SCRY_FAKE_ROUND")) return run_rounded(device, op, getenv("SCRY_FAKE_ROUND"));
     if (!is_remote()) return inner->run(device, op);
     if (queued == MOST_QUEUED) status = drain(device);
     queue[queued++] = *op;
