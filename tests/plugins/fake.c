@@ -11,7 +11,7 @@
  *   SCRY_FAKE_ROUND   "f16": run rounds f32 inputs to it (or to tf32, bf16), as kernels do that stage them so
  *   SCRY_FAKE_REACH   "512:4096": one op reaches 512 bytes of a buffer wherever they lie, and what lies within one of
  *                     its parts of 4096 (0: none); run fails where an operand lies beyond that
- *   SCRY_FAKE_KERNELS "1": matmul has the kernels tile and block; "null": NULL for every op; "long": two long names
+ *   SCRY_FAKE_KERNELS "1": matmul has the kernels first and second; "null": NULL for every op; "long": two long names
  *   SCRY_FAKE_REMOTE  "1": memory has no host address, and ops run when somebody waits for them, as on a GPU; a buffer
  *                     destroyed before its work is a failure of the next wait. Set before the device is opened.
  *

@@ -5,7 +5,7 @@
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libpcre2-dev libutf8proc-dev
   libcairo2-dev libpango1.0-dev zlib1g-dev fonts-dejavu-core"
 # What the tests take besides.
-test_packages="libcriterion-dev clang llvm libclang-rt-dev clang-format libopenblas-dev"
+test_packages="libcriterion-dev clang llvm libclang-rt-dev clang-format libopenblas-dev libexpat1-dev"
 
 say() { printf '%s\n' "$*"; }
 
