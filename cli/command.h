@@ -20,7 +20,7 @@ struct cli_common {
 #define CLI_COMMON_OPTIONS(common)                                                                                     \
     {'d', "device", CLI_STRING, &(common).device, "NAME", "cpu, vulkan:1, ... (default: $SCRY_DEVICE, else the best)", \
      0,   0},                                                                                                          \
-        {0, "kernels", CLI_STRING, &(common).kernels, "OP=NAME,..", "kernels by name (devices -v lists them)", 0, 0},  \
+        {0, "kernels", CLI_STRING, &(common).kernels, "OP=NAME,..", "kernels instead of the device's choice", 0, 0},   \
         {0, "allow-cpu", CLI_FLAG, &(common).allow_cpu, NULL, "run on the cpu what the device cannot", 0, 0},          \
         {0, "json", CLI_FLAG, &(common).json, NULL, "one JSON object on stdout", 0, 0},                                \
         {'q', "quiet", CLI_FLAG, &(common).quiet, NULL, "no progress, no notes", 0, 0},                                \

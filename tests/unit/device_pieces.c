@@ -35,6 +35,22 @@ Test(device_pieces, run__says_what_it_cannot_cut)
     scry_device_destroy(&device);
 }
 
+Test(device_pieces, run__refuses_everything_where_nothing_is_reachable)
+{
+    scry_device *device = device_open("fake", SCRY_FALLBACK_STRICT);
+    scry_buffer *arena  = NULL;
+    cr_assert_eq(scry_buffer_create(&arena, device, ARENA_BYTES), SCRY_OK);
+    setenv("SCRY_FAKE_REACH", "0", 1);
+    for (int kind = 0; kind < SCRY_OP_COUNT; kind++) {
+        scry_op op = device_op((scry_op_kind)kind, arena);
+        cr_expect_eq(scry_device_run(device, &op), SCRY_UNSUPPORTED, "%s", scry_op_text(op.kind));
+        cr_expect(strstr(scry_last_error(), "bytes that no cut shortens"), "%s", scry_last_error());
+    }
+    cr_expect_eq(device_runs(device), 0);
+    scry_buffer_destroy(&arena);
+    scry_device_destroy(&device);
+}
+
 Test(device_pieces, allow_cpu__runs_there_what_cannot_be_cut)
 {
     static const float values[] = {1, 2, 3, 4, 5, 6};
