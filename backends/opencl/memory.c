@@ -2,9 +2,9 @@
  * device shares the host's. */
 #include "opencl.h"
 
-/* Drivers use the host's memory in place only from the beginning of a page on. What lies before the caller's bytes in
- * their first page is mapped as well; kernels never look at it. */
-enum { PAGE = 4096 };
+/* Drivers use the host's memory in place only from the beginning of a page on, and whole cache lines of it. What lies
+ * around the caller's bytes in their first page and their last line is mapped as well; kernels never look at it. */
+enum { PAGE = 4096, LINE = 64 };
 
 static void release(struct scry__cl_memory *memory)
 {
@@ -35,7 +35,7 @@ static scry_status create_parts(struct scry__cl_memory **out, struct scry__cl *c
                                 size_t skipped)
 {
     cl_mem_flags flags  = host ? CL_MEM_READ_ONLY | CL_MEM_USE_HOST_PTR : CL_MEM_READ_WRITE;
-    size_t       count  = (skipped + bytes + cl->most_allocated - 1) / cl->most_allocated;
+    size_t       count  = (skipped + bytes - 1) / cl->most_allocated + 1;
     scry_status  status = count > 1 ? create_staging(cl) : SCRY_OK;
     if (status) return status;
     struct scry__cl_memory *memory = scry__cl_host->allocate(1, sizeof *memory + count * sizeof *memory->parts);
@@ -43,8 +43,10 @@ static scry_status create_parts(struct scry__cl_memory **out, struct scry__cl *c
     *memory = (struct scry__cl_memory){.part_bytes = cl->most_allocated, .skipped = skipped, .count = (int)count};
     for (int i = 0; i < memory->count && !status; i++) {
         cl_int code;
-        char  *begin     = host ? host - skipped + (size_t)i * memory->part_bytes : NULL;
-        memory->parts[i] = clCreateBuffer(cl->context, flags, part_bytes(memory, i, bytes), begin, &code);
+        char  *begin = host ? host - skipped + (size_t)i * memory->part_bytes : NULL;
+        size_t size  = part_bytes(memory, i, bytes);
+        if (host) size = (size_t)round_up((int64_t)size, LINE);
+        memory->parts[i] = clCreateBuffer(cl->context, flags, size, begin, &code);
         status           = scry__cl_check(cl, code, "clCreateBuffer");
     }
     if (status) {
@@ -72,6 +74,10 @@ static scry_status create(scry_buffer **out, scry_device *device, size_t bytes, 
 
 scry_status scry__cl_buffer_create(scry_buffer **out, scry_device *device, size_t bytes)
 {
+    uint64_t most = device->info.memory_bytes;
+    if (most && bytes > most)
+        return scry__cl_host->fail(SCRY_OUT_OF_MEMORY, "opencl: a buffer of %zu bytes: the device has %llu", bytes,
+                                   (unsigned long long)most);
     return create(out, device, bytes, NULL, 0);
 }
 
@@ -82,7 +88,7 @@ scry_status scry__cl_buffer_wrap(scry_buffer **out, scry_device *device, const v
     scry_status            status = SCRY_UNSUPPORTED;
     if (cl->shares_memory) status = create(out, device, bytes, (char *)memory, (uintptr_t)memory % PAGE);
     if (status != SCRY_UNSUPPORTED) return status;
-    status = create(&buffer, device, bytes, NULL, 0);
+    status = scry__cl_buffer_create(&buffer, device, bytes);
     if (!status) status = scry__cl_buffer_write(buffer, 0, memory, bytes);
     if (status) goto fail;
     *out = buffer;

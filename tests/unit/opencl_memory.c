@@ -94,6 +94,16 @@ Test(opencl_memory, bytes_across_parts__are_read_as_they_were_written)
     scry_buffer_destroy(&buffer);
 }
 
+Test(opencl_memory, more_than_there_is__is_out_of_memory)
+{
+    static const size_t sizes[] = {SIZE_MAX, SIZE_MAX - PART + 2, SIZE_MAX / 2, (size_t)1 << 50};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        scry_buffer *buffer = NULL;
+        cr_expect_eq(scry_buffer_create(&buffer, device, sizes[i]), SCRY_OUT_OF_MEMORY, "%zu bytes", sizes[i]);
+        cr_expect_null(buffer);
+    }
+}
+
 /* However the memory lies in its pages, and longer than a part. */
 Test(opencl_memory, wrapped_memory__is_read_where_it_lies)
 {
