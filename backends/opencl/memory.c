@@ -87,7 +87,8 @@ scry_status scry__cl_buffer_wrap(scry_buffer **out, scry_device *device, const v
     scry_buffer           *buffer = NULL;
     scry_status            status = SCRY_UNSUPPORTED;
     if (cl->shares_memory) status = create(out, device, bytes, (char *)memory, (uintptr_t)memory % PAGE);
-    if (status != SCRY_UNSUPPORTED) return status;
+    /* A driver may refuse this memory, mapped as it is, in its own way: a copy serves as well. */
+    if (!status || status == SCRY_DEVICE_LOST) return status;
     status = scry__cl_buffer_create(&buffer, device, bytes);
     if (!status) status = scry__cl_buffer_write(buffer, 0, memory, bytes);
     if (status) goto fail;
