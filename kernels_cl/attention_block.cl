@@ -49,7 +49,26 @@ static inline lanes_int lanes_int_from(const int *from)
 
 static inline void lanes_to(float *to, lanes x)
 {
+#pragma unroll
     for (int s = 0; s < HALVES; s++) vstore16(x.part[s], s, to);
+}
+
+/* 16 vectors of 16, exchanged: four times, the i-th and the (i + 8)-th go together like the teeth of a zip. */
+static inline void transpose(float16 *x)
+{
+#pragma unroll
+    for (int stage = 0; stage < 4; stage++) {
+        float16 y[16];
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            y[2 * i].even     = x[i].lo;
+            y[2 * i].odd      = x[i + 8].lo;
+            y[2 * i + 1].even = x[i].hi;
+            y[2 * i + 1].odd  = x[i + 8].hi;
+        }
+#pragma unroll
+        for (int i = 0; i < 16; i++) x[i] = y[i];
+    }
 }
 
 /* --- Scores --- */
@@ -63,10 +82,24 @@ typedef struct {
 
 static inline void side_load(side *lane, long begin, int length)
 {
-    float *to = (float *)lane->entry;
-    for (int i = 0; i < WIDTH; i++) {
-        __global const float *x = lane->from.base + min(i, lane->count - 1) * lane->from.stride + begin;
-        for (int d = 0; d < length; d++) to[d * WIDTH + i] = x[d];
+    for (int s = 0; s < HALVES; s++) {
+        __global const float *x[16];
+        float16               square[16];
+        int                   d = 0;
+        for (int i = 0; i < 16; i++)
+            x[i] = lane->from.base + min(16 * s + i, lane->count - 1) * lane->from.stride + begin;
+        for (; d + 16 <= length; d += 16) {
+#pragma unroll
+            for (int i = 0; i < 16; i++) square[i] = vload16(0, x[i] + d);
+            transpose(square);
+#pragma unroll
+            for (int i = 0; i < 16; i++) lane->entry[d + i].part[s] = square[i];
+        }
+        for (; d < length; d++) {
+            float value[16];
+            for (int i = 0; i < 16; i++) value[i] = x[i][d];
+            lane->entry[d].part[s] = vload16(0, value);
+        }
     }
 }
 
@@ -111,6 +144,7 @@ static inline void score(lanes *scores, side *lane, vectors by, int count, sizes
         multiply(scores, lane->entry, rest, count, length);
     }
     for (int n = 0; n < TILE; n++)
+#pragma unroll
         for (int s = 0; s < HALVES; s++) scores[n].part[s] = size.scale * scores[n].part[s];
     for (int n = 0; n < TILE && size.softcap > 0; n++)
         for (int s = 0; s < HALVES; s++) scores[n].part[s] = size.softcap * tanh(scores[n].part[s] / size.softcap);
@@ -131,6 +165,7 @@ static inline lanes add_bias(lanes x, __global const float *from, long stride, i
 /* 0 where masked, in a row that is NaN too. */
 static inline lanes probability(lanes score, lanes centre, lanes factor)
 {
+#pragma unroll
     for (int s = 0; s < HALVES; s++) {
         float16 bounded, p = exp_negative16(score.part[s] - centre.part[s], &bounded) * factor.part[s];
         score.part[s] = select(p, (float16)(0), score.part[s] == -INFINITY);
@@ -204,6 +239,7 @@ typedef struct {
 /* Looks for a new largest score among those of a tile, whose largest together with what came before is `largest`. */
 static inline void find_best(running *rows, const lanes *scores, lanes largest, int key)
 {
+#pragma unroll
     for (int s = 0; s < HALVES; s++) {
         int16 grows = largest.part[s] > rows->largest.part[s], found = (int16)(0);
         if (!any(grows)) continue;
@@ -230,6 +266,7 @@ static inline void pick(running *rows, const lanes *scores, int key, const long 
 /* Scores become exponentials; *shrink is what all sums so far are to be multiplied with. */
 static inline void advance(running *rows, lanes *scores, const lanes *largest, lanes *shrink)
 {
+#pragma unroll
     for (int s = 0; s < HALVES; s++) {
         /* Rows of nothing but -inf (or NaN, which must reach the sums) have no maximum to subtract. */
         float16 centre   = select(largest->part[s], (float16)(0), largest->part[s] == -INFINITY), bounded;
@@ -280,12 +317,20 @@ static inline void mix(lanes *mixed, const lanes *e, lanes shrink, vectors value
 
 static inline void store_out(__global float *out, long stride, const lanes *mixed, lanes factor, int count, int length)
 {
-    float value[WIDTH];
-    for (int c = 0; c < length; c++) {
-        lanes x = mixed[c];
-        for (int s = 0; s < HALVES; s++) x.part[s] = x.part[s] * factor.part[s];
-        lanes_to(value, x);
-        for (int lane = 0; lane < count; lane++) out[lane * stride + c] = value[lane];
+    for (int s = 0; s < HALVES; s++) {
+        float16 square[16];
+        int     c = 0, rows = min(count - 16 * s, 16);
+        for (; c + 16 <= length; c += 16) {
+#pragma unroll
+            for (int i = 0; i < 16; i++) square[i] = mixed[c + i].part[s] * factor.part[s];
+            transpose(square);
+            for (int i = 0; i < rows; i++) vstore16(square[i], 0, out + (16 * s + i) * stride + c);
+        }
+        for (; c < length; c++) {
+            float value[16];
+            vstore16(mixed[c].part[s] * factor.part[s], 0, value);
+            for (int i = 0; i < rows; i++) out[(16 * s + i) * stride + c] = value[i];
+        }
     }
 }
 
@@ -342,6 +387,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention(ATTENTION
         query_block_score(scores, &block, additive_view, j, size);
         lanes largest = rows.largest;
         for (int n = 0; n < TILE; n++)
+#pragma unroll
             for (int s = 0; s < HALVES; s++)
                 largest.part[s] = select(largest.part[s], scores[n].part[s], scores[n].part[s] > largest.part[s]);
         if (wants_rows) {
@@ -399,6 +445,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void distances(ATTENTION
                 long nearest = position - (j + n);
                 if (nearest <= -WIDTH || nearest >= count) continue;
                 lanes p = probability(scores[n], centre, factor);
+#pragma unroll
                 for (int s = 0; s < HALVES; s++) {
                     int16   real = LANE_NUMBERS + 16 * s < block.queries.count;
                     float16 sum  = vload16(s, sums + WIDTH + nearest);
@@ -490,6 +537,7 @@ static inline void store_lanes(__global float *out, long stride, lanes x, int co
 {
     float value[WIDTH];
     if (stride == 1 && count == WIDTH) {
+#pragma unroll
         for (int s = 0; s < HALVES; s++) vstore16(x.part[s], s, out);
         return;
     }
@@ -511,6 +559,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void received(ATTENTION_
         __global const float *softmaxes = softmax_of(size, scratch, scratch_at, row_number(size, b, h, query));
         for (int n = 0; n < count; n++) {
             lanes p = row_probability(scores[n], softmaxes + 2 * n);
+#pragma unroll
             for (int s = 0; s < HALVES; s++) sum.part[s] = sum.part[s] + p.part[s];
         }
     }
