@@ -68,8 +68,10 @@ static scry_status measure_device(struct bench *bench, const char *name, int don
         scry__bench_row *row  = scry__bench_record_add(bench->record);
         bench->progress.label = scry__case_at(bench->rows[i]).name;
         cli_progress_step(&bench->progress, done + i, total);
-        status = row ? bench_measure_row(row, bench->rows[i], &target, bench->reference, &bench->effort)
-                     : SCRY_OUT_OF_MEMORY;
+        if (row)
+            bench_measure_row(row, bench->rows[i], &target, bench->reference, &bench->effort);
+        else
+            status = SCRY_OUT_OF_MEMORY;
     }
     bench_target_close(&target);
     return status;

@@ -125,8 +125,8 @@ static scry_status race(scry__bench_row *row, scry_device *device, const scry__c
     return SCRY_OK;
 }
 
-scry_status bench_measure_row(scry__bench_row *row, int index, const struct bench_target *target,
-                              scry_device *reference, const struct bench_effort *effort)
+void bench_measure_row(scry__bench_row *row, int index, const struct bench_target *target, scry_device *reference,
+                       const struct bench_effort *effort)
 {
     const scry__case at     = scry__case_at(index);
     scry_device     *device = NULL;
@@ -142,13 +142,11 @@ scry_status bench_measure_row(scry__bench_row *row, int index, const struct benc
     bool fit = able && !status && conforms(row, index, reference, device, &status);
     if (fit && !status) status = load_library(&library, row, index, target);
     if (fit && !status) status = race(row, device, ours, target, library, effort);
-    if (status && status != SCRY_OUT_OF_MEMORY) {
+    if (status) {
         row->outcome = SCRY__BENCH_FAILED;
         snprintf(row->detail, sizeof row->detail, "%s", scry_last_error());
-        status = SCRY_OK;
     }
     scry__case_load_destroy(&library);
     scry__case_load_destroy(&ours);
     scry_device_destroy(&device);
-    return status;
 }

@@ -24,18 +24,22 @@ struct bench_target {
 double bench_now(void);
 void   bench_count_processor_time(void);
 
+/* Waits until the threads of the library that ran last sleep: while they look for work, they slow whoever comes next.
+ */
+void bench_pause(void);
+
 /* Opens `name` (NULL: the default device) and its second handle, and fills record->info and ->open_seconds. */
 scry_status bench_target_open(struct bench_target *target, const char *name, const char *kernels,
                               scry__bench_device *record);
 void        bench_target_close(struct bench_target *target);
 
-/* Measures peak and copies of the target's device into its record. */
+/* Measures peak and copies of the target's device into its record; what does not fit its memory is left out. */
 scry_status bench_measure_roof(const struct bench_target *target, const struct bench_effort *effort);
 
-/* Conformance first, then cold start, warm-up and samples of row `index`, with the library beside it. A row that is
- * refused, unsupported or failed is said so in `row`; the status is for what ends the whole run. */
-scry_status bench_measure_row(scry__bench_row *row, int index, const struct bench_target *target,
-                              scry_device *reference, const struct bench_effort *effort);
+/* Cold start, conformance, warm-up and samples of row `index`, with the library beside it. A row that is refused,
+ * unsupported or failed is said so in `row`. */
+void bench_measure_row(scry__bench_row *row, int index, const struct bench_target *target, scry_device *reference,
+                       const struct bench_effort *effort);
 
 /* One op on one handle, to be timed against others. */
 struct bench_contender {

@@ -16,7 +16,7 @@ enum {
 /* A sample's least time, whatever the grain is. */
 static const double sample_least = 1e-3;
 
-/* Before each block of a contender. OpenBLAS's threads look for work for up to 100 ms after a product, at half a core
+/* OpenBLAS's threads look for work for up to 100 ms after a product, at half a core
  * each; after this pause they sleep, so that a process for each contender would separate them no better. */
 static const double pause_seconds = 0.12;
 
@@ -34,7 +34,7 @@ double bench_now(void)
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
 }
 
-static void pause_between(void)
+void bench_pause(void)
 {
     struct timespec left = {.tv_nsec = (long)(pause_seconds * 1e9)};
     while (nanosleep(&left, &left)) {
@@ -112,7 +112,7 @@ scry_status bench_race(struct bench_contender *contenders, int count, const stru
     for (int i = 0; !status && i < count; i++) status = calibrate(&contenders[i]);
     for (int round = 0; !status && round < blocks; round++) {
         for (int i = 0; !status && i < count; i++) {
-            if (count > 1) pause_between();
+            if (count > 1) bench_pause();
             status = run_block(&contenders[i], blocks, effort, block, &size);
             if (status) return status;
             for (int j = 0; j < size && used[i] < PLACES; j++) samples[i][used[i]++] = block[j];

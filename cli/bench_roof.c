@@ -61,6 +61,12 @@ static scry_status time_matmul(scry_device *device, int64_t size, const struct b
     return status;
 }
 
+/* What does not fit, or the device cannot do, is no point of the roofline and no failure. */
+static scry_status left_out(scry_status status)
+{
+    return status == SCRY_OUT_OF_MEMORY || status == SCRY_UNSUPPORTED ? SCRY_OK : status;
+}
+
 /* The sizes in turn on one kernel, on a handle that has only that. */
 static scry_status measure_kernel(const struct bench_target *target, const char *kernel,
                                   const struct bench_effort *effort)
@@ -83,7 +89,8 @@ static scry_status measure_kernel(const struct bench_target *target, const char 
                  (long long)size, *info.kernel ? " by " : "", info.kernel);
     }
     scry_device_destroy(&device);
-    return status;
+    bench_pause();
+    return left_out(status);
 }
 
 static scry_status measure_copy(const struct bench_target *target, int64_t bytes, const struct bench_effort *effort,
@@ -127,5 +134,5 @@ scry_status bench_measure_roof(const struct bench_target *target, const struct b
         record->copies[record->copy_count++] =
             (scry__bench_copy){.bytes = (double)bytes, .rate = (double)bytes / median};
     }
-    return status;
+    return left_out(status);
 }

@@ -89,12 +89,13 @@ static void add_device(scry__text *out, const scry__bench_device *device)
     scry__text_addf(out, "%s: %s, %s%s%s; opened in %.3g ms\n", device->info.name, device->info.description,
                     *device->info.driver ? device->info.driver : "no driver", *device->kernels ? ", kernels " : "",
                     device->kernels, device->open_seconds * 1e3);
-    if (device->peak > 0)
-        scry__text_addf(out, "  roof: %.1f GFLOP/s (matmul %s)", device->peak * 1e-9, device->peak_by);
+    if (!(device->peak > 0) && !device->copy_count) return;
+    scry__text_adds(out, "  roof: ");
+    if (device->peak > 0) scry__text_addf(out, "%.1f GFLOP/s (matmul %s); ", device->peak * 1e-9, device->peak_by);
     for (int64_t i = 0; i < device->copy_count; i++)
-        scry__text_addf(out, "%s %.1f GB/s at %.0f MiB", i ? "," : "; copies", device->copies[i].rate * 1e-9,
+        scry__text_addf(out, "%s%.1f GB/s at %.0f MiB", i ? ", " : "copies ", device->copies[i].rate * 1e-9,
                         device->copies[i].bytes / (1 << 20));
-    if (device->peak > 0 || device->copy_count) scry__text_adds(out, "\n");
+    scry__text_adds(out, "\n");
 }
 
 /* What the library of this device's rows is; NULL where none ran. */

@@ -282,6 +282,24 @@ Test(bench, read__takes_keys_that_it_does_not_know)
     scry__bench_record_destroy(&again);
 }
 
+Test(bench, read__survives_refused_memory)
+{
+    scry__bench_record *record = new_record(), *again = NULL;
+    scry_status         status = SCRY_OUT_OF_MEMORY;
+    add_row(record, "matmul/a", 4e-3, 1e-4);
+    cr_assert_eq(scry__bench_record_write(record, path), SCRY_OK);
+    for (long n = 1; status && n < 100; n++) {
+        scry__alloc_fail_at(n);
+        status = scry__bench_record_read(&again, path);
+        cr_expect(status == SCRY_OK || status == SCRY_OUT_OF_MEMORY, "allocation %ld: %d", n, (int)status);
+        cr_expect_eq(status == SCRY_OK, again != NULL);
+    }
+    scry__alloc_fail_at(0);
+    cr_expect_eq(status, SCRY_OK);
+    scry__bench_record_destroy(&record);
+    scry__bench_record_destroy(&again);
+}
+
 /* --- the picture --- */
 
 static void note_title(GMarkupParseContext *context, const char *text, gsize size, gpointer found, GError **error)
