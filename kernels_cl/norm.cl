@@ -53,6 +53,11 @@ inline float sum_of_row(const norm_row *row, long d, long first, long step, floa
     return sum_of_lanes(sum);
 }
 
+inline float squared_denominator(float squares, const norm_of *norm)
+{
+    return squares * norm->per_entry + norm->epsilon;
+}
+
 inline void write_row(const norm_row *row, const norm_of *norm, long first, long step, float centre, float factor,
                       const view *weight_view, const view *bias_view)
 {
@@ -99,7 +104,7 @@ __kernel void norm_block(NORM_PARAMETERS)
         float    centre = 0, square = 1;
         if (norm.kind == LAYER) centre = sum_of_row(&row, norm.shape[3], 0, LANES, 0, false) * norm.per_entry;
         if (norm.kind != NONE)
-            square = sum_of_row(&row, norm.shape[3], 0, LANES, centre, true) * norm.per_entry + norm.epsilon;
+            square = squared_denominator(sum_of_row(&row, norm.shape[3], 0, LANES, centre, true), &norm);
         write_row(&row, &norm, 0, LANES, centre, rsqrt(square), &weight_view, &bias_view);
         if (scale) scale[row_index(index, &norm, &scale_view)] = sqrt(square);
     }
@@ -128,7 +133,7 @@ __kernel void norm_group(NORM_PARAMETERS, __local float *partial)
     float    centre = 0, square = 1;
     if (norm.kind == LAYER) centre = sum_of_group(sum_of_row(&row, d, first, step, 0, false), partial) * norm.per_entry;
     if (norm.kind != NONE)
-        square = sum_of_group(sum_of_row(&row, d, first, step, centre, true), partial) * norm.per_entry + norm.epsilon;
+        square = squared_denominator(sum_of_group(sum_of_row(&row, d, first, step, centre, true), partial), &norm);
     write_row(&row, &norm, first, step, centre, rsqrt(square), &weight_view, &bias_view);
     if (scale && get_local_id(0) == 0) scale[row_index(index, &norm, &scale_view)] = sqrt(square);
 }

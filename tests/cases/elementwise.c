@@ -30,11 +30,14 @@ static scry__array *add_input(scry__plan *plan, scry_tensor *tensor, const char 
         scry__array_fill_usual(plan, input);
     plan->wide = row->special || row->deviation >= 1e6;
     plan->bare = row->bare;
-    /* Zeros of both signs, infinities, NaN, subnormals, and the largest values of f16 and f32. */
-    static const double specials[] = {0.,           -0.,     INFINITY, -INFINITY, (double)NAN, 0x1p-149,
-                                      -0x1p-140,    0x1p-24, 0x1p-25,  65504.,    65519.,      65520.,
-                                      -65536.,      3.4e38,  -3.4e38,  0x1p-14f,  1 + 0x1p-11, 1 + 0x1p-8,
-                                      1 + 0x1.8p-7, 2049.,   -100.,    100.,      88.5,        -87.5};
+    /* Zeros of both signs, infinities, NaN (one of them all ones, which rounding would carry into the sign),
+     * subnormals, and the largest values of f16 and f32. */
+    static const double specials[] = {
+        0.,       -0.,         INFINITY,   -INFINITY,    (double)NAN,
+        0x1p-149, -0x1p-140,   0x1p-24,    0x1p-25,      65504.,
+        65519.,   65520.,      -65536.,    3.4e38,       -3.4e38,
+        0x1p-14f, 1 + 0x1p-11, 1 + 0x1p-8, 1 + 0x1.8p-7, 2049.,
+        -100.,    100.,        88.5,       -87.5,        __builtin_nan("0xfffffffffffff")};
     if (row->special)
         for (int64_t i = 0; i < scry__array_count(input); i++)
             scry__array_set(input, i, specials[(size_t)i % (sizeof specials / sizeof *specials)]);
@@ -85,6 +88,7 @@ static const struct embed_row {
      .tier       = SCRY__TIER_FULL},
     {.name = "embed/past-128-MiB", .rows = 50021, .vocabulary = 1000, .size = 768, .tier = SCRY__TIER_FULL},
     {.name = "embed/past-2-GiB", .rows = 1025, .vocabulary = 530001, .size = 1024, .tier = SCRY__TIER_FULL},
+    {.name = "embed/large", .rows = 31, .vocabulary = 9001, .size = 65, .outside = true, .tier = SCRY__TIER_QUICK},
     {.name = "embed/gpt2", .rows = 1024, .vocabulary = 50257, .size = 768, .tier = SCRY__TIER_FULL, .benchmark = true},
 };
 
@@ -344,6 +348,7 @@ static const struct row fill_rows[] = {
     {.name = "fill/f16", .rank = 2, .shape = {31, 33}, .to = SCRY_F16, .factor = 0.1, .out = P},
     {.name = "fill/bf16", .rank = 2, .shape = {31, 33}, .to = SCRY_BF16, .factor = 1e-3, .out = P},
     {.name = "fill/i32", .rank = 2, .shape = {31, 33}, .to = SCRY_I32, .factor = -2.5},
+    {.name = "fill/i32-past-f32", .rank = 1, .shape = {33}, .to = SCRY_I32, .factor = 16777217},
     {.name = "fill/spaced", .rank = 2, .shape = {31, 33}, .factor = -7, .out = X | T},
     {.name = "fill/1025", .rank = 1, .shape = {1025}, .factor = 3},
     {.name = "fill/past-65535-rows", .rank = 2, .shape = {70001, 3}, .factor = 3, .out = P, .tier = SCRY__TIER_FULL},

@@ -18,6 +18,7 @@ static const struct row {
     int64_t        size[4]; /* N layers, T rows, d, V */
     int64_t        top;     /* 0: no top-k */
     bool           statistics, target, reference, bias, exact, special;
+    int64_t        own; /* > 0: the reference is layer own - 1 of x itself */
     int            data;
     int64_t        ties; /* > 0: id v has the unembedding of id v mod ties */
     scry_norm_kind norm;
@@ -57,6 +58,20 @@ static const struct row {
      .statistics = true,
      .reference  = true,
      .norm       = SCRY_NORM_RMS},
+    {.name       = "lens/reference-is-last",
+     .size       = {3, 9, 32, 257},
+     .top        = 3,
+     .statistics = true,
+     .reference  = true,
+     .own        = 3},
+    {.name       = "lens/reference-is-second",
+     .size       = {4, 19, 24, 300},
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .own        = 2,
+     .norm       = SCRY_NORM_RMS,
+     .x          = P},
     {.name = "lens/top-only", .tier = SCRY__TIER_QUICK, .size = {2, 17, 16, 1023}, .top = 10, .norm = SCRY_NORM_RMS},
     {.name = "lens/top-1", .tier = SCRY__TIER_QUICK, .size = {1, 33, 16, 1025}, .top = 1, .norm = SCRY_NORM_RMS},
     {.name = "lens/top-128", .size = {1, 3, 16, 1000}, .top = 128, .norm = SCRY_NORM_RMS},
@@ -344,7 +359,8 @@ static void add_inputs(scry__plan *plan, const struct row *row)
     if (row->bias)
         scry__array_fill_usual(plan,
                                scry__plan_add(plan, &op->bias, "bias", SCRY__INPUT, row->weight, 0, 1, SCRY__SHAPE(V)));
-    if (row->reference) {
+    if (row->own) scry__plan_add_entry(plan, &op->reference, "reference", x, row->own - 1);
+    if (row->reference && !row->own) {
         /* Layer 0's first row is the reference's: its KL must be 0. */
         scry__array *reference =
             scry__plan_add(plan, &op->reference, "reference", SCRY__INPUT, SCRY_F32, row->x & P, 2, SCRY__SHAPE(T, d));

@@ -9,7 +9,7 @@
 #include "cases/bounds.h"
 #include "cases/judge.h"
 
-enum { P = SCRY__PADDED, S = SCRY__SWAPPED };
+enum { P = SCRY__PADDED, S = SCRY__SWAPPED, X = SCRY__SPACED };
 
 static const struct row {
     const char    *name;
@@ -44,6 +44,7 @@ static const struct row {
     {.name = "norm/layer-large", .rank = 2, .shape = {9, 64}, .weight = true, .deviation = 1e4},
     {.name = "norm/layer-in-place", .rank = 2, .shape = {17, 65}, .weight = true, .bias = true, .in_place = true},
     {.name = "norm/layer-padded", .rank = 3, .shape = {3, 5, 33}, .weight = true, .scale = true, .x = P, .out = P},
+    {.name = "norm/layer-spaced", .rank = 2, .shape = {5, 33}, .weight = true, .bias = true, .x = X, .out = X},
     {.name = "norm/layer-bf16", .rank = 2, .shape = {9, 65}, .weight = true, .bias = true, .dtype = SCRY_BF16},
     {.name = "norm/layer-f16", .rank = 2, .shape = {9, 65}, .weight = true, .bias = true, .dtype = SCRY_F16},
     {.name = "norm/rms", .kind = SCRY_NORM_RMS, .rank = 2, .shape = {33, 65}, .weight = true, .scale = true},

@@ -88,6 +88,26 @@ scry__array *scry__plan_add_in_place(scry__plan *plan, scry_tensor *tensor, cons
     return operand;
 }
 
+scry__array *scry__plan_add_entry(scry__plan *plan, scry_tensor *tensor, const char *name, const scry__array *of,
+                                  int64_t index)
+{
+    scry__array *operand = next_operand(plan, tensor, name, SCRY__INPUT);
+    scry_tensor *view    = &operand->view;
+    if (plan->status) return operand;
+    operand->storage = of->storage;
+    operand->bytes   = of->bytes;
+    operand->image   = of->image;
+    *view            = scry_tensor_slice(of->view, 0, index, 1);
+    view->rank--;
+    for (int axis = 0; axis < view->rank; axis++) {
+        view->shape[axis]  = view->shape[axis + 1];
+        view->stride[axis] = view->stride[axis + 1];
+    }
+    operand->contiguous = scry_tensor_is_contiguous(view);
+    *tensor             = *view;
+    return operand;
+}
+
 const scry__array *scry__plan_find(const scry__plan *plan, const scry_tensor *tensor)
 {
     size_t place = (size_t)((const char *)tensor - (const char *)&plan->op);

@@ -60,6 +60,9 @@ scry__array *scry__plan_add(scry__plan *plan, scry_tensor *tensor, const char *n
                             unsigned layout, int rank, const int64_t *shape);
 /* An output that lies on an operand already added, element for element. */
 scry__array *scry__plan_add_in_place(scry__plan *plan, scry_tensor *tensor, const char *name, const scry__array *on);
+/* An input that is entry `index` along axis 0 of an input already added, in the same memory. */
+scry__array *scry__plan_add_entry(scry__plan *plan, scry_tensor *tensor, const char *name, const scry__array *of,
+                                  int64_t index);
 /* The operand of a field of plan->op; NULL where the case has none. */
 const scry__array *scry__plan_find(const scry__plan *plan, const scry_tensor *tensor);
 /* The field of an op that an operand belongs to. */

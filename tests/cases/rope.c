@@ -3,7 +3,7 @@
 #include "cases/bounds.h"
 #include "cases/judge.h"
 
-enum { P = SCRY__PADDED, S = SCRY__SWAPPED };
+enum { P = SCRY__PADDED, S = SCRY__SWAPPED, X = SCRY__SPACED };
 
 /* Kinds of data besides normal numbers. */
 enum {
@@ -45,6 +45,7 @@ static const struct row {
     {.name = "rope/outside", .shape = {2, 19, 2, 16}, .turned = 8, .positions = true, .outside = true},
     {.name = "rope/special", .shape = {1, 9, 3, 24}, .turned = 10, .special = true},
     {.name = "rope/padded", .shape = {2, 9, 3, 16}, .x = P, .out = P},
+    {.name = "rope/spaced", .shape = {2, 9, 3, 16}, .x = X, .out = X},
     {.name = "rope/padded-in-place", .shape = {2, 9, 3, 16}, .in_place = true, .x = P},
     {.name = "rope/heads-first", .shape = {2, 9, 3, 16}, .x = S, .out = S | P},
     {.name = "rope/many-heads", .shape = {1, 3, 37, 8}},
