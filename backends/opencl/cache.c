@@ -4,15 +4,19 @@
  * checksum covers key and binary, and the driver may still refuse the binary. */
 #include "cache.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { MOST_BYTES = 1 << 28, PATH_BYTES = 4096 };
+enum { MOST_BYTES = 1 << 28, MOST_FILES = 512, PATH_BYTES = 4096 };
+
+static const char prefix[] = "opencl-"; /* of the files' names */
 
 struct head {
     char     magic[8];
@@ -91,7 +95,7 @@ static bool find_path(char *path, size_t size, const struct scry__cl_key *key)
 {
     if (!key->text || !find_directory(path, size)) return false;
     size_t used = strlen(path);
-    return (size_t)snprintf(path + used, size - used, "/opencl-%016llx.bin",
+    return (size_t)snprintf(path + used, size - used, "/%s%016llx.bin", prefix,
                             (unsigned long long)hash(hash_seed, key->text, key->size)) < size - used;
 }
 
@@ -155,8 +159,33 @@ cl_program scry__cl_cache_load(struct scry__cl *cl, const struct scry__cl_key *k
     const char *binary  = find_binary(bytes, size, key, &binary_bytes);
     cl_program  program = binary ? build_binary(cl, binary, binary_bytes, options) : NULL;
     if (!program) scry__cl_host->log(SCRY_LOG_DEBUG, "opencl: %s is not usable: it will be replaced", path);
+    if (program) utimensat(AT_FDCWD, path, NULL, 0); /* used last */
     scry__cl_host->release(bytes);
     return program;
+}
+
+/* Removes the file that was used longest ago where the cache has as many as it may: sources change, and what they leave
+ * behind is never asked for again. */
+static void make_room(const char *path)
+{
+    char            directory[PATH_BYTES], oldest[NAME_MAX + 1] = "";
+    struct dirent  *entry;
+    struct stat     info;
+    struct timespec when  = {0};
+    int             count = 0;
+    snprintf(directory, sizeof directory, "%.*s", (int)(strrchr(path, '/') - path), path);
+    DIR *folder = opendir(directory);
+    while (folder && (entry = readdir(folder))) {
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) || fstatat(dirfd(folder), entry->d_name, &info, 0)) continue;
+        struct timespec used = info.st_mtim;
+        count++;
+        if (*oldest && (used.tv_sec > when.tv_sec || (used.tv_sec == when.tv_sec && used.tv_nsec >= when.tv_nsec)))
+            continue;
+        when = used;
+        snprintf(oldest, sizeof oldest, "%s", entry->d_name);
+    }
+    if (count >= MOST_FILES) unlinkat(dirfd(folder), oldest, 0);
+    if (folder) closedir(folder);
 }
 
 static bool write_all(int file, const void *bytes, size_t size)
@@ -207,6 +236,7 @@ void scry__cl_cache_save(struct scry__cl *cl, const struct scry__cl_key *key, cl
             scry__cl_host->release(binary);
             return;
         }
+        make_room(path);
         saved = write_file(path, key, (const char *)binary, size);
     }
     if (!saved && !cl->cache_refused) {

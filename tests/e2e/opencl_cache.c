@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -111,6 +112,29 @@ Test(opencl_cache, what_is_broken__is_built_anew_and_replaced)
     }
     cr_expect_eq(list_cache().count, programs, "a temporary file was left");
     outcome_free(&expected);
+}
+
+/* The cache has a most; what was used last stays. */
+Test(opencl_cache, cache_that_is_full__loses_what_was_used_longest_ago)
+{
+    enum { MOST = 512 };
+    need_opencl();
+    setenv("SCRY_CACHE_DIR", in_folder("cache"), 1);
+    cr_assert_eq(mkdir(in_folder("cache"), 0700), 0);
+    for (int i = 0; i < MOST; i++) {
+        char                  name[32];
+        const struct timespec times[2] = {{.tv_sec = 1000 + i}, {.tv_sec = 1000 + i}};
+        snprintf(name, sizeof name, "opencl-%d.bin", i);
+        write_bytes(in_cache(name), "x", 1);
+        cr_assert_eq(utimensat(AT_FDCWD, in_cache(name), times, 0), 0);
+    }
+    long programs = built(NULL, "full cache");
+    cr_expect_eq(built(NULL, "full cache"), 0);
+    for (int i = 0; i < MOST; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "opencl-%d.bin", i);
+        cr_expect_eq(!access(in_cache(name), F_OK), i >= programs, "%s", name);
+    }
 }
 
 /* What stands in the way of a file or of the directory costs the cache and nothing else. */
