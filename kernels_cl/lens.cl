@@ -8,8 +8,8 @@
  * maximum, sum of exponentials, entropy, divergence, rank, largest entries. lens_merge puts the parts together.
  *
  * This file is in front of lens_block.cl (an item multiplies entries with LANES slots at a time, in vectors) and of
- * lens_group.cl (a group of items multiplies a tile, in local memory). ENTRIES logits of each lane are taken in at
- * once.
+ * lens_group.cl (a group of items multiplies a tile, in local memory). ENTRIES logits of each lane are taken in at once;
+ * WEIGHT is the dtype of the unembedding.
  *
  * The chain of fused multiply-adds along `size` is the same for every slot and entry, and for targets: a row's result
  * does not depend on its place, and equal rows have equal bits, and a divergence of 0. Error: gamma(size + 2) of the
@@ -221,7 +221,7 @@ __kernel void lens_targets(__global const void *unembedding, view unembedding_vi
     __global const float *x     = scratch + plan.rows + row * plan.size;
     float                 dot = 0, added = 0;
     for (long k = 0; k < plan.size; k++)
-        dot = fma(load_as(unembedding, entry + k * unembedding_view.stride[1], unembedding_view.dtype), x[k], dot);
+        dot = fma(load_as(unembedding, entry + k * unembedding_view.stride[1], WEIGHT), x[k], dot);
     if (bias) added = load_as(bias, bias_view.offset + (id - first) * bias_view.stride[0], bias_view.dtype);
     floats result[1] = {logits_of((floats)dot, (floats)added, &plan)};
     logit[slot]      = *(float *)result;

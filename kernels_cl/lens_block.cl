@@ -39,7 +39,7 @@ inline workspace workspace_of(__global float *scratch, const lens_plan *plan, lo
 inline __global const float *weights_of(__global const void *unembedding, view x, long first, long rows,
                                         const lens_plan *plan, workspace space, long *stride)
 {
-    if (x.dtype == F32 && x.stride[1] == 1 && x.stride[0] % 1024 && rows == ENTRIES) {
+    if (WEIGHT == F32 && x.stride[1] == 1 && x.stride[0] % 1024 && rows == ENTRIES) {
         *stride = x.stride[0];
         return (__global const float *)unembedding + x.offset + first * x.stride[0];
     }
@@ -53,7 +53,7 @@ inline __global const float *weights_of(__global const void *unembedding, view x
         }
         for (; k < plan->size; k += LANES)
             vstore16(load_lanes(unembedding, from + k * x.stride[1], x.stride[1], (int)min(plan->size - k, (long)LANES),
-                                x.dtype),
+                                WEIGHT),
                      0, to + k);
     }
     return space.weights;

@@ -19,7 +19,7 @@ inline void multiply_tile(float dots[4][4], __local float (*entries)[PITCH], __l
             bool inside      = begin + i < plan->size;
             slots[i][loaded] = inside && row >= 0 ? residual[row * plan->size + begin + i] : 0;
             entries[i][loaded] =
-                inside && loaded < rows ? load_as(unembedding, entry + (begin + i) * x.stride[1], x.dtype) : 0;
+                inside && loaded < rows ? load_as(unembedding, entry + (begin + i) * x.stride[1], WEIGHT) : 0;
         }
         barrier(CLK_LOCAL_MEM_FENCE);
         for (int k = 0; k < DEPTH; k++) {

@@ -242,8 +242,10 @@ void scry__cl_lens_query(const struct scry__cl *cl, const scry_lens_op *op, scry
 
 static struct scry__cl_call begin_call(const struct lens *lens, const char *name)
 {
-    if (lens->is_block) return scry__cl_call(lens->cl, "lens+lens_block", name, "-DLANES=16 -DENTRIES=12");
-    return scry__cl_call(lens->cl, "lens+lens_group", name, "-DENTRIES=16");
+    char options[64];
+    snprintf(options, sizeof options, "-DWEIGHT=%d %s", (int)lens->op->unembedding.dtype,
+             lens->is_block ? "-DLANES=16 -DENTRIES=12" : "-DENTRIES=16");
+    return scry__cl_call(lens->cl, lens->is_block ? "lens+lens_block" : "lens+lens_group", name, options);
 }
 
 /* The last parameters of every kernel. */
