@@ -92,20 +92,16 @@ static bool shares_memory(cl_device_id device)
     return is_cpu(device) || NUMBER(device, CL_DEVICE_HOST_UNIFIED_MEMORY, cl_bool);
 }
 
-size_t scry__cl_environment_bytes(const char *name, size_t otherwise)
-{
-    const char        *text  = secure_getenv(name);
-    char              *end   = NULL;
-    unsigned long long bytes = text ? strtoull(text, &end, 10) : 0;
-    return text && end != text && !*end && bytes ? (size_t)bytes : otherwise;
-}
-
+/* Bytes of one allocation: whole pages, at least SCRY_REACHABLE_BYTES, as stage.c relies on (OpenCL grants no device
+ * less), and no more than $SCRY_OPENCL_MAX_ALLOCATION says, for tests and for drivers that promise too much. */
 static size_t most_allocated(cl_device_id device)
 {
     enum { PAGE = 4096 };
-    size_t most = (size_t)NUMBER(device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, cl_ulong);
-    size_t told = scry__cl_environment_bytes("SCRY_OPENCL_MAX_ALLOCATION", most);
-    if (told < most) most = told;
+    const char        *text = secure_getenv("SCRY_OPENCL_MAX_ALLOCATION");
+    char              *end  = NULL;
+    unsigned long long told = text ? strtoull(text, &end, 10) : 0;
+    size_t             most = (size_t)NUMBER(device, CL_DEVICE_MAX_MEM_ALLOC_SIZE, cl_ulong);
+    if (told && !*end && told < most) most = (size_t)told;
     most -= most % PAGE;
     return most < SCRY_REACHABLE_BYTES ? SCRY_REACHABLE_BYTES : most;
 }

@@ -41,9 +41,6 @@ struct scry__cl {
 
 /* --- The device (device.c) --- */
 
-/* Bytes that the environment's variable `name` says, `otherwise` where it is unset or no number. */
-size_t scry__cl_environment_bytes(const char *name, size_t otherwise);
-
 /* A lost device is not waited for by the front door: what it may still do must not meet memory that is gone. */
 void scry__cl_drain(struct scry__cl *cl);
 
@@ -110,8 +107,7 @@ struct scry__cl_call {
 };
 
 /* Kernel `name` of kernels_cl/FILE.cl ("mask+softmax": of several such files, one after another), built (once for each
- * `options`; later calls are cheap) with `options` such as
- * "-DWEIGHT=2 -DHEAD=64". */
+ * `options`; later calls are cheap) with `options` such as "-DWEIGHT=2 -DHEAD=64". */
 struct scry__cl_call scry__cl_call(struct scry__cl *cl, const char *file, const char *name, const char *options);
 
 enum scry__cl_access { SCRY__CL_READ = 1, SCRY__CL_WRITE = 2 };
