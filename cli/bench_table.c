@@ -218,7 +218,7 @@ scry_status bench_add_comparison(scry__text *out, const scry__terminal *terminal
     add_differences(out, comparison);
     scry_status status = sheet_add(out, terminal, &sheet, change_columns);
     scry__free(sheet.cells);
-    scry__text_addf(out, "%d faster, %d slower, %d within the noise, %d on one side only\n", comparison->faster,
+    scry__text_addf(out, "%d faster, %d slower, %d within the noise, %d not measured on both sides\n", comparison->faster,
                     comparison->slower, comparison->count - comparison->faster - comparison->slower - comparison->apart,
                     comparison->apart);
     return status ? status : out->status;
