@@ -47,7 +47,7 @@ static const struct variant *choose(const struct scry__cl *cl, const struct scry
 /* --- Plans --- */
 
 /* As in matmul_block.cl and matmul_tile.cl. */
-enum { FEW_ROWS = 4, FEW_VECTORS = 8, TILE_ITEMS = 256, ROW_ITEMS = 128, ROW_HEIGHT = 8, ROW_WIDTH = 16 };
+enum { FEW_VECTORS = 8, TILE_ITEMS = 256, ROW_ITEMS = 128, ROW_HEIGHT = 8, ROW_WIDTH = 16 };
 
 enum {
     GROUPS_PER_UNIT = 4,         /* so that a late one does not hold up the rest */
@@ -71,11 +71,17 @@ static int64_t parts_of(int64_t count, int64_t size)
     return (count + size - 1) / size;
 }
 
+static int few_rows(const struct scry__cl_product *product)
+{
+    return product->sizes.m == 1 ? 1 : 4;
+}
+
 static void plan_few(const struct scry__cl *cl, struct scry__cl_product *product)
 {
     const struct scry__cl_sizes *sizes = &product->sizes;
     product->form                      = SCRY__CL_FEW;
-    product->groups = sizes->batches * parts_of(sizes->m, FEW_ROWS) * parts_of(sizes->n, FEW_VECTORS * lanes_of(cl));
+    product->groups =
+        sizes->batches * parts_of(sizes->m, few_rows(product)) * parts_of(sizes->n, FEW_VECTORS * lanes_of(cl));
 }
 
 /* Units of work are panels by bands of rows. Every band packs its panels anew: there are no more than keep the compute
@@ -160,8 +166,8 @@ static scry_status multiply_block(struct scry__cl *cl, const struct scry__cl_pro
 {
     char options[64];
     bool is_few = product->form == SCRY__CL_FEW;
-    snprintf(options, sizeof options, "-DLANES=%d -DROWS=%d -DWEIGHT=%d", lanes_of(cl), tile_rows(cl),
-             (int)product->b.dtype);
+    snprintf(options, sizeof options, "-DLANES=%d -DWEIGHT=%d -D%s=%d", lanes_of(cl), (int)product->b.dtype,
+             is_few ? "HEIGHT" : "ROWS", is_few ? few_rows(product) : tile_rows(cl));
     struct scry__cl_call call = scry__cl_call(cl, "matmul_block", is_few ? "few" : "block", options);
     pass(&call, product);
     if (!is_few) {
