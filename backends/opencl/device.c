@@ -1,7 +1,7 @@
 /* The devices of every OpenCL platform: what they are, and opening and closing one.
  *
  * Devices are numbered in the order in which the ICD loader lists platforms, and each platform its devices. */
-#include "opencl.h"
+#include "matmul.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -162,6 +162,7 @@ static void destroy(struct scry__cl *cl)
 {
     if (!cl) return;
     scry__cl_drain(cl);
+    scry__cl_library_forget(cl);
     scry__cl_programs_destroy(cl);
     for (int i = 0; i < SCRY__CL_STAGED; i++)
         if (cl->staging[i]) clReleaseMemObject(cl->staging[i]);

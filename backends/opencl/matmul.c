@@ -29,7 +29,8 @@ static const struct variant {
     {"tile", GPU_TYPE, .most_m = 8, .form = SCRY__CL_ROW, .tile = 64},
     {"tile", GPU_TYPE, .least_m = 512, .least_n = 512, .form = SCRY__CL_TILE, .tile = 128},
     {"tile", GPU_TYPE, .form = SCRY__CL_TILE, .tile = 64},
-    {"library", BY_NAME, .form = SCRY__CL_LIBRARY},
+    {"library", BY_NAME, .least_k = 1, .form = SCRY__CL_LIBRARY},
+    {"library", BY_NAME, .form = SCRY__CL_FEW}, /* no terms: nothing for it to multiply */
 };
 
 static const struct variant *choose(const struct scry__cl *cl, const struct scry__cl_sizes *sizes, const char *kernel)
@@ -134,6 +135,7 @@ struct scry__cl_product scry__cl_product(const struct scry__cl *cl, const scry_m
     product.tile                    = variant->tile;
     if (product.form == SCRY__CL_BLOCK) plan_block(cl, &product);
     if (product.form == SCRY__CL_FEW) plan_few(cl, &product);
+    if (product.form == SCRY__CL_LIBRARY) product.reason = scry__cl_library_refuses(&product);
     if (product.form == SCRY__CL_TILE || product.form == SCRY__CL_ROW) plan_tile(&product);
     return product;
 }
@@ -188,14 +190,19 @@ scry_status scry__cl_multiply(struct scry__cl *cl, const struct scry__cl_product
     case SCRY__CL_TILE:
     case SCRY__CL_ROW:
         return multiply_tile(cl, product);
-    default:
-        return SCRY_OK;
+    case SCRY__CL_LIBRARY:
+        return scry__cl_library_multiply(cl, product);
     }
+    return SCRY_OK;
 }
 
 /* --- The op --- */
 
-const char *const scry__cl_matmul_kernels[] = {"block", "tile", NULL};
+const char *const *scry__cl_matmul_kernels(void)
+{
+    static const char *const own[] = {"block", "tile", NULL}, *const all[] = {"block", "tile", "library", NULL};
+    return scry__cl_library_usable() ? all : own;
+}
 
 void scry__cl_matmul_query(const struct scry__cl *cl, const scry_matmul *op, scry_op_info *info)
 {

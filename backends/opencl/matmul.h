@@ -42,10 +42,12 @@ scry_status scry__cl_multiply(struct scry__cl *cl, const struct scry__cl_product
 
 /* --- CLBlast (matmul_library.c) --- */
 
-/* Whether it can be loaded; it is, once for the process, when this is first asked. */
-bool scry__cl_has_library(void);
+/* Whether there is a "library"; it is loaded when this is first asked. */
+bool scry__cl_library_usable(void);
 /* Why it cannot do this product, or NULL. */
-const char *scry__cl_library_reason(const struct scry__cl_product *product);
+const char *scry__cl_library_refuses(const struct scry__cl_product *product);
 scry_status scry__cl_library_multiply(struct scry__cl *cl, const struct scry__cl_product *product);
+/* Before the device's context goes: the library holds programs of it. */
+void scry__cl_library_forget(const struct scry__cl *cl);
 
 #endif

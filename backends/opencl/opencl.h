@@ -34,6 +34,7 @@ struct scry__cl {
     size_t                    local_bytes;
     size_t                    most_allocated;           /* bytes of one cl_mem */
     cl_mem                    staging[SCRY__CL_STAGED]; /* SCRY_REACHABLE_BYTES each, for what lies across parts */
+    bool                      used_library;             /* CLBlast */
     bool                      lost;
     bool                      drained;       /* lost, and what it still had to do was waited for */
     bool                      cache_refused; /* the log has said so */
@@ -171,7 +172,7 @@ __typeof__(scry_device_kernels) scry__cl_kernels;
 /* Ops with more than one kernel, and the NULL-terminated list of their names: X(MATMUL, scry__cl_matmul_kernels). The
  * name that the device was opened with is in cl->front->kernel; NULL there leaves the choice to the op. */
 #define SCRY__CL_KERNELS_LIST(X)                                                                                       \
-    X(MATMUL, scry__cl_matmul_kernels)                                                                                 \
+    X(MATMUL, scry__cl_matmul_kernels())                                                                               \
     X(SOFTMAX_CAPTURE, scry__cl_softmax_kernels)                                                                       \
     X(ATTENTION, scry__cl_attention_kernels)                                                                           \
     X(ROPE, scry__cl_runs_kernels)                                                                                     \
@@ -182,7 +183,8 @@ __typeof__(scry_device_kernels) scry__cl_kernels;
     X(SCALE, scry__cl_runs_kernels)                                                                                    \
     X(ACTIVATION, scry__cl_runs_kernels)
 
-extern const char *const scry__cl_matmul_kernels[], *const scry__cl_softmax_kernels[];
+const char *const       *scry__cl_matmul_kernels(void);
+extern const char *const scry__cl_softmax_kernels[];
 extern const char *const scry__cl_attention_kernels[];
 extern const char *const scry__cl_runs_kernels[], *const scry__cl_norm_kernels[], *const scry__cl_lens_kernels[];
 
