@@ -32,8 +32,8 @@ static int64_t blocks_of(int64_t count, int64_t block)
 
 static struct family family_of(const struct scry__cl *cl, const scry_attention *op)
 {
-    struct family block  = {"mask+attention+attention_block", true, 1, 256, 128};
-    struct family group  = {"mask+attention+attention_group", false, 64, 0, BLOCK};
+    struct family block  = {"mask+attention+attention_block+attention_block_capture", true, 1, 256, 128};
+    struct family group  = {"mask+attention+attention_group+attention_group_capture", false, 64, 0, BLOCK};
     int64_t       chunks = most(1, least(MOST_CHUNKS, blocks_of(op->v.shape[3], CHUNK)));
     group.values         = chunks * CHUNK;
     return scry__cl_is_block(cl, SCRY_OP_ATTENTION) ? block : group;

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { BUCKETS = 256, MOST_OPTIONS = 256, MOST_PARTS = 4 };
+enum { BUCKETS = 256, MOST_OPTIONS = 256, MOST_PARTS = 5 };
 
 struct program {
     struct program *next;
