@@ -23,7 +23,7 @@
  * least 32 keys. */
 
 typedef struct {
-    long  batches, queries, keys, heads, groups, head_size, value_size;
+    long  batches, queries, keys, heads, groups, head_size, value_size, first; /* first: this launch begins with it */
     float scale, softcap;
 } sizes;
 
@@ -72,6 +72,15 @@ static inline __global float *softmax_of(sizes size, __global float *scratch, lo
 
 /* Work is cut into tiles of 32 keys, which begin at multiples of 32 whatever the mask, and blocks of 32 queries. */
 enum { TILE = 32 };
+
+#define GROUP_NUMBER (size.first + (long)get_group_id(0))
+
+/* The first query of the group's block of `attention`: where queries are masked causally, the last ones have the most
+ * keys, and small blocks finish last. */
+static inline long last_block_first(sizes size)
+{
+    return ((size.queries - 1) / TILE - GROUP_NUMBER) * TILE;
+}
 
 /* The tiles that a block of queries sees any key of, from the queries that see `first` and `last`; what queries see
  * moves on with them. They lie in [begin, split), the exempt prefix, and [resume, end); begin and resume are tiles. */

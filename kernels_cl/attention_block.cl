@@ -5,8 +5,7 @@
  * attention.cl; the captures are in attention_block_capture.cl.
  *
  * Launched in groups of one item over
- *     attention    blocks of 32 queries x heads x (sequences * stretches of 256 values)
- * the last queries first: where they are masked causally, those have the most keys, and small blocks finish last. */
+ *     attention    blocks of 32 queries x heads x (sequences * stretches of 256 values) */
 
 enum {
     HALVES  = 2, /* vectors of 16 */
@@ -364,8 +363,8 @@ static inline void finish(const running *rows, int count, __global float *softma
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention(ATTENTION_PARAMETERS, TENSOR(v),
                                                                        OUTPUT(float, out), int wants_rows, long key)
 {
-    long  blocks = (long)get_num_groups(0), h = (long)get_group_id(1), b = (long)get_group_id(2) % size.batches;
-    long  query = (blocks - 1 - (long)get_group_id(0)) * WIDTH, value = (long)get_group_id(2) / size.batches * STRETCH;
+    long  h = (long)get_group_id(1), b = (long)get_group_id(2) % size.batches;
+    long  query = last_block_first(size), value = (long)get_group_id(2) / size.batches * STRETCH;
     long  row = row_number(size, b, h, query), position = masked.query_offset + query;
     long  at[PICKED] = {position - 1, position, first_key(key_begin, key_begin_view, (int)b), key};
     int   length     = (int)min(size.value_size - value, (long)STRETCH);

@@ -23,9 +23,10 @@ static inline void load_softmaxes(lanes *centre, lanes *factor, const query_bloc
 
 /* Key j lies at distance (position of lane 0) - j of lane 0, and one more for each lane: its probabilities are added to
  * as many neighbouring sums. A margin of WIDTH sums on both sides takes what lies outside. */
-__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void distances(ATTENTION_PARAMETERS, long count, long parts_at)
+__kernel __attribute__((reqd_work_group_size(1, 1, 1))) void distances(ATTENTION_PARAMETERS, long count, long parts,
+                                                                       long parts_at)
 {
-    long            part = (long)get_group_id(0), parts = (long)get_num_groups(0);
+    long            part = GROUP_NUMBER;
     long            h = (long)get_group_id(1), b = (long)get_group_id(2), part_size = count + 2 * WIDTH;
     __global float *sums = scratch + scratch_at + parts_at + ((b * size.heads + h) * parts + part) * part_size;
     lanes           scores[TILE], centre, factor;
@@ -57,7 +58,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void distances(ATTENTION
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void top(ATTENTION_PARAMETERS, OUTPUT(float, top_probability),
                                                                  OUTPUT(int, top_key), int count)
 {
-    long        query = (long)get_group_id(0) * WIDTH, h = (long)get_group_id(1), b = (long)get_group_id(2);
+    long        query = GROUP_NUMBER * WIDTH, h = (long)get_group_id(1), b = (long)get_group_id(2);
     float       value[WIDTH][MOST_TOP], least[WIDTH], score[WIDTH];
     int         key[WIDTH][MOST_TOP];
     lanes       scores[TILE];
@@ -145,7 +146,7 @@ static inline void store_lanes(__global float *out, long stride, lanes x, int co
 
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void received(ATTENTION_PARAMETERS, OUTPUT(float, received))
 {
-    long      key = (long)get_group_id(0) * WIDTH, h = (long)get_group_id(1), b = (long)get_group_id(2);
+    long      key = GROUP_NUMBER * WIDTH, h = (long)get_group_id(1), b = (long)get_group_id(2);
     lanes     scores[TILE], sum = lanes_of(0);
     key_block block;
 
@@ -169,7 +170,7 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void received(ATTENTION_
 __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void tile(ATTENTION_PARAMETERS, selection heads, tile_of part,
                                                                   OUTPUT(float, probabilities), OUTPUT(float, scores))
 {
-    long      key = (long)get_group_id(0) * WIDTH, b = (long)get_group_id(2) / part.slots;
+    long      key = GROUP_NUMBER * WIDTH, b = (long)get_group_id(2) / part.slots;
     long      slot = (long)get_group_id(2) % part.slots, h = head_of(heads, slot);
     long      begin = (long)get_group_id(1) * ROWS, end = min(begin + ROWS, part.queries);
     lanes     score[TILE];

@@ -252,7 +252,7 @@ __kernel GROUP void attention(ATTENTION_PARAMETERS, TENSOR(v), OUTPUT(float, out
     __local running others[TILE];
 
     long  h = (long)get_group_id(1), b = (long)get_group_id(2) % size.batches;
-    long  query = ((long)get_num_groups(0) - 1 - (long)get_group_id(0)) * TILE;
+    long  query = last_block_first(size);
     long  value = (long)get_group_id(2) / size.batches * CHUNKS * TILE, values_left = size.value_size - value;
     int   id = (int)get_local_id(0), line = id / PAIR; /* of the softmax */
     long  position   = masked.query_offset + query + line;

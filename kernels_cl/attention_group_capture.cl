@@ -10,7 +10,7 @@ __kernel GROUP void received(ATTENTION_PARAMETERS, OUTPUT(float, received))
 {
     __local float a[TILE * PITCH], b_of[TILE * PITCH];
 
-    long        key = (long)get_group_id(0) * TILE, h = (long)get_group_id(1), b = (long)get_group_id(2);
+    long        key = GROUP_NUMBER * TILE, h = (long)get_group_id(1), b = (long)get_group_id(2);
     int         id = (int)get_local_id(0);
     float       scores[EACH][EACH], sums[EACH] = {0};
     query_block block;
@@ -43,11 +43,11 @@ static inline float diagonal(__local const float *tile, int id)
 }
 
 /* A margin of TILE sums on both sides of a part's, as the host lays them out, stays unused. */
-__kernel GROUP void distances(ATTENTION_PARAMETERS, long count, long parts_at)
+__kernel GROUP void distances(ATTENTION_PARAMETERS, long count, long parts, long parts_at)
 {
     __local float a[TILE * PITCH], b_of[TILE * PITCH], tile[TILE * PITCH];
 
-    long            part = (long)get_group_id(0), parts = (long)get_num_groups(0), part_size = count + 2 * TILE;
+    long            part = GROUP_NUMBER, part_size = count + 2 * TILE;
     long            h = (long)get_group_id(1), b = (long)get_group_id(2);
     int             id   = (int)get_local_id(0);
     __global float *sums = scratch + scratch_at + parts_at + ((b * size.heads + h) * parts + part) * part_size + TILE;
@@ -78,7 +78,7 @@ __kernel GROUP void tile(ATTENTION_PARAMETERS, selection heads, tile_of part, OU
 {
     __local float a[TILE * PITCH], b_of[TILE * PITCH];
 
-    long  key = (long)get_group_id(0) * TILE, query = (long)get_group_id(1) * TILE;
+    long  key = GROUP_NUMBER * TILE, query = (long)get_group_id(1) * TILE;
     long  slot = (long)get_group_id(2) % part.slots, b = (long)get_group_id(2) / part.slots;
     long  h = head_of(heads, slot), i = part.query_begin + query, j = part.key_begin + key;
     float values[EACH][EACH];
@@ -105,7 +105,7 @@ __kernel GROUP void top(ATTENTION_PARAMETERS, OUTPUT(float, top_probability), OU
 {
     __local float a[TILE * PITCH], b_of[TILE * PITCH], tile[TILE * PITCH];
 
-    long  query = (long)get_group_id(0) * TILE, h = (long)get_group_id(1), b = (long)get_group_id(2);
+    long  query = GROUP_NUMBER * TILE, h = (long)get_group_id(1), b = (long)get_group_id(2);
     int   id = (int)get_local_id(0), key[MOST_TOP];
     float scores[EACH][EACH], value[MOST_TOP];
 

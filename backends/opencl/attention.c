@@ -25,6 +25,10 @@ enum { BLOCK = 32, MOST_PARTS = 8, MARGIN = 32 };
 /* Of "group": values that are multiplied at a time, and how many times that a work group has at most. */
 enum { CHUNK = 32, MOST_CHUNKS = 4 };
 
+/* A GPU that shows a screen is reset where one launch takes seconds: "group" launches again from there on. A quarter of
+ * a second at 70 GFLOP/s. */
+static const double MOST_FLOPS = 0x1p34;
+
 static int64_t blocks_of(int64_t count, int64_t block)
 {
     return (count + block - 1) / block;
@@ -41,7 +45,7 @@ static struct family family_of(const struct scry__cl *cl, const scry_attention *
 
 /* `sizes` and `tile_of` of attention.cl. */
 struct sizes {
-    cl_long  batches, queries, keys, heads, groups, head_size, value_size;
+    cl_long  batches, queries, keys, heads, groups, head_size, value_size, first;
     cl_float scale, softcap;
 };
 
@@ -101,105 +105,130 @@ void scry__cl_attention_query(const struct scry__cl *cl, const scry_attention *o
 
 /* --- Kernels --- */
 
-/* A kernel with the first parameters of all of them. Only "group"'s first is built for its number of values; its others
- * share a program. */
-static struct scry__cl_call begin(struct scry__cl *cl, const struct family *family, const scry_attention *op,
-                                  const char *name)
+/* One kernel's work: its parameters besides those that all have, and its work groups. */
+struct work {
+    const char *name;
+    void (*pass)(struct scry__cl_call *call, const scry_attention *op);
+    int64_t x, y, z;
+};
+
+/* Only "group"'s first kernel is built for its number of values; its others share a program. */
+static struct scry__cl_call open_call(struct scry__cl *cl, const struct family *family, const char *name)
 {
-    struct sizes sizes = sizes_of(op);
-    char         options[24];
-    snprintf(options, sizeof options, "-DCHUNKS=%d", strcmp(name, "attention") ? 1 : (int)(family->values / CHUNK));
-    struct scry__cl_call call = scry__cl_call(cl, family->file, name, family->is_block ? "" : options);
-    scry__cl_bytes(&call, &sizes, sizeof sizes);
-    scry__cl_tensor(&call, &op->q, SCRY__CL_READ);
-    scry__cl_tensor(&call, &op->k, SCRY__CL_READ);
-    scry__cl_mask(&call, &op->mask);
-    scry__cl_scratch(&call, 0);
-    return call;
+    char options[24] = "";
+    int  chunks      = strcmp(name, "attention") ? 1 : (int)(family->values / CHUNK);
+    if (!family->is_block) snprintf(options, sizeof options, "-DCHUNKS=%d", chunks);
+    return scry__cl_call(cl, family->file, name, options);
 }
 
-static scry_status launch(struct scry__cl_call *call, const struct family *family, int64_t x, int64_t y, int64_t z)
+static scry_status run(struct scry__cl *cl, const struct family *family, const scry_attention *op, struct work work)
 {
-    size_t local[]  = {family->items, 1, 1};
-    size_t global[] = {(size_t)x * family->items, (size_t)y, (size_t)z};
-    return scry__cl_launch(call, 3, global, local);
+    struct sizes sizes  = sizes_of(op);
+    double       flops  = 2. * (double)(row_count(op) * sizes.keys) * (double)(sizes.head_size + sizes.value_size);
+    int64_t      slices = family->is_block ? 1 : 1 + (int64_t)(flops / MOST_FLOPS);
+    int64_t      each   = most(1, blocks_of(work.x, slices));
+    scry_status  status = SCRY_OK;
+    for (; sizes.first < work.x && !status; sizes.first += each) {
+        struct scry__cl_call call = open_call(cl, family, work.name);
+        scry__cl_bytes(&call, &sizes, sizeof sizes);
+        scry__cl_tensor(&call, &op->q, SCRY__CL_READ);
+        scry__cl_tensor(&call, &op->k, SCRY__CL_READ);
+        scry__cl_mask(&call, &op->mask);
+        scry__cl_scratch(&call, 0);
+        work.pass(&call, op);
+        const size_t local[]  = {family->items, 1, 1};
+        const size_t global[] = {(size_t)least(each, work.x - sizes.first) * local[0], (size_t)work.y, (size_t)work.z};
+        status                = scry__cl_launch(&call, 3, global, local);
+    }
+    return status;
 }
 
-static scry_status run_output(struct scry__cl *cl, const struct family *family, const scry_attention *op)
+static void pass_output(struct scry__cl_call *call, const scry_attention *op)
 {
-    const scry_row_statistics *rows = &op->capture.rows;
-    struct scry__cl_call       call = begin(cl, family, op, "attention");
-    scry__cl_tensor(&call, &op->v, SCRY__CL_READ);
-    scry__cl_tensor(&call, &op->out, SCRY__CL_WRITE);
-    scry__cl_int(&call, scry__cl_rows_wanted(rows));
-    scry__cl_long(&call, rows->key);
-    int64_t     stretches = most(1, blocks_of(op->v.shape[3], family->values));
-    scry_status status =
-        launch(&call, family, blocks_of(op->q.shape[1], BLOCK), op->q.shape[2], op->q.shape[0] * stretches);
-    if (status || !scry__cl_rows_wanted(rows)) return status;
-    return scry__cl_rows(cl, rows, (const int64_t[]){op->q.shape[0], op->q.shape[2], op->q.shape[1]}, 0);
+    scry__cl_tensor(call, &op->v, SCRY__CL_READ);
+    scry__cl_tensor(call, &op->out, SCRY__CL_WRITE);
+    scry__cl_int(call, scry__cl_rows_wanted(&op->capture.rows));
+    scry__cl_long(call, op->capture.rows.key);
 }
 
-static scry_status run_tile(struct scry__cl *cl, const struct family *family, const scry_attention *op)
+static const scry_tensor *tile_shape(const scry_attention *op)
 {
-    const scry_attention_capture *capture = &op->capture;
-    const scry_tensor            *any     = present(&capture->scores) ? &capture->scores : &capture->probabilities;
-    struct tile_of       tile = {capture->query_begin, capture->key_begin, any->shape[2], any->shape[3], any->shape[1]};
-    struct scry__cl_call call = begin(cl, family, op, "tile");
-    scry__cl_bytes(&call, capture->heads, sizeof capture->heads);
-    scry__cl_bytes(&call, &tile, sizeof tile);
-    scry__cl_tensor(&call, &capture->probabilities, SCRY__CL_WRITE);
-    scry__cl_tensor(&call, &capture->scores, SCRY__CL_WRITE);
-    return launch(&call, family, blocks_of(tile.keys, BLOCK), blocks_of(tile.queries, family->rows),
-                  op->q.shape[0] * tile.slots);
+    return present(&op->capture.scores) ? &op->capture.scores : &op->capture.probabilities;
 }
 
-static scry_status run_received(struct scry__cl *cl, const struct family *family, const scry_attention *op)
+static void pass_tile(struct scry__cl_call *call, const scry_attention *op)
 {
-    struct scry__cl_call call = begin(cl, family, op, "received");
-    scry__cl_tensor(&call, &op->capture.received, SCRY__CL_WRITE);
-    return launch(&call, family, blocks_of(op->k.shape[1], BLOCK), op->q.shape[2], op->q.shape[0]);
+    const int64_t *shape = tile_shape(op)->shape;
+    struct tile_of tile  = {op->capture.query_begin, op->capture.key_begin, shape[2], shape[3], shape[1]};
+    scry__cl_bytes(call, op->capture.heads, sizeof op->capture.heads);
+    scry__cl_bytes(call, &tile, sizeof tile);
+    scry__cl_tensor(call, &op->capture.probabilities, SCRY__CL_WRITE);
+    scry__cl_tensor(call, &op->capture.scores, SCRY__CL_WRITE);
 }
 
-static scry_status run_distances(struct scry__cl *cl, const struct family *family, const scry_attention *op)
+static void pass_received(struct scry__cl_call *call, const scry_attention *op)
 {
-    const scry_tensor   *distance = &op->capture.distance;
-    struct scry__cl_call call     = begin(cl, family, op, "distances");
-    scry__cl_long(&call, distance->shape[2]);
-    scry__cl_long(&call, parts_at(op));
-    scry_status status = launch(&call, family, part_count(op), op->q.shape[2], op->q.shape[0]);
-    if (status) return status;
-    call = scry__cl_call(cl, family->file, "merge", family->is_block ? "" : "-DCHUNKS=1");
+    scry__cl_tensor(call, &op->capture.received, SCRY__CL_WRITE);
+}
+
+static void pass_distances(struct scry__cl_call *call, const scry_attention *op)
+{
+    scry__cl_long(call, op->capture.distance.shape[2]);
+    scry__cl_long(call, part_count(op));
+    scry__cl_long(call, parts_at(op));
+}
+
+static const scry_tensor *top_shape(const scry_attention *op)
+{
+    return present(&op->capture.top_key) ? &op->capture.top_key : &op->capture.top_probability;
+}
+
+static void pass_top(struct scry__cl_call *call, const scry_attention *op)
+{
+    scry__cl_tensor(call, &op->capture.top_probability, SCRY__CL_WRITE);
+    scry__cl_tensor(call, &op->capture.top_key, SCRY__CL_WRITE);
+    scry__cl_int(call, (int32_t)top_shape(op)->shape[3]);
+}
+
+static scry_status merge_distances(struct scry__cl *cl, const struct family *family, const scry_attention *op)
+{
+    const scry_tensor *distance = &op->capture.distance;
+    const size_t       global[] = {(size_t)distance->shape[2], (size_t)distance->shape[1], (size_t)distance->shape[0]};
+    struct scry__cl_call call   = open_call(cl, family, "merge");
     scry__cl_long(&call, part_count(op));
     scry__cl_long(&call, part_size(op));
     scry__cl_long(&call, MARGIN);
     scry__cl_tensor(&call, distance, SCRY__CL_WRITE);
     scry__cl_long(&call, distance->shape[2]);
     scry__cl_scratch(&call, (size_t)parts_at(op) * sizeof(float));
-    const size_t global[] = {(size_t)distance->shape[2], (size_t)op->q.shape[2], (size_t)op->q.shape[0]};
     return scry__cl_launch(&call, 3, global, NULL);
-}
-
-static scry_status run_top(struct scry__cl *cl, const struct family *family, const scry_attention *op)
-{
-    const scry_attention_capture *capture = &op->capture;
-    const scry_tensor            *any     = present(&capture->top_key) ? &capture->top_key : &capture->top_probability;
-    struct scry__cl_call          call    = begin(cl, family, op, "top");
-    scry__cl_tensor(&call, &capture->top_probability, SCRY__CL_WRITE);
-    scry__cl_tensor(&call, &capture->top_key, SCRY__CL_WRITE);
-    scry__cl_int(&call, (int32_t)any->shape[3]);
-    return launch(&call, family, blocks_of(op->q.shape[1], BLOCK), op->q.shape[2], op->q.shape[0]);
 }
 
 scry_status scry__cl_attention(struct scry__cl *cl, const scry_attention *op)
 {
     const scry_attention_capture *capture = &op->capture;
     struct family                 family  = family_of(cl, op);
-    scry_status                   status  = run_output(cl, &family, op);
-    if (!status && (present(&capture->probabilities) || present(&capture->scores))) status = run_tile(cl, &family, op);
-    if (!status && present(&capture->received)) status = run_received(cl, &family, op);
-    if (!status && present(&capture->distance)) status = run_distances(cl, &family, op);
-    if (!status && (present(&capture->top_key) || present(&capture->top_probability)))
-        status = run_top(cl, &family, op);
+    int64_t                       B = op->q.shape[0], Q = op->q.shape[1], K = op->k.shape[1], H = op->q.shape[2];
+    int64_t                       queries = blocks_of(Q, BLOCK), keys = blocks_of(K, BLOCK);
+    int64_t                       stretches = most(1, blocks_of(op->v.shape[3], family.values));
+    const int64_t                *tile      = tile_shape(op)->shape;
+
+    const struct {
+        bool        wanted;
+        struct work work;
+    } kernels[] = {
+        {true, {"attention", pass_output, queries, H, B * stretches}},
+        {present(tile_shape(op)),
+         {"tile", pass_tile, blocks_of(tile[3], BLOCK), blocks_of(tile[2], family.rows), B * tile[1]}},
+        {present(&capture->received), {"received", pass_received, keys, H, B}},
+        {present(&capture->distance), {"distances", pass_distances, part_count(op), H, B}},
+        {present(top_shape(op)), {"top", pass_top, queries, H, B}},
+    };
+    scry_status status = SCRY_OK;
+    for (size_t i = 0; i < sizeof kernels / sizeof *kernels && !status; i++)
+        if (kernels[i].wanted) status = run(cl, &family, op, kernels[i].work);
+    if (!status && present(&capture->distance)) status = merge_distances(cl, &family, op);
+    if (!status && scry__cl_rows_wanted(&capture->rows))
+        status = scry__cl_rows(cl, &capture->rows, (const int64_t[]){B, H, Q}, 0);
     return status;
 }
