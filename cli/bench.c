@@ -172,8 +172,8 @@ int cli_bench(int argc, char **argv)
 {
     struct bench            bench     = {.clock = "wall"};
     const struct cli_option options[] = {
-        {'d', "device", CLI_STRING, &bench.common.device, "NAMES",
-         "cpu,opencl:0 (default: $SCRY_DEVICE, else the best)", 0, 0},
+        {'d', "device", CLI_STRING, &bench.common.device, "D[,D...]", "devices (default: $SCRY_DEVICE, else the best)",
+         0, 0},
         {0, "kernels", CLI_STRING, &bench.common.kernels, "OP=KERNEL,...", "kernels instead of the device's choice", 0,
          0},
         {0, "op", CLI_STRING, &bench.op, "OP[,OP...]", "only rows of these ops", 0, 0},

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CELL = 80 };
+enum { CELL = 80, MOST_COLUMNS = 10 };
 
 /* A table under construction: cells of a fixed size, row by row. */
 struct sheet {
@@ -33,16 +33,28 @@ static void put(struct sheet *sheet, int column, const char *format, ...)
     va_end(arguments);
 }
 
+static bool is_empty(const struct sheet *sheet, int column)
+{
+    for (int row = 0; row < sheet->rows; row++)
+        if (*sheet->cells[row * sheet->columns + column]) return false;
+    return true;
+}
+
+/* Without the columns that are empty. */
 static scry_status sheet_add(scry__text *out, const scry__terminal *terminal, const struct sheet *sheet,
                              const scry__table_column *columns)
 {
-    int          count = sheet->rows * sheet->columns;
-    const char **cells = scry__alloc((size_t)count, sizeof *cells);
+    scry__table_column shown[MOST_COLUMNS];
+    int                count = 0;
+    const char       **cells = scry__alloc((size_t)(sheet->rows * sheet->columns), sizeof *cells);
     if (!cells) return SCRY_OUT_OF_MEMORY;
-    for (int i = 0; i < count; i++) cells[i] = sheet->cells[i];
-    const scry__table table = {
-        .column_count = sheet->columns, .row_count = sheet->rows, .columns = columns, .cells = cells};
-    scry_status status = sheet->rows ? scry__terminal_table(out, terminal, &table) : SCRY_OK;
+    for (int column = 0; column < sheet->columns; column++)
+        if (!is_empty(sheet, column)) shown[count++] = columns[column];
+    for (int row = 0, at = 0; row < sheet->rows; row++)
+        for (int column = 0; column < sheet->columns; column++)
+            if (!is_empty(sheet, column)) cells[at++] = sheet->cells[row * sheet->columns + column];
+    const scry__table table  = {.column_count = count, .row_count = sheet->rows, .columns = shown, .cells = cells};
+    scry_status       status = sheet->rows ? scry__terminal_table(out, terminal, &table) : SCRY_OK;
     scry__free(cells);
     return status;
 }
@@ -106,11 +118,14 @@ static const char *library_of(const scry__bench_record *record, const char *devi
     return NULL;
 }
 
-/* The inside of "library (OpenBLAS 0.3.21)". */
-static const char *name_of(const char *library)
+/* Where what is in the column "library" is explained, with the inside of "library (OpenBLAS 0.3.21)". */
+static void add_library_note(scry__text *out, const char *library)
 {
     const char *inside = strchr(library, '(');
-    return inside ? inside + 1 : library;
+    scry__text_adds(out,
+                    "library: its time over ours, above 1 where ours is faster, with 10-90 % of alternating blocks");
+    if (inside) scry__text_addf(out, "; it is %.*s", (int)strcspn(inside + 1, ")"), inside + 1);
+    scry__text_adds(out, "\n");
 }
 
 static scry_status add_device_rows(scry__text *out, const scry__terminal *terminal, const scry__bench_record *record,
@@ -125,11 +140,7 @@ static scry_status add_device_rows(scry__text *out, const scry__terminal *termin
     add_device(out, device);
     scry_status status = sheet_add(out, terminal, &sheet, record_columns);
     scry__free(sheet.cells);
-    if (library)
-        scry__text_addf(out,
-                        "library: its time over ours, above 1 where ours is faster, with 10-90 %% of alternating "
-                        "blocks; it is %.*s\n",
-                        (int)strcspn(name_of(library), ")"), name_of(library));
+    if (library) add_library_note(out, library);
     for (int64_t i = 0; i < record->row_count; i++) {
         const scry__bench_row *row = &record->rows[i];
         if (strcmp(row->device, name) || row->outcome == SCRY__BENCH_MEASURED) continue;
@@ -218,8 +229,8 @@ scry_status bench_add_comparison(scry__text *out, const scry__terminal *terminal
     add_differences(out, comparison);
     scry_status status = sheet_add(out, terminal, &sheet, change_columns);
     scry__free(sheet.cells);
-    scry__text_addf(out, "%d faster, %d slower, %d within the noise, %d not measured on both sides\n", comparison->faster,
-                    comparison->slower, comparison->count - comparison->faster - comparison->slower - comparison->apart,
-                    comparison->apart);
+    scry__text_addf(out, "%d faster, %d slower, %d within the noise, %d not measured on both sides\n",
+                    comparison->faster, comparison->slower,
+                    comparison->count - comparison->faster - comparison->slower - comparison->apart, comparison->apart);
     return status ? status : out->status;
 }

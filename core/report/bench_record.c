@@ -68,12 +68,22 @@ const scry__bench_device *scry__bench_device_find(const scry__bench_record *reco
     return NULL;
 }
 
+/* The best of a copy and those larger. */
+static double best_from(const scry__bench_device *device, int64_t first)
+{
+    double best = 0;
+    for (int64_t i = first; i < device->copy_count; i++) best = fmax(best, device->copies[i].rate);
+    return best;
+}
+
 double scry__bench_bandwidth(const scry__bench_device *device, double bytes)
 {
-    double best = device->copy_count ? device->copies[device->copy_count - 1].rate : 0;
-    for (int64_t i = 0; i < device->copy_count; i++)
-        if (device->copies[i].bytes >= bytes) best = fmax(best, device->copies[i].rate);
-    return best;
+    const scry__bench_copy *copies = device->copies;
+    int64_t                 above  = 0;
+    while (above < device->copy_count && copies[above].bytes < bytes) above++;
+    if (above == 0 || above == device->copy_count) return best_from(device, above ? above - 1 : 0);
+    double place = log(bytes / copies[above - 1].bytes) / log(copies[above].bytes / copies[above - 1].bytes);
+    return pow(best_from(device, above - 1), 1 - place) * pow(best_from(device, above), place);
 }
 
 double scry__bench_roof_seconds(const scry__bench_device *device, double flops, double bytes)

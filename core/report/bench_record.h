@@ -85,8 +85,8 @@ scry__bench_row *scry__bench_record_add(scry__bench_record *record);
 /* The device of that name; NULL: none. */
 const scry__bench_device *scry__bench_device_find(const scry__bench_record *record, const char *name);
 
-/* Bytes a second that a working set of `bytes` can hope for: the best copy that moves at least as many, else the
- * largest. Small sets live in caches. 0 where no copy ran. */
+/* Bytes a second that a working set of `bytes` can hope for: that of the best copy that moves at least as many, between
+ * two sizes interpolated. Small sets live in caches. 0 where no copy ran. */
 double scry__bench_bandwidth(const scry__bench_device *device, double bytes);
 
 /* Seconds that the roofline allows: the longer of arithmetic at the peak and moving at that bandwidth. */

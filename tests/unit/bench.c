@@ -96,10 +96,10 @@ Test(bench, roof__is_the_longer_of_arithmetic_and_moving)
     static const struct {
         double flops, bytes, seconds;
     } cases[] = {
-        {500e9, 1, 1},                              /* arithmetic */
-        {0, 40e9, 1},                               /* past every copy: the largest */
-        {1, 1 << 20, (1 << 20) / 200e9},            /* as small as the first copy */
-        {1, (1 << 20) + 1, ((1 << 20) + 1) / 40e9}, /* a byte more */
+        {500e9, 1, 1},                                  /* arithmetic */
+        {0, 40e9, 1},                                   /* past every copy: the largest */
+        {1, 1 << 20, (1 << 20) / 200e9},                /* as small as the first copy */
+        {1, 1 << 24, (1 << 24) / 89.442719099991588e9}, /* half way: the geometric mean */
         {500e9, 80e9, 2},
     };
     scry__bench_record *record = new_record();
