@@ -8,8 +8,8 @@
  * maximum, sum of exponentials, entropy, divergence, rank, largest entries. lens_merge puts the parts together.
  *
  * This file is in front of lens_block.cl (an item multiplies entries with LANES slots at a time, in vectors) and of
- * lens_group.cl (a group of items multiplies a tile, in local memory). ENTRIES logits of each lane are taken in at once;
- * WEIGHT is the dtype of the unembedding.
+ * lens_group.cl (a group of items multiplies a tile, in local memory). ENTRIES logits of each lane are taken in at
+ * once; WEIGHT is the dtype of the unembedding.
  *
  * The chain of fused multiply-adds along `size` is the same for every slot and entry, and for targets: a row's result
  * does not depend on its place, and equal rows have equal bits, and a divergence of 0. Error: gamma(size + 2) of the
