@@ -18,9 +18,11 @@ static const struct row {
     int64_t        size[4]; /* N layers, T rows, d, V */
     int64_t        top;     /* 0: no top-k */
     bool           statistics, target, reference, bias, exact, special;
-    int64_t        own; /* > 0: the reference is layer own - 1 of x itself */
+    bool           near; /* layer 0 is the reference but for its last bits */
+    int64_t        own;  /* > 0: the reference is layer own - 1 of x itself */
     int            data;
-    int64_t        ties; /* > 0: id v has the unembedding of id v mod ties */
+    int64_t        ties;   /* > 0: id v has the unembedding of id v mod ties */
+    int64_t        masked; /* > 0: ids v with v mod masked above 1 have a bias of -inf */
     scry_norm_kind norm;
     scry_dtype     weight;
     float          logit_scale, softcap, weight_offset;
@@ -86,6 +88,28 @@ static const struct row {
      .target     = true,
      .reference  = true,
      .bias       = true},
+    {.name       = "lens/masked-ids",
+     .size       = {3, 9, 32, 257},
+     .top        = 5,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .bias       = true,
+     .masked     = 3},
+    {.name       = "lens/masked-to-a-few",
+     .size       = {2, 9, 16, 129},
+     .top        = 9,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .bias       = true,
+     .masked     = 64},
+    {.name       = "lens/near-reference",
+     .size       = {2, 17, 32, 257},
+     .statistics = true,
+     .reference  = true,
+     .near       = true,
+     .norm       = SCRY_NORM_RMS},
     {.name       = "lens/softcap",
      .size       = {2, 9, 32, 257},
      .top        = 5,
@@ -169,6 +193,13 @@ static const struct row {
      .exact  = true,
      .norm   = SCRY_NORM_NONE,
      .ties   = 1},
+    {.name   = "lens/ties-many",
+     .size   = {1, 3, 16, 4001},
+     .top    = 20,
+     .target = true,
+     .exact  = true,
+     .norm   = SCRY_NORM_NONE,
+     .ties   = 50},
     {.name       = "lens/lattice",
      .size       = {2, 9, 16, 300},
      .top        = 12,
@@ -356,9 +387,12 @@ static void add_inputs(scry__plan *plan, const struct row *row)
     if (row->special) scry__array_fill_specials(x, 5 * d + 3);
     for (int64_t e = 0; row->ties && e < V * d; e++)
         scry__array_set(w, e, scry__array_get(w, e / d % row->ties * d + e % d));
-    if (row->bias)
-        scry__array_fill_usual(plan,
-                               scry__plan_add(plan, &op->bias, "bias", SCRY__INPUT, row->weight, 0, 1, SCRY__SHAPE(V)));
+    if (row->bias) {
+        scry__array *bias = scry__plan_add(plan, &op->bias, "bias", SCRY__INPUT, row->weight, 0, 1, SCRY__SHAPE(V));
+        scry__array_fill_usual(plan, bias);
+        for (int64_t v = 0; row->masked && v < V; v++)
+            if (v % row->masked > 1) scry__array_set(bias, v, -INFINITY);
+    }
     if (row->own) scry__plan_add_entry(plan, &op->reference, "reference", x, row->own - 1);
     if (row->reference && !row->own) {
         /* Layer 0's first row is the reference's: its KL must be 0. */
@@ -366,6 +400,8 @@ static void add_inputs(scry__plan *plan, const struct row *row)
             scry__plan_add(plan, &op->reference, "reference", SCRY__INPUT, SCRY_F32, row->x & P, 2, SCRY__SHAPE(T, d));
         scry__array_fill_usual(plan, reference);
         for (int64_t i = 0; i < d && T > 0; i++) scry__array_set(reference, i, scry__array_get(x, i));
+        for (int64_t i = d; row->near && i < T * d; i++)
+            scry__array_set(reference, i, scry__array_get(x, i) * (1 + 0x1p-22));
     }
     if (row->target) {
         scry__array *target = scry__plan_add(plan, &op->target, "target", SCRY__INPUT, SCRY_I32, 0, 1, SCRY__SHAPE(T));

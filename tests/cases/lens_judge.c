@@ -99,7 +99,7 @@ static void fill_row(struct judging *j, scry__softmax_row *row, const scry__arra
             error += (SCRY__TANH_ERROR + 2) * u * fabs(logit);
         }
         logits[v] = logit;
-        errors[v] = j->plan->exact ? 0 : error;
+        errors[v] = j->plan->exact || logit == -INFINITY ? 0 : error; /* a bias of -inf leaves nothing to round */
     }
     scry__softmax_row_bounds(row, u);
 }
@@ -116,7 +116,7 @@ static void judge_target(const struct judging *j, int64_t index, int64_t t)
     scry__verdict_result(j->verdict, logit, index, inside ? logits[id] : (double)NAN, inside ? errors[id] : 0);
     if (isnan(j->row.lse)) return; /* among NaN there is no order */
     for (int64_t v = 0; inside && v < j->V; v++) {
-        double above = logits[v] - logits[id], blur = errors[v] + errors[id];
+        double above = logits[v] == logits[id] ? 0 : logits[v] - logits[id], blur = errors[v] + errors[id];
         bool   before = above > 0 || (above == 0 && v < id); /* as the exact logits have it */
         lowest += v != id && before && (j->plan->exact || above > blur);
         highest += v != id && (before || (!j->plan->exact && above > -blur));
@@ -134,14 +134,18 @@ static void judge_divergence(const struct judging *j, const scry__array *output,
         scry__verdict_result(j->verdict, output, index, p->lse - q->lse, 0); /* 0, or NaN where the row is */
         return;
     }
-    for (int64_t v = 0; v < j->V; v++) kl += p->probabilities[v] * ((p->scores[v] - p->lse) - (q->scores[v] - q->lse));
+    for (int64_t v = 0; v < j->V; v++)
+        if (p->scores[v] != -INFINITY) kl += p->probabilities[v] * ((p->scores[v] - p->lse) - (q->scores[v] - q->lse));
     for (int64_t v = 0; v < j->V; v++) {
+        if (p->scores[v] == -INFINITY) continue;
         double ratio = (p->scores[v] - p->lse) - (q->scores[v] - q->lse), between = fabs(p->scores[v] - q->scores[v]);
         moved += p->errors[v] * fabs(ratio - kl) + p->probabilities[v] * p->log_errors[v] * fabs(ratio - kl);
         moved += (fabs(p->probabilities[v] - q->probabilities[v]) + p->errors[v] + q->errors[v]) * q->score_errors[v];
         moved += (p->probabilities[v] + p->errors[v]) * 2 * u * (fabs(p->scores[v]) + fabs(q->scores[v]));
         size += p->probabilities[v] * (between + fabs(ratio));
     }
+    double got = output ? scry__array_read(output, output->got, index) : 0;
+    if (got < 0) scry__verdict_fail(j->verdict, "kl: element %lld is %.9g: expected 0 or more", (long long)index, got);
     /* Both lse are rounded and subtracted; their errors from the logits' are counted in `moved`. */
     double lse_size = 2 + fabs(p->lse) + fabs(q->lse);
     scry__verdict_result(j->verdict, output, index, kl,

@@ -161,7 +161,7 @@ typedef struct scry_lens_op {
     scry_tensor          entropy;     /* [N, T] nats */
     scry_tensor          target_logit; /* [N, T]; log-probability = target_logit - lse */
     scry_tensor          target_rank;  /* i32 [N, T]: logits strictly above, plus equal ones with a lower id */
-    scry_tensor          kl;           /* [N, T]: KL(reference || x) in nats; exactly 0 where x equals the reference */
+    scry_tensor kl; /* [N, T]: KL(reference || x) in nats; never negative, and exactly 0 where x equals the reference */
 } scry_lens_op;
 
 /* out [T, d] = scale * table[ids[t]] (+ out's old content where accumulate). ids i32 [T], table (w) [V, d].
