@@ -73,6 +73,26 @@ Test(bench, record__says_what_was_measured_where)
     outcome_free(&outcome);
 }
 
+Test(bench, devices__take_turns_with_the_kernels_asked_for)
+{
+    struct outcome outcome = SCRY("bench", "-d", "cpu,fake", "--only", "matmul/row-by-matrix", BRIEFLY, "--json");
+    json_t        *record  = outcome_json(&outcome);
+    cr_expect_eq(json_array_size(json_object_get(record, "devices")), 2);
+    cr_expect_eq(json_array_size(json_object_get(record, "rows")), 2);
+    cr_expect_str_eq(text_of(row_at(record, 0), "kernel"), "rows", "the device's choice");
+    cr_expect_str_eq(text_of(row_at(record, 1), "device"), "fake:0");
+    cr_expect(json_is_null(json_object_get(row_at(record, 1), "library")), "it has no kernels by name");
+    json_decref(record);
+    outcome_free(&outcome);
+    outcome =
+        SCRY("bench", "-d", "cpu", "--only", "matmul/row-by-matrix", "--kernels", "matmul=tile", BRIEFLY, "--json");
+    record = outcome_json(&outcome);
+    cr_expect_str_eq(text_of(row_at(record, 0), "kernel"), "tile");
+    cr_expect_str_eq(text_of(json_array_get(json_object_get(record, "devices"), 0), "kernels"), "matmul=tile");
+    json_decref(record);
+    outcome_free(&outcome);
+}
+
 Test(bench, environment__that_distorts_is_left_out_and_said)
 {
     struct outcome outcome = SCRY("bench", "-d", "cpu", "--only", "add/plain", BRIEFLY, "--json");
