@@ -64,20 +64,26 @@ void conform_add_command(scry__text *out, const struct conform_run *run, const s
 
 /* --- The tables --- */
 
-enum { CELL = 64 };
+enum { CELL = 96 };
 
-/* "0.62  51 passed" */
+/* "0.62     51 passed" */
 static void fill_cell(char cell[CELL], const struct conform_summary *summary)
 {
-    int size = 0;
-    if (summary->passed || summary->failed) size += snprintf(cell, CELL, "%.2g", summary->worst);
-    if (summary->passed) size += snprintf(cell + size, CELL - (size_t)size, "  %d passed", summary->passed);
-    if (summary->failed) size += snprintf(cell + size, CELL - (size_t)size, "  %d FAILED", summary->failed);
-    if (summary->unsupported)
-        size +=
-            snprintf(cell + size, CELL - (size_t)size, "%s%d not supported", size ? "  " : "", summary->unsupported);
-    if (summary->not_run)
-        snprintf(cell + size, CELL - (size_t)size, "%s%d not run", size ? "  " : "", summary->not_run);
+    const struct {
+        int         count;
+        const char *what;
+    } counts[]  = {{summary->passed, "passed"},
+                   {summary->failed, "FAILED"},
+                   {summary->unsupported, "not supported"},
+                   {summary->not_run, "not run"}};
+    size_t used = 0;
+    if (summary->passed || summary->failed)
+        used = (size_t)snprintf(cell, CELL, "%-7.2g", summary->worst);
+    else
+        used = (size_t)snprintf(cell, CELL, "%7s", "");
+    for (size_t i = 0; i < sizeof counts / sizeof *counts && used < CELL; i++)
+        if (counts[i].count)
+            used += (size_t)snprintf(cell + used, CELL - used, "%4d %s", counts[i].count, counts[i].what);
 }
 
 static void fill_precision(char cell[CELL], const struct conform_summary *summary)

@@ -94,7 +94,7 @@ static void plan_block(const struct scry__cl *cl, struct scry__cl_product *produ
     int64_t                      panels = parts_of(sizes->n, width), bytes = most(1, sizes->k) * width * 4;
     int64_t                      wanted = GROUPS_PER_UNIT * (int64_t)cl->compute_units;
     int64_t                      room   = least(SCRATCH_BYTES, (int64_t)cl->most_allocated) / bytes;
-    if (!room) { /* not one panel: without packing, then */
+    if (!room || !sizes->batches || !panels) { /* not one panel: without packing, then */
         plan_few(cl, product);
         return;
     }

@@ -16,6 +16,7 @@ typedef struct relation {
     const char *name, *row;
     bool (*change)(scry__plan *plan, int step);
     void (*after)(scry__plan *plan);
+    scry__tier tier; /* where it runs so often that its row's is too low */
 } relation;
 
 static scry__array *find(scry__plan *plan, scry_tensor *tensor)
@@ -167,32 +168,65 @@ static bool repeat_key_heads(scry__plan *plan, int step)
 }
 
 static const relation relations[] = {
-    {"a future token changes no earlier row: attention/causal", "attention/causal", change_last_token,
-     leave_out_last_query},
-    {"a future token changes no earlier row: attention/causal-257", "attention/causal-257", change_last_token,
-     leave_out_last_query},
-    {"a future token changes no earlier row: attention/window", "attention/window", change_last_token,
-     leave_out_last_query},
-    {"a future token changes no earlier row: attention/causal-2048", "attention/causal-2048", change_last_token,
-     leave_out_last_query},
-    {"a future token changes no earlier row: attention/prefix-window-offset", "attention/prefix-window-offset",
-     change_last_token, leave_out_last_query},
-    {"a capture changes nothing else: attention/causal-65", "attention/causal-65", keep_one_output, NULL},
-    {"a capture changes nothing else: attention/pad-prefix-window", "attention/pad-prefix-window", keep_one_output,
-     NULL},
-    {"an output changes nothing else: lens/layer", "lens/layer", keep_one_lens_output, NULL},
-    {"a tile is part of the whole: attention/causal-65", "attention/causal-65", narrow_tile, NULL},
-    {"a head is part of the whole: attention/gqa", "attention/gqa", select_one_head, NULL},
-    {"a sequence alone is what it is among others: attention/causal", "attention/causal", take_one_sequence, NULL},
-    {"a sequence alone is what it is among others: attention/pad-both", "attention/pad-both", take_one_sequence, NULL},
-    {"a layer alone is what it is among others: lens/rms", "lens/rms", take_one_layer, NULL},
-    {"strides change nothing: attention/gqa", "attention/gqa", pad_everything, NULL},
-    {"strides change nothing: matmul/33x31x257", "matmul/33x31x257", pad_everything, NULL},
-    {"strides change nothing: matmul/bf16-plain", "matmul/bf16-plain", pad_everything, NULL},
-    {"strides change nothing: norm/layer", "norm/layer", pad_everything, NULL},
-    {"strides change nothing: softmax/causal", "softmax/causal", pad_everything, NULL},
-    {"strides change nothing: lens/layer", "lens/layer", pad_everything, NULL},
-    {"repeated key heads change nothing: attention/gqa", "attention/gqa", repeat_key_heads, NULL},
+    {.name   = "a future token changes no earlier row: attention/causal",
+     .row    = "attention/causal",
+     .change = change_last_token,
+     .after  = leave_out_last_query},
+    {.name   = "a future token changes no earlier row: attention/causal-257",
+     .row    = "attention/causal-257",
+     .change = change_last_token,
+     .after  = leave_out_last_query},
+    {.name   = "a future token changes no earlier row: attention/window",
+     .row    = "attention/window",
+     .change = change_last_token,
+     .after  = leave_out_last_query},
+    {.name   = "a future token changes no earlier row: attention/causal-2048",
+     .row    = "attention/causal-2048",
+     .change = change_last_token,
+     .after  = leave_out_last_query},
+    {.name   = "a future token changes no earlier row: attention/prefix-window-offset",
+     .row    = "attention/prefix-window-offset",
+     .change = change_last_token,
+     .after  = leave_out_last_query},
+    {.name   = "a capture changes nothing else: attention/causal-65",
+     .row    = "attention/causal-65",
+     .change = keep_one_output,
+     .tier   = SCRY__TIER_QUICK},
+    {.name   = "a capture changes nothing else: attention/pad-prefix-window",
+     .row    = "attention/pad-prefix-window",
+     .change = keep_one_output,
+     .tier   = SCRY__TIER_QUICK},
+    {.name   = "an output changes nothing else: lens/layer",
+     .row    = "lens/layer",
+     .change = keep_one_lens_output,
+     .tier   = SCRY__TIER_QUICK},
+    {.name   = "a tile is part of the whole: attention/causal-65",
+     .row    = "attention/causal-65",
+     .change = narrow_tile,
+     .tier   = SCRY__TIER_QUICK},
+    {.name   = "a head is part of the whole: attention/gqa",
+     .row    = "attention/gqa",
+     .change = select_one_head,
+     .tier   = SCRY__TIER_QUICK},
+    {.name   = "a sequence alone is what it is among others: attention/causal",
+     .row    = "attention/causal",
+     .change = take_one_sequence,
+     .tier   = SCRY__TIER_QUICK},
+    {.name   = "a sequence alone is what it is among others: attention/pad-both",
+     .row    = "attention/pad-both",
+     .change = take_one_sequence,
+     .tier   = SCRY__TIER_QUICK},
+    {.name   = "a layer alone is what it is among others: lens/rms",
+     .row    = "lens/rms",
+     .change = take_one_layer,
+     .tier   = SCRY__TIER_QUICK},
+    {.name = "strides change nothing: attention/gqa", .row = "attention/gqa", .change = pad_everything},
+    {.name = "strides change nothing: matmul/33x31x257", .row = "matmul/33x31x257", .change = pad_everything},
+    {.name = "strides change nothing: matmul/bf16-plain", .row = "matmul/bf16-plain", .change = pad_everything},
+    {.name = "strides change nothing: norm/layer", .row = "norm/layer", .change = pad_everything},
+    {.name = "strides change nothing: softmax/causal", .row = "softmax/causal", .change = pad_everything},
+    {.name = "strides change nothing: lens/layer", .row = "lens/layer", .change = pad_everything},
+    {.name = "repeated key heads change nothing: attention/gqa", .row = "attention/gqa", .change = repeat_key_heads},
 };
 
 int scry__relation_count(void)
@@ -204,6 +238,7 @@ scry__case scry__relation_at(int index)
 {
     scry__case row = scry__case_at(scry__case_find(relations[index].row));
     row.name       = relations[index].name;
+    if (relations[index].tier > row.tier) row.tier = relations[index].tier;
     return row;
 }
 
