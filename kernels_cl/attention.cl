@@ -1,4 +1,5 @@
-/* attention: what the kernels of both families (attention_block.cl, attention_group.cl) share.
+/* attention: what the kernels of both families share: attention_block.cl for devices of CPU type, attention_group.cl
+ * for others, and the captures behind each.
  *
  * out[b, i, h] = sum_j p[b, h, i, j] v[b, j, g],  p = softmax_j(cap(scale q[b, i, h] . k[b, j, g]) + additive) over the
  * keys that query i sees, g = h / (H / G)
@@ -32,8 +33,7 @@ typedef struct {
 #define ATTENTION_PARAMETERS sizes size, TENSOR(q), TENSOR(k), MASK_PARAMETERS, __global float *scratch, long scratch_at
 #define ATTENTION_ARGUMENTS  size, q, q_view, k, k_view, MASK_ARGUMENTS, scratch, scratch_at
 
-/* How far apart the keys 0 to `keys` of a head lie, and so on for queries and values: entry d of vector n is at
- * base[n * stride + d]. */
+/* A head's queries, keys or values: entry d of vector n is at base[n * stride + d]. */
 typedef struct {
     __global const float *base;
     long                  stride;

@@ -330,8 +330,8 @@ static inline void store_out(__global float *out, long stride, const lanes *mixe
     }
 }
 
-/* Rows that are done: their softmax, their records where `records` is set, and what makes probabilities of their
- * exponentials. */
+/* `count` rows that are done: their softmax, their records where `records` is set, and what makes probabilities of
+ * their exponentials. */
 static inline void finish(const running *rows, int count, __global float *softmaxes, __global float *records,
                           lanes *factor)
 {
@@ -394,11 +394,9 @@ __kernel __attribute__((reqd_work_group_size(1, 1, 1))) void attention(ATTENTION
         mix(mixed, scores, shrink, vectors_from(values, j), (int)min(size.keys - j, (long)TILE), length);
     }
 
-    __global float *softmaxes = softmax_of(size, scratch, scratch_at, row);
-    __global float *records   = wants_rows ? scratch + scratch_at + row * RECORD : NULL;
-    /* Blocks of the same queries' other values write the same. */
-    if (value > 0) records = NULL;
-    finish(&rows, count, softmaxes, records, &factor);
+    /* Of the items that have the same queries' other values, one tells. */
+    finish(&rows, value == 0 ? count : 0, softmax_of(size, scratch, scratch_at, row),
+           wants_rows ? scratch + scratch_at + row * RECORD : NULL, &factor);
     store_out(out + out_view.offset + b * out_view.stride[0] + query * out_view.stride[1] + h * out_view.stride[2] +
                   value,
               out_view.stride[1], mixed, factor, count, length);

@@ -132,9 +132,9 @@ static inline void put_tile(__local float *to, float (*values)[EACH])
 }
 
 /* 0 where masked, in a row that is NaN too. */
-static inline float probability(float score, __global const float *softmax)
+static inline float probability(float score, float centre, float factor)
 {
-    float bounded, p = exp_negative(score - softmax[0], &bounded) * softmax[1];
+    float bounded, p = exp_negative(score - centre, &bounded) * factor;
     return score == -INFINITY ? 0 : p;
 }
 
@@ -143,7 +143,7 @@ static inline void to_probabilities(float (*scores)[EACH], const query_block *at
 {
     for (int i = 0; i < EACH; i++) {
         __global const float *softmax = softmaxes + 2 * min(query_at(i), at->count - 1);
-        for (int j = 0; j < EACH; j++) scores[i][j] = probability(scores[i][j], softmax);
+        for (int j = 0; j < EACH; j++) scores[i][j] = probability(scores[i][j], softmax[0], softmax[1]);
     }
 }
 
@@ -192,6 +192,18 @@ static inline float advance(running *row, __local float *scores, float largest)
     return shrink;
 }
 
+/* A row's probabilities are exp(score - centre) * factor. A row of nothing but -inf (or NaN, which must reach the sums)
+ * has no maximum to subtract; the sum of one without any key is 0. */
+static inline float centre_of(running row)
+{
+    return row.largest == -INFINITY ? 0 : row.largest;
+}
+
+static inline float factor_of(running row)
+{
+    return row.sum == 0 ? 0 : 1 / row.sum;
+}
+
 /* What the two items of a row have, put together. */
 static inline running join(running a, running b)
 {
@@ -207,16 +219,16 @@ static inline running join(running a, running b)
 /* A row that is done: its softmax, and its record where `record` is set. */
 static inline void finish_row(running row, __global float *softmax, __global float *record)
 {
-    bool  empty     = row.sum == 0; /* of the largest score, exp is 1 */
-    float logarithm = empty ? 0 : log(row.sum);
-    softmax[0]      = row.largest == -INFINITY ? 0 : row.largest;
-    softmax[1]      = empty ? 0 : 1 / row.sum;
+    float logarithm = row.sum == 0 ? 0 : log(row.sum);
+    float centre = centre_of(row), factor = factor_of(row);
+    softmax[0] = centre;
+    softmax[1] = factor;
     if (!record) return;
-    record[LSE]     = empty ? -INFINITY : softmax[0] + logarithm;
-    record[ENTROPY] = empty ? 0 : logarithm - row.weighted * softmax[1];
-    record[MAX]     = softmax[1];
+    record[LSE]     = row.sum == 0 ? -INFINITY : centre + logarithm;
+    record[ENTROPY] = row.sum == 0 ? 0 : logarithm - row.weighted * factor;
+    record[MAX]     = factor; /* of the largest score, exp is 1 */
     record[ARGMAX]  = as_float(row.best);
-    for (int kind = 0; kind < PICKED; kind++) record[PREVIOUS + kind] = probability(row.picked[kind], softmax);
+    for (int kind = 0; kind < PICKED; kind++) record[PREVIOUS + kind] = probability(row.picked[kind], centre, factor);
 }
 
 /* mixed = mixed * shrink + the tile's exponentials times its values, 32 values at a time. */
@@ -283,13 +295,14 @@ __kernel GROUP void attention(ATTENTION_PARAMETERS, TENSOR(v), OUTPUT(float, out
 
     if (id % PAIR == 1) others[line] = row;
     barrier(CLK_LOCAL_MEM_FENCE);
-    if (id % PAIR == 0 && line < block.count) {
-        long            number  = row_number(size, b, h, query + line);
-        __global float *softmax = softmax_of(size, scratch, scratch_at, number);
-        /* Groups of the same queries' other values write the same. */
-        finish_row(join(row, others[line]), softmax,
-                   wants_rows && value == 0 ? scratch + scratch_at + number * RECORD : NULL);
-        factor[line] = softmax[1];
+    if (id % PAIR == 0) {
+        long number  = row_number(size, b, h, query + line);
+        row          = join(row, others[line]);
+        factor[line] = factor_of(row);
+        /* Of the groups that have the same queries' other values, one tells. */
+        if (line < block.count && value == 0)
+            finish_row(row, softmax_of(size, scratch, scratch_at, number),
+                       wants_rows ? scratch + scratch_at + number * RECORD : NULL);
     }
     barrier(CLK_LOCAL_MEM_FENCE);
     store_out(out + out_view.offset + b * out_view.stride[0] + query * out_view.stride[1] + h * out_view.stride[2] +
