@@ -9,8 +9,9 @@
  *
  * block: an item takes a share of (batch, band of rows, panel). A panel is 2 vectors of columns of B, widened to f32
  * and stored k by k in the item's part of the scratch; there are as many at a time as stay in the second cache, while
- * the rows of A pass by them. A tile of C is ROWS rows of one panel, its sums in registers. few: an item takes a
- * stretch of columns of up to HEIGHT rows, and reads B once, as it is stored. No scratch.
+ * the rows of A pass by them. A tile of C is ROWS rows of one panel, its sums in registers.
+ *
+ * few: an item takes a stretch of columns of up to HEIGHT rows, and reads B once, as it is stored. No scratch.
  *
  * Both are launched in groups of one item, in one dimension. */
 
