@@ -11,8 +11,7 @@
  * neighbouring rows by 4 neighbouring columns of each 64 x 64 of them in registers. Rows of the local tiles are 4
  * floats longer than they need be, so that the stores along k fall into different banks.
  *
- * row: a group of 128 items
- * makes up to 8 rows by 16 columns; all of them load, one each adds up an element.
+ * row: a group of 128 items makes up to 8 rows by 16 columns; all of them load, one each adds up an element.
  *
  * Both are launched in one dimension. */
 
