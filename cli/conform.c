@@ -113,46 +113,44 @@ static scry_status choose_found(struct conform_run *run)
 
 /* --- Running --- */
 
-static void keep_reason(struct conform_device *device, scry_status status)
-{
-    device->status = status;
-    snprintf(device->reason, sizeof device->reason, "%s", scry_last_error());
-}
-
-static scry_status run_row(const struct conform_run *run, const struct conform_row *row,
-                           struct conform_outcome *outcome, scry_device *reference, scry_device *device)
+/* Where the case could not be made, or the reference could not run it, nothing was proved either: a failure too. */
+static void run_row(const struct conform_run *run, const struct conform_row *row, struct conform_outcome *outcome,
+                    scry_device *reference, scry_device *device)
 {
     scry__case_result *result = &outcome->result;
     double             start  = now();
     scry_status        status = row->relation ? scry__relation_run(result, row->index, run->seed, device)
                                               : scry__case_run(result, row->index, run->seed, reference, device);
     outcome->seconds          = now() - start;
-    if (status) return status;
-    outcome->verdict = result->status == SCRY_UNSUPPORTED   ? CONFORM_UNSUPPORTED
-                       : result->status == SCRY_DEVICE_LOST ? CONFORM_NOT_RUN
-                       : result->passed                     ? CONFORM_PASSED
-                                                            : CONFORM_FAILED;
-    return SCRY_OK;
+    outcome->verdict          = CONFORM_FAILED;
+    if (status)
+        snprintf(result->detail, sizeof result->detail, "%s", scry_last_error());
+    else if (result->status == SCRY_UNSUPPORTED)
+        outcome->verdict = CONFORM_UNSUPPORTED;
+    else if (result->status == SCRY_DEVICE_LOST)
+        outcome->verdict = CONFORM_NOT_RUN;
+    else if (result->passed)
+        outcome->verdict = CONFORM_PASSED;
 }
 
-/* All rows on one device. Fails only where the reference cannot run one. */
-static scry_status run_device(struct conform *state, struct conform_device *to, scry_device *reference)
+/* All rows on one device. */
+static void run_device(struct conform *state, struct conform_device *to, scry_device *reference)
 {
     struct conform_run       *run      = &state->run;
     scry_device              *device   = NULL;
     struct cli_progress       progress = {0};
     const scry_device_options options  = {.name = to->name, .kernels = run->kernels};
-    scry_status               status   = scry_device_open(&device, &options);
-    if (status) {
-        keep_reason(to, status);
-        return SCRY_OK;
+    to->status                         = scry_device_open(&device, &options);
+    if (to->status) {
+        snprintf(to->reason, sizeof to->reason, "%s", scry_last_error());
+        return;
     }
     to->info = *scry_device_get_info(device);
     cli_progress_start(&progress, &state->common, to->info.name);
-    for (int i = 0; !status && !run->stopped && !to->status && i < run->row_count; i++) {
+    for (int i = 0; !run->stopped && !to->status && i < run->row_count; i++) {
         struct conform_outcome *outcome = &to->outcomes[i];
-        status                          = run_row(run, &run->rows[i], outcome, reference, device);
-        if (!status && outcome->result.status == SCRY_DEVICE_LOST) {
+        run_row(run, &run->rows[i], outcome, reference, device);
+        if (outcome->result.status == SCRY_DEVICE_LOST) {
             to->status = SCRY_DEVICE_LOST;
             snprintf(to->reason, sizeof to->reason, "lost at %s: %s", run->rows[i].row.name, outcome->result.detail);
         }
@@ -161,7 +159,6 @@ static scry_status run_device(struct conform *state, struct conform_device *to, 
     }
     cli_progress_end(&progress);
     scry_device_destroy(&device);
-    return status;
 }
 
 /* 1 where a check failed or nothing passed, else the code of what kept a device from being checked. */
@@ -204,9 +201,9 @@ static scry_status run_all(struct conform *state)
     scry_status         status    = scry_device_open(&reference, &(scry_device_options){.name = "reference"});
     if (!status && state->junit) status = scry__writer_open(&junit, state->junit); /* before the work, not after it */
     if (status) goto fail;
-    for (int i = 0; !status && i < run->device_count; i++) status = run_device(state, &run->devices[i], reference);
+    for (int i = 0; i < run->device_count; i++) run_device(state, &run->devices[i], reference);
     run->seconds = now() - start;
-    if (!status) status = tell(state, &junit);
+    status       = tell(state, &junit);
     if (!status) state->exit_code = exit_code_of(run);
 
 fail:

@@ -1,4 +1,5 @@
 /* Cases of attention: shapes, masks, captures and kinds of data. See attention_judge.c for the bounds. */
+#include "cases/attention_data.h"
 #include "cases/masks.h"
 
 #include <math.h>
@@ -8,36 +9,20 @@ enum { P = SCRY__PADDED, S = SCRY__SWAPPED };
 /* What is captured besides the output. */
 enum { TILE = 1, SCORES = 2, ROWS = 4, RECEIVED = 8, DISTANCE = 16, TOP = 32, ALL = 63, LSE = 64 };
 
-/* Kinds of data. */
-enum {
-    NORMAL,
-    SHARP,        /* queries ten times as large: most rows choose one key */
-    UNIFORM,      /* queries 0: every visible key alike, all ties */
-    LATTICE,      /* small integers: scores are exact, with many ties */
-    LOW,          /* every score near -76,800, below what a careless mask uses for minus infinity */
-    NANS,         /* one key is NaN: rows that see it are NaN, all others are not */
-    LOWEST,       /* every score is -10^35: all alike, below any number that stands for minus infinity */
-    TAIL,         /* one key of probability 0.7, all others near 0.3 / K, values near 1 */
-    GROWING,      /* values grow with their key, so that the first unseen key would show in any row */
-    WIDE,         /* products of queries and keys, and values, past the range of f16 */
-    BARE_VALUES,  /* for rows that see one key: the output is its value */
-    BARE_SCORES,  /* keys have one entry, a power of two: each score is an entry of the query */
-    BARE_WEIGHTS, /* values do not depend on the key: the output is the value, whatever the weights */
-};
-
 static const struct row {
-    const char    *name;
-    int64_t        size[7]; /* B, Q, K, H, G, D, Dv (0: as D) */
-    scry__mask_row mask;
-    int            capture, data;
-    float          scale, softcap; /* scale 0: 1 / sqrt(D) */
-    int64_t        tile[4];        /* query_begin, queries, key_begin, keys; all 0: everything */
-    uint64_t       heads[2];       /* selected heads, first words */
-    int64_t        top, distances, key;
-    unsigned       layout;
-    scry_precision precision;
-    scry__tier     tier;
-    bool           benchmark;
+    const char          *name;
+    int64_t              size[7]; /* B, Q, K, H, G, D, Dv (0: as D) */
+    scry__mask_row       mask;
+    int                  capture;
+    scry__attention_data data;
+    float                scale, softcap; /* scale 0: 1 / sqrt(D) */
+    int64_t              tile[4];        /* query_begin, queries, key_begin, keys; all 0: everything */
+    uint64_t             heads[2];       /* selected heads, first words */
+    int64_t              top, distances, key;
+    unsigned             layout;
+    scry_precision       precision;
+    scry__tier           tier;
+    bool                 benchmark;
 } rows[] = {
     {.name = "attention/plain", .size = {2, 17, 33, 3, 3, 16}},
     {.name = "attention/one", .size = {1, 1, 1, 1, 1, 1}, .capture = ALL},
@@ -173,7 +158,7 @@ static const struct row {
      .mask    = {.causal = true},
      .capture = ALL,
      .softcap = 5,
-     .data    = SHARP},
+     .data    = SCRY__DATA_SHARP},
     {.name    = "attention/softcap-gentle",
      .size    = {1, 33, 33, 2, 2, 16},
      .mask    = {.causal = true},
@@ -190,60 +175,60 @@ static const struct row {
      .size    = {1, 65, 65, 2, 2, 32},
      .mask    = {.causal = true},
      .capture = ALL,
-     .data    = SHARP},
+     .data    = SCRY__DATA_SHARP},
     {.name    = "attention/low",
      .size    = {1, 33, 33, 2, 2, 16},
      .mask    = {.causal = true, .window = 9},
      .capture = ALL,
-     .data    = LOW,
+     .data    = SCRY__DATA_LOW,
      .scale   = 1},
     {.name    = "attention/low-additive",
      .size    = {1, 33, 33, 2, 2, 16},
      .mask    = {.additive = SCRY__ADD_MASK},
      .capture = ALL,
-     .data    = LOW,
+     .data    = SCRY__DATA_LOW,
      .scale   = 1},
     {.name    = "attention/uniform",
      .tier    = SCRY__TIER_QUICK,
      .size    = {1, 64, 64, 2, 2, 16},
      .mask    = {.causal = true},
      .capture = ALL,
-     .data    = UNIFORM,
+     .data    = SCRY__DATA_UNIFORM,
      .top     = 7},
     {.name    = "attention/uniform-windowed",
      .size    = {1, 65, 65, 2, 2, 16},
      .mask    = {.causal = true, .window = 10},
      .capture = ALL,
-     .data    = UNIFORM},
+     .data    = SCRY__DATA_UNIFORM},
     {.name    = "attention/lattice",
      .tier    = SCRY__TIER_QUICK,
      .size    = {1, 65, 65, 2, 2, 16},
      .mask    = {.causal = true},
      .capture = ALL,
-     .data    = LATTICE,
+     .data    = SCRY__DATA_LATTICE,
      .scale   = 0.5f,
      .top     = 9},
     {.name    = "attention/lattice-gqa-padded",
      .size    = {3, 33, 33, 4, 2, 8},
      .mask    = {.causal = true, .pad = SCRY__PAD_LEFT},
      .capture = ALL,
-     .data    = LATTICE,
+     .data    = SCRY__DATA_LATTICE,
      .scale   = 0.25f},
     {.name    = "attention/lattice-additive",
      .size    = {1, 33, 33, 2, 2, 8},
      .mask    = {.additive = SCRY__ADD_MASK},
      .capture = ALL,
-     .data    = LATTICE,
+     .data    = SCRY__DATA_LATTICE,
      .scale   = 1},
     {.name    = "attention/nan-key",
      .size    = {1, 33, 33, 2, 2, 16},
      .mask    = {.causal = true},
      .capture = TILE | ROWS,
-     .data    = NANS},
+     .data    = SCRY__DATA_NANS},
     {.name = "attention/nan-key-out-of-window",
      .size = {1, 65, 65, 2, 2, 16},
      .mask = {.causal = true, .window = 5},
-     .data = NANS},
+     .data = SCRY__DATA_NANS},
     {.name    = "attention/tile",
      .tier    = SCRY__TIER_QUICK,
      .size    = {2, 65, 65, 2, 2, 16},
@@ -339,7 +324,7 @@ static const struct row {
      .size    = {1, 2048, 2048, 1, 1, 4},
      .mask    = {.causal = true},
      .capture = LSE,
-     .data    = GROWING,
+     .data    = SCRY__DATA_GROWING,
      .tier    = SCRY__TIER_QUICK},
     {.name    = "attention/prefix-window-offset",
      .size    = {2, 9, 41, 2, 1, 16},
@@ -362,52 +347,52 @@ static const struct row {
      .size    = {1, 33, 33, 2, 2, 16},
      .mask    = {.causal = true, .additive = SCRY__ADD_SENTINEL},
      .capture = ALL,
-     .data    = LOW,
+     .data    = SCRY__DATA_LOW,
      .scale   = 1},
     {.name    = "attention/lowest",
      .size    = {2, 33, 33, 2, 2, 16},
      .mask    = {.causal = true, .window = 9, .pad = SCRY__PAD_LEFT},
      .capture = ALL,
-     .data    = LOWEST,
+     .data    = SCRY__DATA_LOWEST,
      .scale   = 1},
     {.name    = "attention/tail",
      .size    = {1, 9, 4097, 2, 1, 8},
      .capture = ROWS | TOP | DISTANCE,
-     .data    = TAIL,
+     .data    = SCRY__DATA_TAIL,
      .scale   = 1,
      .tier    = SCRY__TIER_QUICK},
     {.name    = "attention/wide",
      .size    = {1, 33, 33, 2, 2, 16},
      .mask    = {.causal = true},
      .capture = ALL & ~SCORES,
-     .data    = WIDE,
+     .data    = SCRY__DATA_WIDE,
      .scale   = 2e-6f},
     {.name = "attention/bare-values",
      .size = {1, 33, 33, 2, 1, 16},
      .mask = {.causal = true, .window = 1},
-     .data = BARE_VALUES},
+     .data = SCRY__DATA_BARE_VALUES},
     {.name = "attention/bare-values-130",
      .size = {1, 130, 130, 2, 1, 64},
      .mask = {.causal = true, .window = 1},
-     .data = BARE_VALUES,
+     .data = SCRY__DATA_BARE_VALUES,
      .tier = SCRY__TIER_QUICK},
     {.name    = "attention/bare-scores",
      .size    = {1, 33, 33, 2, 1, 16},
      .mask    = {.causal = true, .window = 1},
      .capture = LSE | SCORES,
-     .data    = BARE_SCORES,
+     .data    = SCRY__DATA_BARE_SCORES,
      .scale   = 0.25f},
     {.name    = "attention/bare-scores-130",
      .size    = {1, 130, 130, 2, 1, 64},
      .mask    = {.causal = true, .window = 1},
      .capture = LSE | SCORES,
-     .data    = BARE_SCORES,
+     .data    = SCRY__DATA_BARE_SCORES,
      .scale   = 0.125f,
      .tier    = SCRY__TIER_QUICK},
     {.name = "attention/bare-weights",
      .size = {1, 33, 33, 2, 1, 16},
      .mask = {.causal = true, .window = 3},
-     .data = BARE_WEIGHTS},
+     .data = SCRY__DATA_BARE_WEIGHTS},
     {.name    = "attention/tile-odd",
      .size    = {1, 130, 259, 2, 1, 8},
      .mask    = {.causal = true, .offset = 129},
@@ -494,48 +479,6 @@ static scry__case describe(int row)
                         .precision = rows[row].precision};
 }
 
-/* What the later kinds of data make of normal numbers. */
-static void shape_data(scry__array *operand, int data, bool query, bool value)
-{
-    const int64_t *shape = operand->view.shape;
-    for (int64_t e = 0; e < scry__array_count(operand); e++) {
-        int64_t d = e % shape[3], token = e / shape[3] / shape[2] % shape[1], heads = shape[2] * shape[3];
-        double  old = scry__array_get(operand, e), new = old;
-        if (data == TAIL && query) new = d == 0 ? 1 : old / 16;
-        if (data == TAIL && !query && !value && d == 0)
-            new = token == shape[1] / 3 ? log(7. / 3 * (double)shape[1]) : 0;
-        if (data == TAIL && value) new = 1 + old / 8;
-        if (data == GROWING && value) new = old *(double)(1 + token);
-        if (data == BARE_SCORES && !query && !value)
-            new = d == (token * 5 + 3) % shape[3] ? ldexp(token % 2 ? -1 : 1, (int)(token % 4)) : 0;
-        if (data == BARE_WEIGHTS && value) new = scry__array_get(operand, e % heads);
-        scry__array_set(operand, e, new);
-    }
-}
-
-static void fill_data(scry__plan *plan, scry__array *operand, int data, bool query, bool value)
-{
-    int64_t width = operand->view.shape[3];
-    if (data == WIDE)
-        scry__array_fill_normal(plan, operand, 0, value ? 1e6 : 500);
-    else if (data == LATTICE)
-        scry__array_fill_integers(plan, operand, -2, 2);
-    else if (data == UNIFORM && query)
-        scry__array_fill(operand, 0);
-    else
-        scry__array_fill_normal(plan, operand, 0, data == SHARP && query ? 10 : 1);
-    if (data >= TAIL) shape_data(operand, data, query, value);
-    if ((data != LOW && data != LOWEST) || value) return;
-    /* q = (256, .., 256, 1), k = (-20, .., -20, small): q k = -76,800 + small, exactly; or all of it 2^100 times as
-     * large, without the small part. */
-    if (data == LOWEST) scry__array_fill(operand, query ? 0x1p58 : -20 * 0x1p50);
-    if (data == LOWEST) return;
-    for (int64_t e = 0; e < scry__array_count(operand); e++) {
-        bool last = e % width == width - 1;
-        scry__array_set(operand, e, query ? (last ? 1 : 256) : last ? (double)(e * 7 / width % 5) : -20);
-    }
-}
-
 static void add_inputs(scry__plan *plan, const struct row *row)
 {
     scry_attention *op = &plan->op.attention;
@@ -545,10 +488,10 @@ static void add_inputs(scry__plan *plan, const struct row *row)
     scry__array *k = scry__plan_add(plan, &op->k, "k", SCRY__INPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, K, G, D));
     scry__array *v = scry__plan_add(plan, &op->v, "v", SCRY__INPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, K, G, Dv));
     scry__plan_add(plan, &op->out, "out", SCRY__OUTPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, Q, H, Dv));
-    fill_data(plan, q, row->data, true, false);
-    fill_data(plan, k, row->data, false, false);
-    fill_data(plan, v, row->data, false, true);
-    if (row->data == NANS) scry__array_set(k, (K / 3 * G) * D, (double)NAN);
+    scry__attention_fill(plan, q, row->data, SCRY__QUERIES);
+    scry__attention_fill(plan, k, row->data, SCRY__KEYS);
+    scry__attention_fill(plan, v, row->data, SCRY__VALUES);
+    if (row->data == SCRY__DATA_NANS) scry__array_set(k, (K / 3 * G) * D, (double)NAN);
 }
 
 static int64_t selected_heads(const struct row *row)
@@ -589,11 +532,12 @@ static void add_captures(scry__plan *plan, const struct row *row)
 
 static void build(scry__plan *plan, int index)
 {
-    const struct row *row      = &rows[index];
-    plan->exact                = row->data == LATTICE || row->data == UNIFORM || row->data == BARE_SCORES;
-    plan->bare                 = row->data >= BARE_VALUES;
+    const struct row *row = &rows[index];
+    plan->exact =
+        row->data == SCRY__DATA_LATTICE || row->data == SCRY__DATA_UNIFORM || row->data == SCRY__DATA_BARE_SCORES;
+    plan->bare                 = row->data >= SCRY__DATA_BARE_VALUES;
     plan->mute                 = row->size[1] == 0 || row->size[2] == 0;
-    plan->wide                 = row->data == WIDE;
+    plan->wide                 = row->data == SCRY__DATA_WIDE;
     plan->op.precision         = row->precision;
     plan->op.attention.scale   = row->scale != 0 ? row->scale : (float)(1 / sqrt((double)row->size[5]));
     plan->op.attention.softcap = row->softcap;
