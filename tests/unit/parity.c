@@ -139,8 +139,9 @@ Test(parity, activations_on_opencl__match_transformers)
 }
 
 /* Those that run where items are many and thin. */
-static const char gpu_kernels[] = "attention=group,softmax_capture=group,rope=thin,norm=group,lens=group,embed=thin,"
-                                  "add=thin,scale=thin,activation=thin";
+static const char gpu_kernels[] =
+    "matmul=tile,attention=group,softmax_capture=group,rope=thin,norm=group,lens=group,embed=thin,"
+    "add=thin,scale=thin,activation=thin";
 
 Test(parity, activations_with_opencl_kernels_for_gpus__match_transformers)
 {
