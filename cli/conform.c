@@ -75,6 +75,8 @@ static scry_status add_device(struct conform_run *run, const char *name, size_t 
 {
     struct conform_device *device = &run->devices[run->device_count++];
     snprintf(device->name, sizeof device->name, "%.*s", (int)length, name);
+    memcpy(device->heading, device->name, sizeof device->name);
+    if (run->kernels && !run->each_kernel) snprintf(device->kernels, sizeof device->kernels, "%s", run->kernels);
     device->outcomes = scry__alloc((size_t)run->row_count, sizeof *device->outcomes);
     return device->outcomes ? SCRY_OK : SCRY_OUT_OF_MEMORY;
 }
@@ -139,16 +141,20 @@ static void run_device(struct conform *state, struct conform_device *to, scry_de
     struct conform_run       *run      = &state->run;
     scry_device              *device   = NULL;
     struct cli_progress       progress = {0};
-    const scry_device_options options  = {.name = to->name, .kernels = run->kernels};
+    const scry_device_options options  = {.name = to->name, .kernels = to->kernels};
     to->status                         = scry_device_open(&device, &options);
     if (to->status) {
         snprintf(to->reason, sizeof to->reason, "%s", scry_last_error());
         return;
     }
     to->info = *scry_device_get_info(device);
-    cli_progress_start(&progress, &state->common, to->info.name);
+    cli_progress_start(&progress, &state->common, to->heading);
     for (int i = 0; !run->stopped && !to->status && i < run->row_count; i++) {
         struct conform_outcome *outcome = &to->outcomes[i];
+        if (to->left_out[run->rows[i].row.kind]) {
+            outcome->verdict = CONFORM_LEFT_OUT;
+            continue;
+        }
         run_row(run, &run->rows[i], outcome, reference, device);
         if (outcome->result.status == SCRY_DEVICE_LOST) {
             to->status = SCRY_DEVICE_LOST;
@@ -225,11 +231,13 @@ static scry_status run(void *argument, const char *unused)
     struct conform     *state  = argument;
     struct conform_run *run    = &state->run;
     scry_status         status = parse_tier(state);
+    run->each_kernel           = run->kernels && !strcmp(run->kernels, "each");
     (void)unused;
     if (!status) status = cli_check_ops(state->op);
     if (!status) status = choose_rows(state);
     if (!status && state->list) return list_rows(state);
     if (!status) status = state->common.device ? choose_named(run, state->common.device) : choose_found(run);
+    if (!status && run->each_kernel) status = conform_each_kernel(run);
     return status ? status : run_all(state);
 }
 
@@ -251,8 +259,8 @@ int cli_conform(int argc, char **argv)
         {0, "op", CLI_STRING, &state.op, "OP[,OP...]", "only rows of these ops", 0, 0},
         {0, "only", CLI_STRING, &state.only, "ROW", "only this row (of any tier), or those that match 'matmul/*'", 0,
          0},
-        {0, "kernels", CLI_STRING, &state.run.kernels, "OP=KERNEL,...", "kernels instead of the backend's choice", 0,
-         0},
+        {0, "kernels", CLI_STRING, &state.run.kernels, "OP=NAME,..",
+         "kernels instead of the device's choice; \"each\": all of its own in turn", 0, 0},
         {0, "seed", CLI_SEED, &state.run.seed, "N", "other data (default: each row its own)", 0, 0},
         {0, "fail-fast", CLI_FLAG, &state.fail_fast, NULL, "stop at the first failure", 0, 0},
         {0, "list", CLI_FLAG, &state.list, NULL, "list the rows and run nothing", 0, 0},

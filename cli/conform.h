@@ -16,7 +16,13 @@ struct conform_row {
     bool       relation;
 };
 
-enum conform_verdict { CONFORM_NOT_RUN, CONFORM_PASSED, CONFORM_FAILED, CONFORM_UNSUPPORTED };
+enum conform_verdict {
+    CONFORM_NOT_RUN,
+    CONFORM_PASSED,
+    CONFORM_FAILED,
+    CONFORM_UNSUPPORTED,
+    CONFORM_LEFT_OUT, /* not asked of the device: counted nowhere */
+};
 
 struct conform_outcome {
     enum conform_verdict verdict;
@@ -25,21 +31,25 @@ struct conform_outcome {
 };
 
 struct conform_device {
-    char                    name[64]; /* as asked for, or as found */
-    scry_device_info        info;     /* name "" where it could not be opened */
-    scry_status             status;   /* why rows were not run: could not be opened, or was lost */
+    char                    name[64];                /* as asked for, or as found */
+    char                    heading[72];             /* of its column */
+    char                    kernels[512];            /* that it is opened with; "": its own choice */
+    bool                    left_out[SCRY_OP_COUNT]; /* ops of which nothing is asked */
+    scry_device_info        info;                    /* name "" where it could not be opened */
+    scry_status             status;                  /* why rows were not run: could not be opened, or was lost */
     char                    reason[256];
     struct conform_outcome *outcomes; /* [row_count] */
 };
 
 struct conform_run {
     const char            *kernels; /* --kernels, or NULL */
-    uint64_t               seed;    /* --seed; 0: each row its own */
+    bool                   each_kernel;
+    uint64_t               seed; /* --seed; 0: each row its own */
     scry__tier             tier;
     int                    row_count, device_count;
     struct conform_row    *rows;
-    struct conform_device *devices;
-    scry_device_list      *found; /* where no device was named: all there are */
+    struct conform_device *devices; /* [device_count] */
+    scry_device_list      *found;   /* where no device was named: all there are */
     double                 seconds;
     bool                   stopped; /* at the first failure, by --fail-fast */
 };
@@ -62,6 +72,9 @@ static inline uint64_t conform_seed(const struct conform_run *run, const struct 
 {
     return run->seed ? run->seed : row->row.seed;
 }
+
+/* Replaces each device by as many as it has kernels for an op; for --kernels each. */
+scry_status conform_each_kernel(struct conform_run *run);
 
 /* The command that reproduces a row on a device. */
 void conform_add_command(scry__text *out, const struct conform_run *run, const struct conform_device *device,

@@ -76,6 +76,7 @@ static json_t *device_object(scry__json_builder *builder, const struct conform_r
     scry_device_info       info = device->info;
     if (!*info.name) snprintf(info.name, sizeof info.name, "%.31s", device->name);
     scry__json_add_device(builder, object, &info);
+    scry__json_set_text(builder, object, "kernels", *device->kernels ? device->kernels : NULL);
     scry__json_set_text(builder, object, "status", scry_status_text(device->status));
     scry__json_set_text(builder, object, "reason", device->status ? device->reason : NULL);
     set_counts(builder, object, &summary);
@@ -84,7 +85,9 @@ static json_t *device_object(scry__json_builder *builder, const struct conform_r
         for (int i = 0; i < run->row_count; i++) chosen = chosen || (int)run->rows[i].row.kind == kind;
         if (chosen) scry__json_append(builder, ops, op_object(builder, run, device, (scry_op_kind)kind));
     }
-    for (int i = 0; i < run->row_count; i++) scry__json_append(builder, rows, row_object(builder, run, device, i));
+    for (int i = 0; i < run->row_count; i++)
+        if (device->outcomes[i].verdict != CONFORM_LEFT_OUT)
+            scry__json_append(builder, rows, row_object(builder, run, device, i));
     scry__json_set(builder, object, "ops", ops);
     scry__json_set(builder, object, "rows", rows);
     return object;

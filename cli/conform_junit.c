@@ -67,14 +67,16 @@ static void add_suite(scry__text *out, const struct conform_run *run, const stru
     bool                   empty   = !device->status && !run->stopped && !all.passed && !all.failed;
     for (int i = 0; i < run->row_count; i++) seconds += device->outcomes[i].seconds;
     scry__text_adds(out, "  <testsuite");
-    add_attribute(out, "name", device->name);
+    add_attribute(out, "name", device->heading);
     scry__text_addf(out, " tests=\"%d\" failures=\"%d\" errors=\"%d\" skipped=\"%d\" time=\"%.6f\">\n",
-                    run->row_count + 1, all.failed, device->status || empty, all.unsupported + all.not_run, seconds);
+                    1 + all.passed + all.failed + all.unsupported + all.not_run, all.failed, device->status || empty,
+                    all.unsupported + all.not_run, seconds);
     scry__text_adds(out, "    <testcase classname=\"device\" name=\"usable to the end\">");
     if (device->status) add_message(out, "error", scry_status_text(device->status), device->reason);
     if (empty) add_message(out, "error", "not one row passed", "");
     scry__text_adds(out, "</testcase>\n");
-    for (int i = 0; i < run->row_count; i++) add_case(out, run, device, i);
+    for (int i = 0; i < run->row_count; i++)
+        if (device->outcomes[i].verdict != CONFORM_LEFT_OUT) add_case(out, run, device, i);
     scry__text_adds(out, "  </testsuite>\n");
 }
 

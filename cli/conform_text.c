@@ -53,13 +53,30 @@ const char *conform_precision_text(const struct conform_summary *summary)
     return summary->delivered <= 0x1.6p-7 ? "bf16" : "less";
 }
 
+/* As asked for; of each op in turn, only this one's. */
+static void add_kernels(scry__text *out, const struct conform_run *run, const struct conform_device *device,
+                        scry_op_kind kind)
+{
+    const char *op = scry_op_text(kind), *at = device->kernels;
+    size_t      length = strlen(op);
+    if (!run->each_kernel) {
+        if (*at) scry__text_addf(out, " --kernels %s", at);
+        return;
+    }
+    while (*at && (strncmp(at, op, length) || at[length] != '=')) {
+        at += strcspn(at, ",");
+        at += *at == ',';
+    }
+    if (*at) scry__text_addf(out, " --kernels %.*s", (int)strcspn(at, ","), at);
+}
+
 void conform_add_command(scry__text *out, const struct conform_run *run, const struct conform_device *device,
                          const struct conform_row *row)
 {
     scry__text_addf(out, "scry conform --device %s --only '%s'", *device->info.name ? device->info.name : device->name,
                     row->row.name);
     if (run->seed) scry__text_addf(out, " --seed %llu", (unsigned long long)run->seed);
-    if (run->kernels) scry__text_addf(out, " --kernels %s", run->kernels);
+    add_kernels(out, run, device, row->row.kind);
 }
 
 /* --- The tables --- */
@@ -102,7 +119,7 @@ static scry_status add_table(scry__text *out, const struct conform_run *run, con
     scry__terminal terminal    = cli_terminal();
     scry_status    status      = column && cells && texts ? SCRY_OK : SCRY_OUT_OF_MEMORY;
     for (int i = 0; !status && i < columns; i++)
-        column[i] = (scry__table_column){.heading = i ? run->devices[i - 1].name : heading, .whole = true};
+        column[i] = (scry__table_column){.heading = i ? run->devices[i - 1].heading : heading, .whole = true};
     for (int kind = 0; !status && kind < SCRY_OP_COUNT; kind++) {
         int chosen = 0;
         for (int i = 0; i < run->row_count; i++) chosen += (int)run->rows[i].row.kind == kind;
@@ -129,9 +146,10 @@ static void add_devices(scry__text *out, const struct conform_run *run)
 {
     for (int i = 0; i < run->device_count; i++) {
         const struct conform_device *device = &run->devices[i];
-        scry__text_addf(out, "%s: %s%s%s%s%s\n", device->name, device->info.description,
+        scry__text_addf(out, "%s: %s%s%s%s%s\n", device->heading, device->info.description,
                         *device->info.driver ? ", " : "", device->info.driver,
                         device->status && *device->info.name ? "; " : "", device->reason);
+        if (run->each_kernel) scry__text_addf(out, "    kernels %s\n", device->kernels);
     }
     for (int i = 0; run->found && i < run->found->count; i++) {
         const scry_device_entry *entry = &run->found->entries[i];
@@ -179,7 +197,7 @@ static void add_totals(scry__text *out, const struct conform_run *run)
         all.unsupported += one.unsupported;
         all.not_run += one.not_run;
         if (!device->status && !run->stopped && !one.passed && !one.failed)
-            scry__text_addf(out, "\nFAILED %s: not one row passed\n", device->name);
+            scry__text_addf(out, "\nFAILED %s: not one row passed\n", device->heading);
     }
     scry__text_addf(out, "\n%d passed, %d failed, %d not supported", all.passed, all.failed, all.unsupported);
     if (all.not_run) scry__text_addf(out, ", %d not run%s", all.not_run, run->stopped ? " after the failure" : "");

@@ -156,6 +156,29 @@ Test(conform, failures__are_reported_with_a_line_that_reproduces_them)
     outcome_free(&outcome);
 }
 
+Test(conform, each_kernel__has_its_turn)
+{
+    static const char *const kernels[] = {"matmul=first", "matmul=second"};
+    setenv("SCRY_FAKE_KERNELS", "1", 1);
+    struct outcome outcome =
+        SCRY("conform", "--device", "fake", "--kernels", "each", "--tier", "tiny", "--op", "matmul,fill", "--json");
+    json_t *results = outcome_json(&outcome), *devices = json_object_get(results, "devices");
+    cr_assert_eq(json_array_size(devices), 2);
+    int passed[2];
+    for (size_t i = 0; i < 2; i++) {
+        json_t *device = json_array_get(devices, i);
+        passed[i]      = number_of(device, "passed");
+        cr_expect_str_eq(text_of(device, "kernels"), kernels[i]);
+        cr_expect_eq((int)json_array_size(json_object_get(device, "rows")), passed[i]);
+        const char *command = text_of(json_array_get(json_object_get(device, "rows"), 0), "command");
+        cr_expect(strstr(command, kernels[i]), "%s", command);
+    }
+    cr_expect_gt(passed[1], 0);
+    cr_expect_gt(passed[0], passed[1], "fill has one kernel, and sits out the second turn");
+    json_decref(results);
+    outcome_free(&outcome);
+}
+
 Test(conform, fail_fast__leaves_the_rest_out)
 {
     setenv("SCRY_FAKE_WRONG", "add", 1);
