@@ -4,7 +4,6 @@
 
 #include "runs.h"
 
-#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -107,10 +106,16 @@ static void plan_block(const struct scry__cl *cl, struct scry__cl_product *produ
     product->scratch_bytes = (size_t)(product->groups * product->panels * bytes);
 }
 
-static void plan_tile(struct scry__cl_product *product)
+/* Devices with small groups do with fewer items to one. */
+static void plan_tile(const struct scry__cl *cl, struct scry__cl_product *product)
 {
-    const struct scry__cl_sizes *sizes  = &product->sizes;
-    bool                         is_row = product->form == SCRY__CL_ROW;
+    const struct scry__cl_sizes *sizes = &product->sizes;
+    if (product->form == SCRY__CL_TILE && cl->most_items < TILE_ITEMS) product->form = SCRY__CL_ROW;
+    if (cl->most_items < ROW_ITEMS) {
+        plan_few(cl, product);
+        return;
+    }
+    bool    is_row = product->form == SCRY__CL_ROW;
     int64_t height = is_row ? ROW_HEIGHT : product->tile, width = is_row ? ROW_WIDTH : product->tile;
     product->groups = sizes->batches * parts_of(sizes->m, height) * parts_of(sizes->n, width);
 }
@@ -136,7 +141,7 @@ struct scry__cl_product scry__cl_product(const struct scry__cl *cl, const scry_m
     if (product.form == SCRY__CL_BLOCK) plan_block(cl, &product);
     if (product.form == SCRY__CL_FEW) plan_few(cl, &product);
     if (product.form == SCRY__CL_LIBRARY) product.reason = scry__cl_library_refuses(&product);
-    if (product.form == SCRY__CL_TILE || product.form == SCRY__CL_ROW) plan_tile(&product);
+    if (product.form == SCRY__CL_TILE || product.form == SCRY__CL_ROW) plan_tile(cl, &product);
     return product;
 }
 
