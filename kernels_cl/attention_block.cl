@@ -222,14 +222,13 @@ static inline void query_block_score(lanes *scores, query_block *at, view additi
 
 /* --- Output and row statistics --- */
 
-/* Rows on their way through the keys. `weighted` is the sum of exp(s - largest) * (s - largest); `picked` holds the
- * scores of those keys whose probability is a statistic, PREVIOUS to KEY_MASS. */
-enum { PICKED = RECORD - PREVIOUS };
+enum { PICKED = RECORD - PREVIOUS }; /* keys whose probability is a statistic */
 
+/* Rows on their way through the keys. `weighted` is the sum of exp(s - largest) * (s - largest). */
 typedef struct {
     lanes     largest, sum, weighted;
     lanes_int best;
-    float     picked[PICKED][WIDTH];
+    float     picked[PICKED][WIDTH]; /* scores, -inf until their key has come */
 } running;
 
 /* Looks for a new largest score among those of a tile, whose largest together with what came before is `largest`. */

@@ -149,14 +149,14 @@ static inline void to_probabilities(float (*scores)[EACH], const query_block *at
 
 /* --- Output and row statistics --- */
 
-enum { PICKED = RECORD - PREVIOUS };
+enum { PICKED = RECORD - PREVIOUS }; /* keys whose probability is a statistic */
 
 /* A row on its way through the keys; sum, weighted, best and picked are of the item's own keys. `weighted` is the sum
- * of exp(s - largest) * (s - largest); `picked` are the scores of the keys whose probability is a statistic. */
+ * of exp(s - largest) * (s - largest). */
 typedef struct {
     float largest, sum, weighted, best_score;
     int   best;
-    float picked[PICKED];
+    float picked[PICKED]; /* scores, -inf until their key has come */
 } running;
 
 /* The largest score of the item's keys of a tile; remembers what is wanted of them. */
