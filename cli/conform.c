@@ -115,6 +115,12 @@ static scry_status choose_found(struct conform_run *run)
 
 /* --- Running --- */
 
+/* Not every device has the memory for the largest rows; for the others, any has. */
+static bool is_too_large(const struct conform_row *row, const scry__case_result *result)
+{
+    return result->status == SCRY_OUT_OF_MEMORY && row->row.tier == SCRY__TIER_FULL;
+}
+
 /* Where the case could not be made, or the reference could not run it, nothing was proved either: a failure too. */
 static void run_row(const struct conform_run *run, const struct conform_row *row, struct conform_outcome *outcome,
                     scry_device *reference, scry_device *device)
@@ -127,7 +133,7 @@ static void run_row(const struct conform_run *run, const struct conform_row *row
     outcome->verdict          = CONFORM_FAILED;
     if (status)
         snprintf(result->detail, sizeof result->detail, "%s", scry_last_error());
-    else if (result->status == SCRY_UNSUPPORTED)
+    else if (result->status == SCRY_UNSUPPORTED || is_too_large(row, result))
         outcome->verdict = CONFORM_UNSUPPORTED;
     else if (result->status == SCRY_DEVICE_LOST)
         outcome->verdict = CONFORM_NOT_RUN;

@@ -211,6 +211,18 @@ Test(conform, what_a_device_cannot_do__is_no_pass)
     outcome_free(&none);
 }
 
+/* Memory may be short for what is large, not for what is small. */
+Test(conform, short_memory__is_a_failure_of_small_rows_only)
+{
+    setenv("SCRY_FAKE_FAIL", "buffer_create:6", 1);
+    struct outcome large = SCRY("conform", "-d", "fake", "--only", "scale/1024x3072");
+    struct outcome small = SCRY("conform", "-d", "fake", "--only", "scale/plain");
+    cr_expect(strstr(large.out, "\n0 passed, 0 failed, 1 not supported"), "%s", large.out);
+    cr_expect(strstr(small.out, "\n0 passed, 1 failed, 0 not supported"), "%s", small.out);
+    outcome_free(&large);
+    outcome_free(&small);
+}
+
 /* A device that promises less passes only where less is asked for. */
 Test(conform, promised_precision__is_what_a_row_is_held_to)
 {
