@@ -13,6 +13,7 @@ enum {
     LOW,      /* near -76,800, below what a careless mask takes for minus infinity */
     WIDE,     /* near 10^5 */
     BARE,     /* each row sees one key: its lse is the score */
+    BEHIND,   /* infinite or NaN where the additive mask is -inf */
 };
 
 static const struct row {
@@ -53,6 +54,10 @@ static const struct row {
     {.name = "softmax/pad-wild", .shape = {4, 2, 9, 9}, .mask = {.prefix = 3, .pad = SCRY__PAD_WILD}},
     {.name = "softmax/additive", .shape = {2, 3, 17, 33}, .mask = {.additive = SCRY__ADD_BIAS}},
     {.name = "softmax/additive-mask", .shape = {2, 3, 17, 33}, .mask = {.additive = SCRY__ADD_MASK}},
+    {.name  = "softmax/additive-over-nan",
+     .shape = {1, 2, 17, 33},
+     .mask  = {.additive = SCRY__ADD_MASK},
+     .data  = BEHIND},
     {.name  = "softmax/additive-shared",
      .shape = {2, 3, 17, 33},
      .mask  = {.causal = true, .additive = SCRY__ADD_SHARED}},
@@ -138,6 +143,13 @@ static void shift_scores(scry__array *scores, int data)
     }
 }
 
+static void spoil_masked(const scry__plan *plan, scry__array *scores)
+{
+    for (int64_t e = 0; e < scry__array_count(scores); e++)
+        if (scry__mask_additive(plan, &plan->op.softmax.mask, e) == -INFINITY)
+            scry__array_set(scores, e, e % 3 ? INFINITY : (double)NAN);
+}
+
 static void build(scry__plan *plan, int index)
 {
     const struct row *row   = &rows[index];
@@ -155,6 +167,7 @@ static void build(scry__plan *plan, int index)
     if (row->special) make_special(scores);
     shift_scores(scores, row->data);
     scry__mask_add(plan, &op->mask, &row->mask, s);
+    if (row->data == BEHIND) spoil_masked(plan, scores);
     if (row->in_place)
         scry__plan_add_in_place(plan, &op->probabilities, "probabilities", scores);
     else if (!row->no_probabilities)
