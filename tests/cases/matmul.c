@@ -24,7 +24,7 @@ static const struct row {
     float          factors[2]; /* alpha and beta; {0, 0} stands for {1, 0} */
     bool           bias, exact, special;
     int            data;
-    unsigned       layout[3]; /* of a, b, c */
+    unsigned       layout[4]; /* of a, b, c, bias */
     scry_precision precision;
     scry__tier     tier;
     bool           benchmark;
@@ -52,6 +52,9 @@ static const struct row {
     {.name = "matmul/alpha-beta-bias", .size = {33, 34, 35}, .factors = {-0.75f, 1.5f}, .bias = true},
     {.name = "matmul/beta-padded", .size = {33, 34, 35}, .factors = {1, 1}, .layout = {0, 0, P}},
     {.name = "matmul/bias", .size = {9, 65, 31}, .bias = true},
+    {.name = "matmul/bias-spaced", .size = {9, 65, 31}, .bias = true, .layout = {0, 0, 0, SCRY__SPACED}},
+    {.name = "matmul/bias-spaced-one-row", .size = {1, 70, 31}, .bias = true, .layout = {0, 0, 0, SCRY__SPACED}},
+    {.name = "matmul/bias-repeated", .size = {9, 65, 31}, .bias = true, .layout = {0, 0, 0, SCRY__REPEAT0}},
     {.name = "matmul/alpha-0", .size = {9, 10, 11}, .factors = {0, 1}, .bias = true},
     {.name = "matmul/batch", .rank = 3, .batch = {5}, .size = {17, 18, 19}},
     {.name = "matmul/batch-padded", .rank = 3, .batch = {3}, .size = {17, 18, 19}, .bias = true, .layout = {P, P, P}},
@@ -317,7 +320,7 @@ static void build(scry__plan *plan, int index)
     add(plan, row, &op->c, "c", op->beta != 0 ? SCRY__UPDATED : SCRY__OUTPUT, SCRY_F32, row->layout[2], m, n);
     if (!row->bias) return;
     scry__array_fill_usual(
-        plan, scry__plan_add(plan, &op->bias, "bias", SCRY__INPUT, row->weight, SCRY__PLAIN, 1, SCRY__SHAPE(n)));
+        plan, scry__plan_add(plan, &op->bias, "bias", SCRY__INPUT, row->weight, row->layout[3], 1, SCRY__SHAPE(n)));
 }
 
 const scry__case_table scry__matmul_table = {SCRY_OP_MATMUL, sizeof rows / sizeof *rows, describe, build};
