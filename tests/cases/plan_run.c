@@ -72,17 +72,28 @@ static scry_status download(scry__array *operand, scry_buffer *buffer, scry__ima
     return *image ? scry_buffer_read(buffer, 0, *image, operand->bytes) : SCRY_OUT_OF_MEMORY;
 }
 
+/* Runs the op if the device says that it can; one that then says otherwise has failed, as where a kernel does not
+ * build. */
+static scry_status run_loaded(const scry_op *op, scry_device *device, scry_op_info *info)
+{
+    scry_status status = scry_device_query(device, op, info);
+    if (status) return status;
+    /* An op without elements runs anywhere; that is no support. */
+    if (info->support == SCRY_NOT_SUPPORTED)
+        return scry__fail(SCRY_UNSUPPORTED, "%s on %s: %s", scry_op_text(op->kind), scry_device_get_info(device)->name,
+                          info->reason);
+    status = scry_device_run(device, op);
+    if (!status) status = scry_device_finish(device);
+    if (status != SCRY_UNSUPPORTED) return status;
+    return scry__fail_prefix(SCRY_CHECK_FAILED, "query says that it is supported, and the run that it is not");
+}
+
 scry_status scry__plan_run(scry__plan *plan, scry_device *device, int canary, scry__image into, scry_op_info *info)
 {
     scry__loaded loaded;
+    scry_op_info unasked;
     scry_status  status = scry__plan_load(&loaded, plan, device, canary);
-    if (!status && info) status = scry_device_query(device, &loaded.op, info);
-    /* An op without elements runs anywhere; that is no support. */
-    if (!status && info && info->support == SCRY_NOT_SUPPORTED)
-        status = scry__fail(SCRY_UNSUPPORTED, "%s on %s: %s", scry_op_text(loaded.op.kind),
-                            scry_device_get_info(device)->name, info->reason);
-    if (!status) status = scry_device_run(device, &loaded.op);
-    if (!status) status = scry_device_finish(device);
+    if (!status) status = run_loaded(&loaded.op, device, info ? info : &unasked);
     for (int i = 0; !status && i < plan->count; i++) {
         if (loaded.buffers[i] && scry__plan_is_written(plan, i))
             status = download(&plan->operands[i], loaded.buffers[i], into);

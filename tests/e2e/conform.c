@@ -211,6 +211,17 @@ Test(conform, what_a_device_cannot_do__is_no_pass)
     outcome_free(&none);
 }
 
+/* A kernel that does not build, say. */
+Test(conform, support_that_is_promised_and_not_kept__is_a_failure)
+{
+    setenv("SCRY_FAKE_FAIL", "run:5", 1); /* SCRY_UNSUPPORTED */
+    struct outcome outcome = SCRY("conform", "-d", "fake", "--op", "fill", "--tier", "tiny", "--fail-fast");
+    cr_expect_eq(outcome.exit_code, 1);
+    cr_expect(strstr(outcome.out, "query says that it is supported, and the run that it is not: run went wrong"), "%s",
+              outcome.out);
+    outcome_free(&outcome);
+}
+
 /* Memory may be short for what is large, not for what is small. */
 Test(conform, short_memory__is_a_failure_of_small_rows_only)
 {
