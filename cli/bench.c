@@ -40,12 +40,9 @@ static scry_status choose_rows(struct bench *bench)
     bench->rows = scry__alloc((size_t)scry__case_count(), sizeof *bench->rows);
     if (!bench->rows) return SCRY_OUT_OF_MEMORY;
     for (int i = 0; i < scry__case_count(); i++) {
-        scry__case row   = scry__case_at(i);
-        bool       named = bench->only && !strcmp(bench->only, row.name);
-        if (!named && !row.benchmark) continue;
-        if (!cli_has_op(bench->op, row.kind)) continue;
-        if (bench->only && !named && !scry__glob(bench->only, row.name)) continue;
-        bench->rows[bench->row_count++] = i;
+        scry__case row = scry__case_at(i);
+        if (cli_has_op(bench->op, row.kind) && cli_has_row(bench->only, row.name, row.benchmark))
+            bench->rows[bench->row_count++] = i;
     }
     if (bench->row_count) return SCRY_OK;
     return cli_bad("--only %.80s%s%s: expected a row of the case table, or a pattern such as 'matmul/*' that fits one "
@@ -177,7 +174,7 @@ int cli_bench(int argc, char **argv)
         {0, "kernels", CLI_STRING, &bench.common.kernels, "OP=KERNEL,...", "kernels instead of the device's choice", 0,
          0},
         {0, "op", CLI_STRING, &bench.op, "OP[,OP...]", "only rows of these ops", 0, 0},
-        {0, "only", CLI_STRING, &bench.only, "ROW", "this row, or those that fit a pattern: 'matmul/*'", 0, 0},
+        {0, "only", CLI_STRING, &bench.only, "ROW[,ROW..]", "these rows; 'matmul/*' is a pattern", 0, 0},
         {0, "min-time", CLI_REAL, &bench.effort.seconds, "S", "seconds of samples for each row (0.5)", 0.001, 3600},
         {0, "quick", CLI_FLAG, &bench.quick, NULL, "a tenth of that", 0, 0},
         {0, "repeat", CLI_INT, &bench.effort.repeats, "N", "so many samples instead", 1, 1000},

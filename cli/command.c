@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -118,6 +119,18 @@ static bool is_listed(const char *names, const char *word)
 bool cli_has_op(const char *names, scry_op_kind kind)
 {
     return !names || is_listed(names, scry_op_text(kind));
+}
+
+bool cli_has_row(const char *patterns, const char *name, bool usual)
+{
+    if (!patterns) return usual;
+    for (const char *at = patterns; at; at = strchr(at, ',')) {
+        char pattern[128];
+        at += *at == ',';
+        snprintf(pattern, sizeof pattern, "%.*s", (int)strcspn(at, ","), at);
+        if (!strcmp(pattern, name) || (usual && scry__glob(pattern, name))) return true;
+    }
+    return false;
 }
 
 scry_status cli_check_ops(const char *names)

@@ -44,9 +44,7 @@ static scry_status parse_tier(struct conform *state)
 /* A row that is named is taken from any tier; a pattern, from the tier asked for. */
 static bool is_chosen(const struct conform *state, const scry__case *row)
 {
-    if (!cli_has_op(state->op, row->kind)) return false;
-    if (state->only && !strcmp(state->only, row->name)) return true;
-    return row->tier <= state->run.tier && (!state->only || scry__glob(state->only, row->name));
+    return cli_has_op(state->op, row->kind) && cli_has_row(state->only, row->name, row->tier <= state->run.tier);
 }
 
 /* By op, cases before relations. */
@@ -263,7 +261,7 @@ int cli_conform(int argc, char **argv)
          0, 0},
         {0, "tier", CLI_STRING, &state.tier, "TIER", "tiny, quick (default) or full; each holds the one before", 0, 0},
         {0, "op", CLI_STRING, &state.op, "OP[,OP...]", "only rows of these ops", 0, 0},
-        {0, "only", CLI_STRING, &state.only, "ROW", "only this row (of any tier), or those that match 'matmul/*'", 0,
+        {0, "only", CLI_STRING, &state.only, "ROW[,ROW..]", "only these rows (of any tier); 'matmul/*' is a pattern", 0,
          0},
         {0, "kernels", CLI_STRING, &state.run.kernels, "OP=NAME,..",
          "kernels instead of the device's choice; \"each\": all of its own in turn", 0, 0},
