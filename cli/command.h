@@ -51,8 +51,8 @@ scry_status cli_check_suffix(const char *path, const char *suffixes);
 scry_status cli_check_ops(const char *names);
 bool        cli_has_op(const char *names, scry_op_kind kind);
 
-/* "--only matmul/1x1x1,lens/top-?": whether the row of that name is asked for, by its whole name or, if it is `usual`, by a
- * pattern. NULL is every usual row. */
+/* "--only matmul/1x1x1,lens/top-?": whether the row of that name is asked for, by its whole name or, if it is `usual`,
+ * by a pattern. NULL is every usual row. */
 bool cli_has_row(const char *patterns, const char *name, bool usual);
 
 /* "--ids 5,17,3" to numbers; release with scry_free. */
