@@ -1,4 +1,5 @@
-/* The cpu backend as the plugin "mutant", so that tools/mutants can run a changed copy of it beside the program's own. */
+/* The cpu backend as the plugin "mutant", so that tools/mutants can run a changed copy of it beside the program's own.
+ */
 #include "scry/backend.h"
 
 scry_backend_entry_function scry_cpu_entry;

@@ -48,8 +48,8 @@ void fixture_expect_logits(const struct fixture *self, const char *what, const f
 
 /* Calls `check` for every built-in backend and every fixture. */
 void fixture_for_all(void (*check)(const char *device, const char *name));
-/* The same on opencl:0 with kernels by name (NULL: its choice). Skips the test where there is none, fails it there under
- * $SCRY_TEST_OPENCL. */
+/* The same on opencl:0 with kernels by name (NULL: its choice). Skips the test where there is none, fails it there
+ * under $SCRY_TEST_OPENCL. */
 void fixture_for_opencl(const char *kernels, void (*check)(const char *device, const char *name));
 
 #endif
