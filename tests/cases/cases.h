@@ -59,7 +59,8 @@ void                           scry__case_load_destroy(scry__case_load **load);
 
 /* Relations: facts between two runs on one device that hold whatever its rounding is. A future token changes no earlier
  * row; a capture changes nothing else; a tile, a head, a sequence, a layer alone is what it is among others; strides
- * and repeated key heads change nothing. All are equalities of bits. */
+ * and repeated key heads change nothing: equalities of bits. And queries and keys that turn by as many positions more
+ * have the same dot product, within a bound. */
 int         scry__relation_count(void);
 scry__case  scry__relation_at(int index); /* "a future token changes no earlier row: attention/causal" */
 scry_status scry__relation_run(scry__case_result *result, int index, uint64_t seed, scry_device *device);

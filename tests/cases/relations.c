@@ -1,8 +1,10 @@
 /* Facts between two runs on one device. See cases.h.
  *
  * Both runs come from one row of the case table; the second is changed in a way that must not matter, and what is left
- * of its outputs must lie, bit for bit, where the first run put it. */
+ * of its outputs must lie, bit for bit, where the first run put it; save where rounding differs and the relation has a
+ * comparison of its own. */
 #include "cases/judge.h"
+#include "cases/rope.h"
 
 #include "base/alloc.h"
 
@@ -16,6 +18,7 @@ typedef struct relation {
     const char *name, *row;
     bool (*change)(scry__plan *plan, int step);
     void (*after)(scry__plan *plan);
+    void (*compare)(const scry__plan *a, const scry__plan *b, scry__verdict *verdict, int step); /* NULL: bits */
     scry__tier tier; /* where it runs so often that its row's is too low */
 } relation;
 
@@ -227,6 +230,31 @@ static const relation relations[] = {
     {.name = "strides change nothing: softmax/causal", .row = "softmax/causal", .change = pad_everything},
     {.name = "strides change nothing: lens/layer", .row = "lens/layer", .change = pad_everything},
     {.name = "repeated key heads change nothing: attention/gqa", .row = "attention/gqa", .change = repeat_key_heads},
+    {.name    = "a dot product depends on the distance alone: rope/half-split",
+     .row     = "rope/half-split",
+     .change  = scry__rope_shift,
+     .compare = scry__rope_compare_shifted,
+     .tier    = SCRY__TIER_QUICK},
+    {.name    = "a dot product depends on the distance alone: rope/interleaved",
+     .row     = "rope/interleaved",
+     .change  = scry__rope_shift,
+     .compare = scry__rope_compare_shifted,
+     .tier    = SCRY__TIER_QUICK},
+    {.name    = "a dot product depends on the distance alone: rope/partial",
+     .row     = "rope/partial",
+     .change  = scry__rope_shift,
+     .compare = scry__rope_compare_shifted,
+     .tier    = SCRY__TIER_QUICK},
+    {.name    = "a dot product depends on the distance alone: rope/partial-interleaved",
+     .row     = "rope/partial-interleaved",
+     .change  = scry__rope_shift,
+     .compare = scry__rope_compare_shifted,
+     .tier    = SCRY__TIER_QUICK},
+    {.name    = "a dot product depends on the distance alone: rope/positions",
+     .row     = "rope/positions",
+     .change  = scry__rope_shift,
+     .compare = scry__rope_compare_shifted,
+     .tier    = SCRY__TIER_QUICK},
 };
 
 int scry__relation_count(void)
@@ -244,7 +272,7 @@ scry__case scry__relation_at(int index)
 
 /* Every element of b's outputs must be that of a's: at the same byte of the image where the layouts are the same, else
  * at the same index. */
-static void compare(const scry__plan *a, const scry__plan *b, scry__verdict *verdict, int step)
+static void compare_bits(const scry__plan *a, const scry__plan *b, scry__verdict *verdict, int step)
 {
     for (int i = 0; i < b->count; i++) {
         const scry__array *second = &b->operands[i], *first = &a->operands[i];
@@ -286,7 +314,7 @@ static scry_status run_step(scry__plan *plans, const relation *r, int step, uint
         return SCRY_OK;
     }
     if (r->after) r->after(&plans[1]);
-    compare(&plans[0], &plans[1], verdict, step);
+    (r->compare ? r->compare : compare_bits)(&plans[0], &plans[1], verdict, step);
     return SCRY_OK;
 }
 

@@ -1,7 +1,8 @@
 /* Cases of rope. Bound: x1 c - x2 s is two products and a sum, gamma(3) of their magnitudes; what is not turned is
  * equal. */
+#include "cases/rope.h"
+
 #include "cases/bounds.h"
-#include "cases/judge.h"
 
 enum { P = SCRY__PADDED, S = SCRY__SWAPPED, X = SCRY__SPACED };
 
@@ -69,18 +70,18 @@ static scry__case describe(int row)
     return (scry__case){.name = rows[row].name, .tier = rows[row].tier, .benchmark = rows[row].benchmark};
 }
 
-/* Tables hold the positions from table_first on; op rows are shifted to match, since not every row needs a full
- * table for far positions. */
-static void fill_tables(scry__array *cosine, scry__array *sine, int64_t table_first)
+void scry__rope_tables_fill(scry__array *cosine, scry__array *sine, int64_t first)
 {
     int64_t pairs = cosine->view.shape[1];
-    for (int64_t i = 0; i < scry__array_count(cosine); i++) {
-        double angle = (double)(table_first + i / pairs) * pow(10000, -(double)(i % pairs) / (double)pairs);
+    for (int64_t i = 0; cosine->image && i < scry__array_count(cosine); i++) { /* none: the plan has failed */
+        double angle = (double)(first + i / pairs) * pow(10000, -(double)(i % pairs) / (double)pairs);
         scry__array_set(cosine, i, cos(angle));
         scry__array_set(sine, i, sin(angle));
     }
 }
 
+/* Not every row needs a full table for far positions: where it does not, the table begins at table_first, and the op's
+ * rows are shifted to match. */
 static void build(scry__plan *plan, int index)
 {
     const struct row *row = &rows[index];
@@ -102,7 +103,7 @@ static void build(scry__plan *plan, int index)
         scry__plan_add(plan, &op->cosine, "cosine", SCRY__INPUT, SCRY_F32, 0, 2, SCRY__SHAPE(table_rows, pairs));
     scry__array *sine =
         scry__plan_add(plan, &op->sine, "sine", SCRY__INPUT, SCRY_F32, 0, 2, SCRY__SHAPE(table_rows, pairs));
-    fill_tables(cosine, sine, table_first);
+    scry__rope_tables_fill(cosine, sine, table_first);
     if (row->data == BARE_X) {
         scry__array_fill(cosine, 1);
         scry__array_fill(sine, 0);
@@ -124,8 +125,7 @@ static void build(scry__plan *plan, int index)
 
 const scry__case_table scry__rope_table = {SCRY_OP_ROPE, sizeof rows / sizeof *rows, describe, build};
 
-/* The entry that turns together with entry d. */
-static int64_t partner_of(const scry_rope *op, int64_t d)
+int64_t scry__rope_partner(const scry_rope *op, int64_t d)
 {
     int64_t pairs = op->cosine.shape[1];
     if (op->interleaved) return d ^ 1;
@@ -141,7 +141,7 @@ void scry__judge_rope(const scry__plan *plan, scry__verdict *verdict)
         int64_t d = e % D;
         /* |x1 c| + |x2 s| is at most |x1| + |x2|. */
         double size =
-            d < turned ? fabs(scry__array_get(x, e)) + fabs(scry__array_get(x, e - d + partner_of(op, d))) : 0;
+            d < turned ? fabs(scry__array_get(x, e)) + fabs(scry__array_get(x, e - d + scry__rope_partner(op, d))) : 0;
         scry__verdict_value(verdict, out, e, d < turned ? gamma_of(3, verdict->unit) * size + 2 * SCRY__TINY : 0);
     }
 }
