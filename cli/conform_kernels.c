@@ -21,11 +21,12 @@ static const char *own_kernel(const scry_device *device, scry_op_kind kind, int 
     return NULL;
 }
 
-static int most_kernels(const scry_device *device)
+/* Of the ops that are asked about; 1 at least. */
+static int most_kernels(const struct conform_run *run, const scry_device *device)
 {
     int most = 1;
-    for (int kind = 0; kind < SCRY_OP_COUNT; kind++)
-        while (own_kernel(device, (scry_op_kind)kind, most)) most++;
+    for (int i = 0; i < run->row_count; i++)
+        while (own_kernel(device, run->rows[i].row.kind, most)) most++;
     return most;
 }
 
@@ -61,8 +62,9 @@ scry_status conform_each_kernel(struct conform_run *run)
     for (int i = 0; !status && i < count; i++) {
         scry_device *device = NULL;
         /* One that cannot be opened says so when its rows are run. */
-        int turns =
-            scry_device_open(&device, &(scry_device_options){.name = origins[i].name}) ? 1 : most_kernels(device);
+        int turns = 1;
+        if (!scry_device_open(&device, &(scry_device_options){.name = origins[i].name}))
+            turns = most_kernels(run, device);
         for (int n = 0; !status && n < turns && n < MOST_TURNS; n++) status = add_turn(run, &origins[i], device, n);
         scry_device_destroy(&device);
     }

@@ -177,6 +177,12 @@ Test(conform, each_kernel__has_its_turn)
     cr_expect_gt(passed[0], passed[1], "fill has one kernel, and sits out the second turn");
     json_decref(results);
     outcome_free(&outcome);
+
+    outcome = SCRY("conform", "--device", "fake", "--kernels", "each", "--tier", "tiny", "--op", "fill", "--json");
+    results = outcome_json(&outcome);
+    cr_expect_eq(json_array_size(json_object_get(results, "devices")), 1, "no turn in which nothing is asked");
+    json_decref(results);
+    outcome_free(&outcome);
 }
 
 Test(conform, fail_fast__leaves_the_rest_out)
