@@ -9,7 +9,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 const char *const conform_tier_texts[] = {"tiny", "quick", "full", NULL};
 
@@ -20,13 +19,6 @@ struct conform {
     struct conform_run run;
     int                exit_code;
 };
-
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
 
 /* --- Rows --- */
 
@@ -124,10 +116,10 @@ static void run_row(const struct conform_run *run, const struct conform_row *row
                     scry_device *reference, scry_device *device)
 {
     scry__case_result *result = &outcome->result;
-    double             start  = now();
+    double             start  = cli_now();
     scry_status        status = row->relation ? scry__relation_run(result, row->index, run->seed, device)
                                               : scry__case_run(result, row->index, run->seed, reference, device);
-    outcome->seconds          = now() - start;
+    outcome->seconds          = cli_now() - start;
     outcome->verdict          = CONFORM_FAILED;
     if (status)
         snprintf(result->detail, sizeof result->detail, "%s", scry_last_error());
@@ -207,12 +199,12 @@ static scry_status run_all(struct conform *state)
     struct conform_run *run       = &state->run;
     scry_device        *reference = NULL;
     scry__writer        junit     = {0};
-    double              start     = now();
+    double              start     = cli_now();
     scry_status         status    = scry_device_open(&reference, &(scry_device_options){.name = "reference"});
     if (!status && state->junit) status = scry__writer_open(&junit, state->junit); /* before the work, not after it */
     if (status) goto fail;
     for (int i = 0; i < run->device_count; i++) run_device(state, &run->devices[i], reference);
-    run->seconds = now() - start;
+    run->seconds = cli_now() - start;
     status       = tell(state, &junit);
     if (!status) state->exit_code = exit_code_of(run);
 

@@ -76,7 +76,7 @@ void cli_note_fallbacks(const struct cli_common *common)
                 scry_device_last_fallback(common->opened_device));
 }
 
-static double now(void)
+double cli_now(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -85,12 +85,13 @@ static double now(void)
 
 void cli_progress_start(struct cli_progress *progress, const struct cli_common *common, const char *label)
 {
-    *progress = (struct cli_progress){.label = label, .started = now(), .on = !common->quiet && isatty(STDERR_FILENO)};
+    *progress =
+        (struct cli_progress){.label = label, .started = cli_now(), .on = !common->quiet && isatty(STDERR_FILENO)};
 }
 
 void cli_progress_step(struct cli_progress *progress, int64_t done, int64_t total)
 {
-    double         time     = now();
+    double         time     = cli_now();
     scry__terminal terminal = {.width = 78};
     scry__text     line     = {0};
     if (!progress->on || time - progress->started < 1 || time - progress->shown < 0.1) return;

@@ -25,6 +25,9 @@ scry_status cli_add_tokens(scry__npz *npz, const scry_tokens *tokens);
 /* Notes each fallback on stderr once the work is done. */
 void cli_note_fallbacks(const struct cli_common *common);
 
+/* Seconds on a clock that only goes forward. */
+double cli_now(void);
+
 /* A progress line on stderr for work of more than a second; only on a terminal and without --quiet. Zero-initialise. */
 struct cli_progress {
     const char *label;

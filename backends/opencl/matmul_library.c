@@ -7,7 +7,6 @@
 
 #include <dlfcn.h>
 #include <pthread.h>
-#include <time.h>
 
 /* Of clblast_c.h, which need not be installed. */
 enum { CLBLAST_SUCCESS = 0, CLBLAST_ROW_MAJOR = 101, CLBLAST_NO_TRANSPOSE = 111, CLBLAST_TRANSPOSE = 112 };
@@ -112,23 +111,16 @@ static scry_status add_bias(struct scry__cl *cl, const struct scry__cl_product *
     return scry__cl_add(cl, &(scry_add){.a = product->c, .b = bias, .out = product->c});
 }
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
 scry_status scry__cl_library_multiply(struct scry__cl *cl, const struct scry__cl_product *product)
 {
     enum { OWN_CODES = -1007 }; /* CLBlast's own, from here down */
-    double begin     = now();
+    double begin     = scry__cl_now();
     int    code      = CLBLAST_SUCCESS;
     cl->used_library = true;
     for (int64_t outer = 0; outer < product->c.shape[0] && code == CLBLAST_SUCCESS; outer++)
         code = multiply(cl, product, outer);
     /* To enqueue takes microseconds: what takes longer has compiled. */
-    double seconds = now() - begin;
+    double seconds = scry__cl_now() - begin;
     if (seconds > 0.02) cl->statistics.build_seconds += seconds;
     if (code <= OWN_CODES) return scry__cl_host->fail(SCRY_UNSUPPORTED, "opencl: CLBlast refuses a product: %d", code);
     scry_status status = scry__cl_check(cl, code, "CLBlastSgemm");

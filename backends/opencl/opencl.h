@@ -91,6 +91,9 @@ scry_status scry__cl_kernel(cl_kernel *out, struct scry__cl *cl, const char *fil
 /* Releases every program and kernel. */
 void scry__cl_programs_destroy(struct scry__cl *cl);
 
+/* Seconds on a clock that only goes forward (program.c). */
+double scry__cl_now(void);
+
 /* --- Launching (launch.c) --- */
 
 /* One launch of a kernel. Arguments are added in the order of the kernel's parameters; the first failure is kept and

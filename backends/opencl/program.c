@@ -32,7 +32,7 @@ static uint32_t hash(uint32_t seed, const char *text)
     return seed;
 }
 
-static double now(void)
+double scry__cl_now(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -111,7 +111,7 @@ static scry_status build(struct scry__cl *cl, struct program *program)
     char                options[MOST_OPTIONS + 96];
     struct sources      sources = {0};
     struct scry__cl_key key     = {0};
-    double              begin   = now();
+    double              begin   = scry__cl_now();
     scry_status         status  = add_sources(&sources, program->file);
     if (status) goto fail;
     /* Warnings would go to the process' stderr with some drivers. */
@@ -127,7 +127,7 @@ static scry_status build(struct scry__cl *cl, struct program *program)
     }
 
 fail:
-    cl->statistics.build_seconds += now() - begin;
+    cl->statistics.build_seconds += scry__cl_now() - begin;
     scry__cl_host->release(key.text);
     for (int i = 0; i < MOST_PARTS; i++) scry__cl_host->release(sources.owned[i]);
     return status;
