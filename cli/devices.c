@@ -39,6 +39,8 @@ static void print_entry(scry__text *out, const scry_device_entry *entry, bool ve
     if (info->shared_bytes) scry__text_addf(out, "    %-16s %u B\n", "shared memory", info->shared_bytes);
     if (info->subgroup_size) scry__text_addf(out, "    %-16s %u\n", "subgroup", info->subgroup_size);
     if (info->compute_units) scry__text_addf(out, "    %-16s %u\n", "compute units", info->compute_units);
+    for (int i = 0; i < entry->property_count; i++)
+        scry__text_addf(out, "    %-16s %s\n", entry->properties[i].name, entry->properties[i].value);
     print_kernels(out, entry);
 }
 

@@ -1,5 +1,15 @@
 # scry_add_plugin(NAME SOURCES ... INCLUDES ... LIBRARIES ...): the backend NAME as libscry-NAME.so; with SCRY_STATIC_BACKENDS it is
 # linked into everything that links scry's objects, and registered as the built-in backends are.
+
+# What plugins share: a copy in each, one where they are linked in.
+file(GLOB shared_sources CONFIGURE_DEPENDS backends/shared/*.c)
+add_library(scry_shared OBJECT ${shared_sources})
+target_include_directories(scry_shared PRIVATE ${PROJECT_SOURCE_DIR}/core/include)
+target_link_libraries(scry_shared PRIVATE scry_flags)
+if(SCRY_STATIC_BACKENDS)
+  target_link_libraries(scry_objects PUBLIC $<TARGET_OBJECTS:scry_shared>)
+endif()
+
 function(scry_add_plugin name)
   cmake_parse_arguments(PARSE_ARGV 1 plugin "" "" "SOURCES;INCLUDES;LIBRARIES")
   if(SCRY_STATIC_BACKENDS)
@@ -11,11 +21,12 @@ function(scry_add_plugin name)
     set_property(SOURCE ${PROJECT_SOURCE_DIR}/core/device/registry.c PROPERTY COMPILE_DEFINITIONS
       "SCRY_STATIC_BACKENDS=${list}")
   else()
-    add_library(scry_${name} MODULE ${plugin_SOURCES})
+    add_library(scry_${name} MODULE ${plugin_SOURCES} $<TARGET_OBJECTS:scry_shared>)
     set_target_properties(scry_${name} PROPERTIES PREFIX lib OUTPUT_NAME scry-${name}
       LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
   endif()
-  target_include_directories(scry_${name} PRIVATE ${PROJECT_SOURCE_DIR}/core/include ${plugin_INCLUDES})
+  target_include_directories(scry_${name} PRIVATE ${PROJECT_SOURCE_DIR}/core/include ${PROJECT_SOURCE_DIR}/backends
+    ${plugin_INCLUDES})
   target_link_libraries(scry_${name} PRIVATE scry_flags ${plugin_LIBRARIES})
   add_dependencies(scry_program scry_${name})
 endfunction()

@@ -29,16 +29,11 @@ enum { CHUNK = 32, MOST_CHUNKS = 4 };
  * a second at 70 GFLOP/s. */
 static const double MOST_FLOPS = 0x1p34;
 
-static int64_t blocks_of(int64_t count, int64_t block)
-{
-    return (count + block - 1) / block;
-}
-
 static struct family family_of(const struct scry__cl *cl, const scry_attention *op)
 {
     struct family block  = {"mask+attention+attention_block+attention_block_capture", true, 1, 256, 128};
     struct family group  = {"mask+attention+attention_group+attention_group_capture", false, 64, 0, BLOCK};
-    int64_t       chunks = most(1, least(MOST_CHUNKS, blocks_of(op->v.shape[3], CHUNK)));
+    int64_t       chunks = most(1, least(MOST_CHUNKS, units_of(op->v.shape[3], CHUNK)));
     group.values         = chunks * CHUNK;
     return scry__cl_is_block(cl, SCRY_OP_ATTENTION) ? block : group;
 }
@@ -82,7 +77,7 @@ static int64_t parts_at(const scry_attention *op)
 
 static int64_t part_count(const scry_attention *op)
 {
-    return most(1, least(MOST_PARTS, blocks_of(op->q.shape[1], BLOCK)));
+    return most(1, least(MOST_PARTS, units_of(op->q.shape[1], BLOCK)));
 }
 
 static int64_t part_size(const scry_attention *op)
@@ -126,7 +121,7 @@ static scry_status run(struct scry__cl *cl, const struct family *family, const s
     struct sizes sizes  = sizes_of(op);
     double       flops  = 2. * (double)(row_count(op) * sizes.keys) * (double)(sizes.head_size + sizes.value_size);
     int64_t      slices = family->is_block ? 1 : 1 + (int64_t)(flops / MOST_FLOPS);
-    int64_t      each   = most(1, blocks_of(work.x, slices));
+    int64_t      each   = most(1, units_of(work.x, slices));
     scry_status  status = SCRY_OK;
     for (; sizes.first < work.x && !status; sizes.first += each) {
         struct scry__cl_call call = open_call(cl, family, work.name);
@@ -209,8 +204,8 @@ scry_status scry__cl_attention(struct scry__cl *cl, const scry_attention *op)
     const scry_attention_capture *capture = &op->capture;
     struct family                 family  = family_of(cl, op);
     int64_t                       B = op->q.shape[0], Q = op->q.shape[1], K = op->k.shape[1], H = op->q.shape[2];
-    int64_t                       queries = blocks_of(Q, BLOCK), keys = blocks_of(K, BLOCK);
-    int64_t                       stretches = most(1, blocks_of(op->v.shape[3], family.values));
+    int64_t                       queries = units_of(Q, BLOCK), keys = units_of(K, BLOCK);
+    int64_t                       stretches = most(1, units_of(op->v.shape[3], family.values));
     const int64_t                *tile      = tile_shape(op)->shape;
 
     const struct {
@@ -219,7 +214,7 @@ scry_status scry__cl_attention(struct scry__cl *cl, const scry_attention *op)
     } kernels[] = {
         {true, {"attention", pass_output, queries, H, B * stretches}},
         {present(tile_shape(op)),
-         {"tile", pass_tile, blocks_of(tile[3], BLOCK), blocks_of(tile[2], family.rows), B * tile[1]}},
+         {"tile", pass_tile, units_of(tile[3], BLOCK), units_of(tile[2], family.rows), B * tile[1]}},
         {present(&capture->received), {"received", pass_received, keys, H, B}},
         {present(&capture->distance), {"distances", pass_distances, part_count(op), H, B}},
         {present(top_shape(op)), {"top", pass_top, queries, H, B}},

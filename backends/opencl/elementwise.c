@@ -9,9 +9,9 @@ void scry__cl_add_query(const struct scry__cl *cl, const scry_add *op, scry_op_i
 
 scry_status scry__cl_add(struct scry__cl *cl, const scry_add *op)
 {
-    struct scry__cl_walk walk = {.count = 3, .operand = {op->a, op->b, op->out}};
+    struct scry__walk    walk = {.count = 3, .operand = {op->a, op->b, op->out}};
     struct scry__cl_call call = scry__cl_lanes_call(cl, SCRY_OP_ADD, "add", "add");
-    scry__cl_walk_prepare(&walk);
+    scry__walk_prepare(&walk);
     scry__cl_tensor(&call, &walk.operand[0], SCRY__CL_READ);
     scry__cl_tensor(&call, &walk.operand[1], SCRY__CL_READ);
     scry__cl_tensor(&call, &walk.operand[2], SCRY__CL_WRITE);
@@ -26,9 +26,9 @@ void scry__cl_scale_query(const struct scry__cl *cl, const scry_scale *op, scry_
 
 scry_status scry__cl_scale(struct scry__cl *cl, const scry_scale *op)
 {
-    struct scry__cl_walk walk = {.count = 2, .operand = {op->x, op->out}};
+    struct scry__walk    walk = {.count = 2, .operand = {op->x, op->out}};
     struct scry__cl_call call = scry__cl_lanes_call(cl, SCRY_OP_SCALE, "scale", "scale");
-    scry__cl_walk_prepare(&walk);
+    scry__walk_prepare(&walk);
     scry__cl_tensor(&call, &walk.operand[0], SCRY__CL_READ);
     scry__cl_tensor(&call, &walk.operand[1], SCRY__CL_WRITE);
     scry__cl_float(&call, op->factor);
@@ -44,9 +44,9 @@ void scry__cl_activation_query(const struct scry__cl *cl, const scry_activation 
 
 scry_status scry__cl_activation(struct scry__cl *cl, const scry_activation *op)
 {
-    struct scry__cl_walk walk = {.count = 3, .operand = {op->x, op->out, op->gated}};
+    struct scry__walk    walk = {.count = 3, .operand = {op->x, op->out, op->gated}};
     struct scry__cl_call call = scry__cl_lanes_call(cl, SCRY_OP_ACTIVATION, "activation", "activation");
-    scry__cl_walk_prepare(&walk);
+    scry__walk_prepare(&walk);
     scry__cl_tensor(&call, &walk.operand[0], SCRY__CL_READ);
     scry__cl_tensor(&call, &walk.operand[2], SCRY__CL_READ);
     scry__cl_tensor(&call, &walk.operand[1], SCRY__CL_WRITE);

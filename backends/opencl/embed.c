@@ -11,7 +11,7 @@ void scry__cl_embed_query(const struct scry__cl *cl, const scry_embed *op, scry_
 static scry_status embed_piece(struct scry__cl *cl, const scry_embed *op, int64_t first, int64_t vocabulary)
 {
     struct scry__cl_call call = scry__cl_lanes_call(cl, SCRY_OP_EMBED, "embed", "embed");
-    scry_tensor          out  = scry__cl_widened(op->out, 0);
+    scry_tensor          out  = scry__widened(op->out, 0);
     scry__cl_tensor(&call, &op->ids, SCRY__CL_READ);
     scry__cl_tensor(&call, &op->table, SCRY__CL_READ);
     /* Rows of other pieces keep what they have, so that a staged output must hold it. */
@@ -27,7 +27,7 @@ static scry_status embed_piece(struct scry__cl *cl, const scry_embed *op, int64_
 /* Axis `axis` of a table from `begin` on, at most `count` of it. */
 static scry_tensor cut(scry_tensor x, int axis, int64_t begin, int64_t count)
 {
-    x.offset += (size_t)(begin * x.stride[axis]) * scry__cl_element_bytes(x.dtype);
+    x.offset += (size_t)(begin * x.stride[axis]) * scry__element_bytes(x.dtype);
     x.shape[axis] = count;
     return x;
 }
@@ -38,7 +38,7 @@ static scry_status embed_by_halves(struct scry__cl *cl, const scry_embed *op, in
     const scry_tensor *table  = &op->table;
     int64_t            rows   = most(0, table->shape[0] - 1) * table->stride[0];
     int64_t            across = most(0, table->shape[1] - 1) * table->stride[1];
-    size_t             bytes = table->shape[0] ? (size_t)(rows + across + 1) * scry__cl_element_bytes(table->dtype) : 0;
+    size_t             bytes  = table->shape[0] ? (size_t)(rows + across + 1) * scry__element_bytes(table->dtype) : 0;
     if (!bytes || (!rows && !across) || scry__cl_reaches(table->buffer, table->offset, bytes))
         return embed_piece(cl, op, first, vocabulary);
     int        axis = rows < across;

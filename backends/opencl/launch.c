@@ -34,7 +34,7 @@ void scry__cl_memory(struct scry__cl_call *call, cl_mem memory)
 void scry__cl_view(struct scry__cl_call *call, const scry_tensor *tensor, size_t offset)
 {
     struct view view = {.dtype = (cl_int)tensor->dtype};
-    view.offset      = (cl_long)(offset / scry__cl_element_bytes(tensor->dtype));
+    view.offset      = (cl_long)(offset / scry__element_bytes(tensor->dtype));
     for (int i = 0; i < tensor->rank; i++) view.stride[i] = tensor->stride[i];
     argument(call, sizeof view, &view);
 }

@@ -141,7 +141,7 @@ static void choose_parts(struct lens *lens, const struct scry__cl *cl)
     if (present(&op->top_id)) plan->top = op->top_id.shape[2];
     if (present(&op->top_logit)) plan->top = op->top_logit.shape[2];
     /* A unit across two parts of its buffer is staged, so it fits. */
-    int64_t row_bytes = most(1, plan->size) * (int64_t)scry__cl_element_bytes(op->unembedding.dtype);
+    int64_t row_bytes = most(1, plan->size) * (int64_t)scry__element_bytes(op->unembedding.dtype);
     plan->unit    = least(lens->is_block ? BLOCK_ENTRIES : GROUP_ENTRIES, most(1, SCRY_REACHABLE_BYTES / row_bytes));
     plan->parts   = most(1, least((plan->vocabulary + plan->unit - 1) / plan->unit, 4 * (int64_t)cl->compute_units));
     plan->strands = lens->is_block ? plan->parts : GROUP_STRANDS * plan->parts;
@@ -174,7 +174,7 @@ static size_t prepare(struct lens *lens, const struct scry__cl *cl, const scry_l
 static scry_tensor slice(scry_tensor x, int axis, int64_t begin, int64_t count)
 {
     if (!present(&x)) return x;
-    x.offset += (size_t)(begin * x.stride[axis]) * scry__cl_element_bytes(x.dtype);
+    x.offset += (size_t)(begin * x.stride[axis]) * scry__element_bytes(x.dtype);
     x.shape[axis] = count;
     return x;
 }
@@ -187,7 +187,7 @@ static size_t extent(const scry_tensor *x)
         if (!x->shape[i]) return 0;
         last += (x->shape[i] - 1) * x->stride[i];
     }
-    return (size_t)(last + 1) * scry__cl_element_bytes(x->dtype);
+    return (size_t)(last + 1) * scry__element_bytes(x->dtype);
 }
 
 static bool reaches(const scry_tensor *x)

@@ -123,9 +123,9 @@ static void plan_tile(const struct scry__cl *cl, struct scry__cl_product *produc
 struct scry__cl_product scry__cl_product(const struct scry__cl *cl, const scry_matmul *op, const char *kernel)
 {
     struct scry__cl_product product = {.op = op};
-    product.a                       = scry__cl_widened(op->a, 0);
-    product.b                       = scry__cl_widened(op->b, 0);
-    product.c                       = scry__cl_widened(op->c, 0);
+    product.a                       = scry__widened(op->a, 0);
+    product.b                       = scry__widened(op->b, 0);
+    product.c                       = scry__widened(op->c, 0);
     const int64_t *shape            = product.c.shape;
     product.sizes                   = (struct scry__cl_sizes){.m       = shape[2],
                                                               .n       = shape[3],

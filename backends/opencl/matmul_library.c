@@ -50,7 +50,7 @@ static bool in_one_part(const scry_tensor *x)
 {
     int64_t last = 0;
     for (int i = 0; i < x->rank; i++) last += (x->shape[i] - 1) * x->stride[i];
-    size_t bytes = (size_t)(last + 1) * scry__cl_element_bytes(x->dtype);
+    size_t bytes = (size_t)(last + 1) * scry__element_bytes(x->dtype);
     return scry__cl_place(x->buffer, x->offset).left >= bytes;
 }
 

@@ -37,8 +37,7 @@ static scry_status launch(struct scry__cl_call *call, struct norm_of *norm)
 scry_status scry__cl_norm(struct scry__cl *cl, const scry_norm *op)
 {
     const scry_norm_parameters *parameters = &op->parameters;
-    scry_tensor                 x = scry__cl_widened(op->x, 0), out = scry__cl_widened(op->out, 0),
-                scale       = scry__cl_widened(op->scale, 1);
+    scry_tensor    x = scry__widened(op->x, 0), out = scry__widened(op->out, 0), scale = scry__widened(op->scale, 1);
     bool           is_block = scry__cl_is_block(cl, SCRY_OP_NORM);
     struct norm_of norm     = {
             .kind          = (cl_int)parameters->kind,

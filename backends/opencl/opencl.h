@@ -8,6 +8,7 @@
 #include <CL/cl.h>
 
 #include "scry/backend.h"
+#include "shared/operands.h"
 
 extern const struct scry_host *scry__cl_host;
 
@@ -200,45 +201,5 @@ void scry__cl_mask(struct scry__cl_call *call, const scry_mask *mask);
 enum { SCRY__CL_RECORD = 8 };
 bool        scry__cl_rows_wanted(const scry_row_statistics *rows);
 scry_status scry__cl_rows(struct scry__cl *cl, const scry_row_statistics *rows, const int64_t shape[3], size_t offset);
-
-static inline size_t scry__cl_element_bytes(scry_dtype dtype)
-{
-    return dtype == SCRY_F16 || dtype == SCRY_BF16 ? 2 : 4;
-}
-
-static inline bool present(const scry_tensor *x)
-{
-    return x->buffer != NULL;
-}
-
-static inline int64_t least(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static inline int64_t most(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
-static inline int64_t round_up(int64_t count, int64_t unit)
-{
-    return (count + unit - 1) / unit * unit;
-}
-
-/* --- Walks (walk.c) --- */
-
-enum { SCRY__CL_WALKED = 4 };
-
-/* Operands of one shape, as rank 4 with as few axes longer than 1 as their strides allow, the last ones. runs.c
- * launches kernels over them. */
-struct scry__cl_walk {
-    int         count;
-    scry_tensor operand[SCRY__CL_WALKED]; /* absent ones have no buffer */
-    int64_t     shape[SCRY_MAX_RANK];
-};
-
-/* Reduces the operands, of which at least one is present, to their common axes. */
-void scry__cl_walk_prepare(struct scry__cl_walk *walk);
 
 #endif

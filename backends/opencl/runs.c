@@ -45,19 +45,6 @@ struct scry__cl_call scry__cl_lanes_call(struct scry__cl *cl, scry_op_kind kind,
     return scry__cl_call(cl, file, name, options);
 }
 
-scry_tensor scry__cl_widened(scry_tensor x, int behind)
-{
-    scry_tensor wide  = x;
-    int         front = SCRY_MAX_RANK - behind - x.rank;
-    wide.rank         = SCRY_MAX_RANK;
-    for (int i = 0; i < SCRY_MAX_RANK; i++) {
-        bool own       = i >= front && i < front + x.rank;
-        wide.shape[i]  = own ? x.shape[i - front] : 1;
-        wide.stride[i] = own ? x.stride[i - front] : 0;
-    }
-    return wide;
-}
-
 int64_t scry__cl_share(const struct scry__cl *cl, scry_op_kind kind, int64_t count, int64_t size)
 {
     if (!scry__cl_is_block(cl, kind)) return 1;

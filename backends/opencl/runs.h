@@ -17,9 +17,6 @@ int scry__cl_lanes(const struct scry__cl *cl, scry_op_kind kind);
 /* Kernel `name` of kernels_cl/FILE.cl, built with these lanes. */
 struct scry__cl_call scry__cl_lanes_call(struct scry__cl *cl, scry_op_kind kind, const char *file, const char *name);
 
-/* The view with SCRY_MAX_RANK axes: axes of size 1 in front, and `behind` ones at the end. */
-scry_tensor scry__cl_widened(scry_tensor x, int behind);
-
 /* How many of `count` pieces of work, of `size` elements each, an item takes, where items take consecutive ones: enough
  * to be worth an item, few enough to keep every compute unit busy. */
 int64_t scry__cl_share(const struct scry__cl *cl, scry_op_kind kind, int64_t count, int64_t size);

@@ -5,30 +5,10 @@
  * that long, so a staged range crosses one boundary. */
 #include "runs.h"
 
-#include <string.h>
-
-/* Bytes from the tensor's first element to the end of its last one. */
-static size_t extent_bytes(const scry_tensor *x)
-{
-    size_t last = 0;
-    for (int i = 0; i < x->rank; i++) {
-        if (!x->shape[i]) return 0;
-        last += (size_t)(x->shape[i] - 1) * (size_t)x->stride[i];
-    }
-    return (last + 1) * scry__cl_element_bytes(x->dtype);
-}
-
-static bool is_same(const scry_tensor *a, const scry_tensor *b)
-{
-    return a->buffer == b->buffer && a->offset == b->offset && a->rank == b->rank &&
-           !memcmp(a->shape, b->shape, (size_t)a->rank * sizeof *a->shape) &&
-           !memcmp(a->stride, b->stride, (size_t)a->rank * sizeof *a->stride);
-}
-
 /* Copies the staged range to (or, `back`, from) slot `slot`. */
 static scry_status move_range(struct scry__cl *cl, int slot, const scry_tensor *x, bool back)
 {
-    size_t      bytes  = extent_bytes(x);
+    size_t      bytes  = scry__extent_bytes(x);
     scry_status status = SCRY_OK;
     for (size_t done = 0, some; done < bytes && !status; done += some) {
         struct scry__cl_place place = scry__cl_place(x->buffer, x->offset + done);
@@ -44,7 +24,7 @@ static scry_status move_range(struct scry__cl *cl, int slot, const scry_tensor *
 scry_status scry__cl_stage(struct scry__cl_call *call, const scry_tensor *x, unsigned access,
                            struct scry__cl_place *place)
 {
-    size_t bytes = extent_bytes(x);
+    size_t bytes = scry__extent_bytes(x);
     *place       = scry__cl_place(x->buffer, x->offset);
     if (bytes <= place->left) return SCRY_OK;
     if (bytes > SCRY_REACHABLE_BYTES)
@@ -52,7 +32,7 @@ scry_status scry__cl_stage(struct scry__cl_call *call, const scry_tensor *x, uns
                                    "opencl: %zu bytes across the parts of a buffer: expected at most %d", bytes,
                                    (int)SCRY_REACHABLE_BYTES);
     int slot = 0;
-    while (slot < call->staged_count && !is_same(&call->staged[slot].tensor, x)) slot++;
+    while (slot < call->staged_count && !scry__is_same_view(&call->staged[slot].tensor, x)) slot++;
     if (slot == SCRY__CL_STAGED)
         return scry__cl_host->fail(SCRY_UNSUPPORTED, "opencl: more than %d tensors across parts", (int)SCRY__CL_STAGED);
     *place = (struct scry__cl_place){.part = call->cl->staging[slot], .left = SCRY_REACHABLE_BYTES};
@@ -63,21 +43,14 @@ scry_status scry__cl_stage(struct scry__cl_call *call, const scry_tensor *x, uns
     return move_range(call->cl, slot, x, false);
 }
 
-static bool is_dense(const scry_tensor *x)
-{
-    int64_t count = 1;
-    for (int i = 0; i < x->rank; i++) count *= x->shape[i];
-    return extent_bytes(x) == (size_t)count * scry__cl_element_bytes(x->dtype);
-}
-
 /* Element by element: another output of the same kernel may lie between them. */
 static scry_status scatter(struct scry__cl *cl, int slot, const scry_tensor *x)
 {
-    size_t                size = scry__cl_element_bytes(x->dtype);
+    size_t                size = scry__element_bytes(x->dtype);
     struct scry__cl_place low  = scry__cl_place(x->buffer, x->offset);
     struct scry__cl_place high = scry__cl_place(x->buffer, x->offset + low.left);
-    struct scry__cl_walk  walk = {.count = 1, .operand = {*x}};
-    scry__cl_walk_prepare(&walk);
+    struct scry__walk     walk = {.count = 1, .operand = {*x}};
+    scry__walk_prepare(&walk);
     struct scry__cl_call call = scry__cl_lanes_call(cl, SCRY_OP_COPY, "scatter", size == 2 ? "scatter_2" : "scatter_4");
     scry__cl_memory(&call, cl->staging[slot]);
     scry__cl_view(&call, &walk.operand[0], 0);
@@ -94,7 +67,7 @@ scry_status scry__cl_unstage(struct scry__cl_call *call)
     for (int slot = 0; slot < call->staged_count && !status; slot++) {
         const scry_tensor *x = &call->staged[slot].tensor;
         if (!call->staged[slot].written) continue;
-        status = is_dense(x) ? move_range(call->cl, slot, x, true) : scatter(call->cl, slot, x);
+        status = scry__is_dense(x) ? move_range(call->cl, slot, x, true) : scatter(call->cl, slot, x);
     }
     call->staged_count = 0;
     return status;

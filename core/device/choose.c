@@ -219,6 +219,13 @@ static void note_kernels(scry_device_entry *entry, const scry_device *device)
     }
 }
 
+static void note_properties(scry_device_entry *entry, const scry_device *device)
+{
+    if (!device->backend->properties) return;
+    int count             = device->backend->properties(device, entry->properties, SCRY_MAX_PROPERTIES);
+    entry->property_count = count < SCRY_MAX_PROPERTIES ? count : SCRY_MAX_PROPERTIES;
+}
+
 /* Opens and tests each candidate: what `usable` and the reasons of the unusable ones say. */
 static void test_all(candidate *candidates, int count)
 {
@@ -227,6 +234,7 @@ static void test_all(candidate *candidates, int count)
         scry_device       *device = NULL;
         entry->usable             = !open_tested(&device, &candidates[i], &(scry_device_options){0});
         if (entry->usable) note_kernels(entry, device);
+        if (entry->usable) note_properties(entry, device);
         scry_device_destroy(&device);
         if (entry->usable) continue;
         snprintf(entry->reason, sizeof entry->reason, "%s", scry_last_error());

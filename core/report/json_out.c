@@ -180,6 +180,14 @@ static json_t *kernels_of(scry__json_builder *builder, const scry_device_entry *
     return object;
 }
 
+static json_t *properties_of(scry__json_builder *builder, const scry_device_entry *entry)
+{
+    json_t *object = scry__json_new_object(builder);
+    for (int i = 0; i < entry->property_count; i++)
+        scry__json_set_text(builder, object, entry->properties[i].name, entry->properties[i].value);
+    return object;
+}
+
 scry_status scry__json_devices(json_t **out, const scry_device_list *devices)
 {
     scry__json_builder builder = {0};
@@ -192,6 +200,7 @@ scry_status scry__json_devices(json_t **out, const scry_device_list *devices)
         scry__json_set_bool(&builder, line, "usable", devices->entries[i].usable);
         scry__json_set_text(&builder, line, "reason", devices->entries[i].reason);
         scry__json_set(&builder, line, "kernels", kernels_of(&builder, &devices->entries[i]));
+        scry__json_set(&builder, line, "properties", properties_of(&builder, &devices->entries[i]));
         scry__json_append(&builder, array, line);
     }
     scry__json_set(&builder, object, "devices", array);

@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this header, op.h, tensor.h or device.h changes its layout or meaning. */
-enum { SCRY_BACKEND_ABI = 2 };
+enum { SCRY_BACKEND_ABI = 3 };
 
 #define SCRY_BACKEND_ENTRY "scry_backend_entry"
 
@@ -95,6 +95,9 @@ struct scry_backend {
     __typeof__(scry_device_kernels) *kernels;
     /* NULL: nothing worth telling. */
     __typeof__(scry_device_get_statistics) *statistics;
+    /* What was probed of an open device, for people to read: fills up to `capacity` entries and returns how many there
+     * are. NULL: nothing besides scry_device_info. */
+    int (*properties)(const scry_device *device, scry_device_property *out, int capacity);
 };
 
 /* See scry_backend.reaches. */

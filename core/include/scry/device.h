@@ -38,6 +38,13 @@ typedef enum scry_device_type {
 /* "cpu", "software-gpu", ...; static text. */
 SCRY_API const char *scry_device_type_text(scry_device_type type);
 
+/* A fact about a device, such as "shader-float16: yes, proved". */
+typedef struct scry_device_property {
+    char name[32], value[128];
+} scry_device_property;
+
+enum { SCRY_MAX_PROPERTIES = 48 };
+
 typedef struct scry_device_info {
     char             name[32]; /* "cpu:0"; what --device takes */
     char             backend[16];
@@ -58,6 +65,8 @@ typedef struct scry_device_entry {
     bool             usable;         /* opened and passed the self-test */
     char             reason[256];    /* why not usable, or why it was not chosen; "chosen" for the default */
     char kernels[SCRY_OP_COUNT][64]; /* of a usable device: names with commas between; "" where an op has only one */
+    scry_device_property properties[SCRY_MAX_PROPERTIES]; /* of a usable device: what was probed; `property_count` */
+    int                  property_count;
 } scry_device_entry;
 
 typedef struct scry_device_list {
@@ -127,9 +136,12 @@ typedef struct scry_device_statistics {
     uint64_t programs_built;  /* device programs compiled from source */
     uint64_t programs_loaded; /* and taken from a cache */
     double   build_seconds;   /* spent on both */
+    uint64_t dispatches;      /* kernels launched */
+    uint64_t barriers;        /* between them */
+    uint64_t submissions;     /* handed to the device, each with as many kernels as were recorded */
 } scry_device_statistics;
 
-/* All zero on devices that compile nothing. */
+/* What a device does not count is zero. */
 SCRY_API void scry_device_get_statistics(const scry_device *device, scry_device_statistics *statistics);
 
 #ifdef __cplusplus

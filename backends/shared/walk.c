@@ -1,8 +1,8 @@
 /* Operands of one shape, with as few axes as their strides allow: what is contiguous becomes one long row. */
-#include "opencl.h"
+#include "operands.h"
 
 /* Whether axis `i` continues where axis `i + 1` ends, in every operand. */
-static bool joins(const struct scry__cl_walk *walk, int i)
+static bool joins(const struct scry__walk *walk, int i)
 {
     for (int j = 0; j < walk->count; j++) {
         const scry_tensor *x = &walk->operand[j];
@@ -35,7 +35,7 @@ static void widen(scry_tensor *x)
     x->rank = SCRY_MAX_RANK;
 }
 
-void scry__cl_walk_prepare(struct scry__cl_walk *walk)
+void scry__walk_prepare(struct scry__walk *walk)
 {
     scry_tensor *shown = NULL;
     for (int j = 0; j < walk->count; j++)

@@ -1,0 +1,234 @@
+/* What the files of the Vulkan backend share: the open device, recording and submitting, launching kernels, and each
+ * op's two functions.
+ *
+ * Kernels are GLSL compute shaders for Vulkan 1.2: shaders/NAME.comp is kernel NAME, compiled to SPIR-V at build time.
+ * shaders/common.glsl says how a kernel sees its operands. */
+#ifndef SCRY_VK_H
+#define SCRY_VK_H
+
+#include <vulkan/vulkan.h>
+
+#include "scry/backend.h"
+#include "shared/operands.h"
+
+extern const struct scry_host *scry__vk_host;
+
+struct scry__vk;
+
+/* --- Errors (error.c) --- */
+
+/* SCRY_OK for VK_SUCCESS; else the status that `code` means, with "vulkan: WHAT: VK_..." as detail. A lost device, or
+ * one that does not answer in time, marks `vk` (which may be NULL). */
+scry_status scry__vk_check(struct scry__vk *vk, VkResult code, const char *what);
+
+/* --- Abilities (probe.c) --- */
+
+/* What a physical device is and may; filled once, before it is opened. */
+struct scry__vk_limits {
+    char                 name[VK_MAX_PHYSICAL_DEVICE_NAME_SIZE];
+    VkPhysicalDeviceType type;
+    uint32_t             vendor, device, driver_version, api_version;
+    char                 driver[VK_MAX_DRIVER_NAME_SIZE + VK_MAX_DRIVER_INFO_SIZE];
+    uint8_t              cache_id[VK_UUID_SIZE]; /* pipelineCacheUUID */
+    bool                 is_cpu;                 /* kernels with few fat items and no barriers serve it best */
+    bool                 shares_memory;          /* all of its memory can be mapped: integrated GPUs, processors */
+    uint64_t             memory_bytes;           /* of its device-local heaps */
+    size_t               most_bound;             /* bytes of one binding: maxStorageBufferRange */
+    size_t               most_allocated;         /* bytes of one buffer and one allocation */
+    uint32_t             alignment;              /* of a binding's offset */
+    uint32_t             atom;                   /* nonCoherentAtomSize */
+    uint32_t             queue_family;
+    uint32_t             most_groups;                   /* of one dispatch along x */
+    uint32_t             most_items;                    /* of one work group */
+    uint32_t             shared_bytes;                  /* of one work group */
+    uint32_t             subgroup_size;                 /* the usual one */
+    uint32_t             subgroup_least, subgroup_most; /* that can be required; 0: none can */
+    bool                 subgroup_arithmetic;           /* in compute shaders: arithmetic, ballot and shuffle */
+    bool                 float16, storage16, cooperative_matrix, float_atomics;
+    bool                 imports_memory; /* VK_EXT_external_memory_host */
+    uint32_t             import_alignment;
+    uint32_t             timestamp_bits;
+    float                timestamp_period; /* nanoseconds */
+    char                 lacks[96];        /* what every kernel needs and it has not; "" where it is usable */
+};
+
+/* Ways of computing that a driver may get wrong. Each runs only after a self-test on numbers whose results are exact.
+ */
+enum scry__vk_path { SCRY__VK_SUBGROUPS, SCRY__VK_FLOAT16, SCRY__VK_COOPERATIVE, SCRY__VK_PATHS };
+
+struct scry__vk_path_state {
+    bool usable;
+    char reason[96]; /* "proved", or why it is off */
+};
+
+/* --- The open device (device.c) --- */
+
+struct scry__vk_memory_pool; /* pool.c: blocks of device memory and what is free in them */
+struct scry__vk_recorder;    /* record.c: command buffers, what they access, and what is in flight */
+struct scry__vk_programs;    /* program.c: modules, pipelines and their layouts */
+
+struct scry__vk {
+    VkInstance                   instance;
+    VkPhysicalDevice             physical;
+    VkDevice                     device;
+    VkQueue                      queue;
+    scry_device                 *front;
+    struct scry__vk_limits       limits;
+    struct scry__vk_path_state   path[SCRY__VK_PATHS];
+    struct scry__vk_memory_pool *pool;
+    struct scry__vk_recorder    *recorder;
+    struct scry__vk_programs    *programs;
+    scry_device_statistics       statistics;
+    bool                         lost; /* sticky: nothing but destruction is asked of it any more */
+};
+
+/* Seconds on a clock that only goes forward. */
+double scry__vk_now(void);
+
+/* --- Memory (memory.c over pool.c) ---
+ * A buffer is one VkBuffer, or several, its parts, where it exceeds limits.most_allocated. Bindings begin anywhere in a
+ * part and hold at most limits.most_bound. */
+
+struct scry__vk_memory {
+    size_t part_bytes; /* of each part but the last */
+    size_t skipped;    /* bytes of the first part before the buffer's own */
+    int    count;
+    struct scry__vk_part {
+        VkBuffer buffer;
+        void    *allocation; /* pool.c's, or imported */
+    } parts[];
+};
+
+/* Where byte `offset` of a buffer lies. */
+struct scry__vk_place {
+    VkBuffer buffer;
+    size_t   offset;
+    size_t   left; /* bytes from there to the part's end */
+};
+
+struct scry__vk_place scry__vk_place(const scry_buffer *buffer, size_t offset);
+
+/* Records a copy between two ranges that do not overlap, wherever they lie. */
+scry_status scry__vk_move(struct scry__vk *vk, scry_buffer *to, size_t to_offset, const scry_buffer *from,
+                          size_t from_offset, size_t bytes);
+
+__typeof__(scry_buffer_create)  scry__vk_buffer_create;
+__typeof__(scry_buffer_wrap)    scry__vk_buffer_wrap;
+__typeof__(scry_buffer_destroy) scry__vk_buffer_destroy;
+__typeof__(scry_buffer_write)   scry__vk_buffer_write;
+__typeof__(scry_buffer_read)    scry__vk_buffer_read;
+bool                            scry__vk_reaches(const scry_buffer *buffer, size_t offset, size_t bytes);
+
+/* --- Recording (record.c) ---
+ * Work is recorded and submitted in the order given. A submission is not planned to take more than a quarter of a
+ * second; whoever records says how much work each piece is. */
+
+enum scry__vk_access { SCRY__VK_READ = 1, SCRY__VK_WRITE = 2 };
+
+/* Bytes of a VkBuffer that a command touches. */
+struct scry__vk_touched {
+    VkBuffer buffer;
+    size_t   offset, bytes;
+    unsigned access; /* READ, WRITE or both */
+};
+
+/* The command buffer to record one command into, behind a barrier where what it touches was touched since the last one
+ * and one of both writes. `seconds`: what the command is expected to take. */
+scry_status scry__vk_commands(struct scry__vk *vk, VkCommandBuffer *out, const struct scry__vk_touched *touched,
+                              int count, double seconds);
+/* Hands over what was recorded; without waiting. */
+scry_status scry__vk_submit(struct scry__vk *vk);
+/* Submits, and waits until everything is done. */
+scry_status scry__vk_wait(struct scry__vk *vk);
+/* Expected seconds of a kernel with that many operations (an addition, a product, an element moved: 1 each), from what
+ * this device's work took so far. */
+double scry__vk_seconds(const struct scry__vk *vk, double operations);
+
+/* --- Programs (program.c) --- */
+
+enum { SCRY__VK_BINDINGS = 16, SCRY__VK_CONSTANTS = 16 };
+
+struct scry__vk_pipeline {
+    VkPipeline            pipeline;
+    VkPipelineLayout      layout;
+    VkDescriptorSetLayout set;
+};
+
+/* Kernel NAME with these specialisation constants (constant_id 0, 1, ...), `bindings` storage buffers, and a required
+ * subgroup size (0: any); built where it was not yet. */
+scry_status scry__vk_pipeline(struct scry__vk_pipeline *out, struct scry__vk *vk, const char *name,
+                              const uint32_t *constants, int constant_count, int bindings, uint32_t subgroup_size);
+
+/* --- Launching (launch.c) --- */
+
+enum { SCRY__VK_PARAMETER_BYTES = 512 };
+
+/* One launch of a kernel. Operands are added in the order of the kernel's bindings and parameters; the first failure is
+ * kept and given by scry__vk_launch, so that nothing needs checking in between. */
+struct scry__vk_call {
+    struct scry__vk *vk;
+    const char      *name;
+    scry_status      status;
+    uint32_t         subgroup_size; /* to be required; 0: any */
+    int              constant_count, binding_count, staged_count;
+    size_t           parameter_bytes;
+    uint32_t         constants[SCRY__VK_CONSTANTS];
+    /* Binding 0 is the parameters'. */
+    struct scry__vk_touched bindings[SCRY__VK_BINDINGS];
+    struct {
+        scry_tensor tensor; /* lies across two parts, and was copied together; written ones are copied apart again */
+        bool        written;
+    } staged[SCRY__VK_BINDINGS];
+    _Alignas(16) unsigned char parameters[SCRY__VK_PARAMETER_BYTES];
+};
+
+/* Kernel shaders/NAME.comp, whose work groups have `items` items (specialisation constant 0). */
+struct scry__vk_call scry__vk_call(struct scry__vk *vk, const char *name, uint32_t items);
+/* The next specialisation constant: 1, 2, ... */
+void scry__vk_constant(struct scry__vk_call *call, uint32_t value);
+/* The next binding, and a parameter `view NAME_view`. An absent tensor is bound to memory that is never to be touched,
+ * and its view says so. A tensor of f16 or bf16 is a binding of `uint`. */
+void scry__vk_tensor(struct scry__vk_call *call, const scry_tensor *tensor, unsigned access);
+/* The next binding: `bytes` of the device's scratch from byte `offset` on, which is a multiple of SCRY__VK_UNIT. bytes
+ * 0: bound, but never to be touched. */
+void scry__vk_scratch(struct scry__vk_call *call, size_t offset, size_t bytes, unsigned access);
+/* A parameter `int` or `uint`; a value outside their range fails the call. */
+void scry__vk_int(struct scry__vk_call *call, int64_t value);
+void scry__vk_float(struct scry__vk_call *call, float value); /* float */
+/* A plain struct of 4-byte members, or arrays of them, which std430 lays out alike. */
+void scry__vk_bytes(struct scry__vk_call *call, const void *value, size_t bytes);
+
+/* Records `groups` work groups, in as many dispatches as the device's limits and the plan of submissions ask for: a
+ * kernel finds its number by group_number(). `operations`: the work of all of them, see scry__vk_seconds. */
+scry_status scry__vk_launch(struct scry__vk_call *call, int64_t groups, double operations);
+
+/* The parts of scratch that are bound begin at multiples of this, the largest minStorageBufferOffsetAlignment that the
+ * standard allows. */
+enum { SCRY__VK_UNIT = 256 };
+
+/* --- Ops --- */
+
+/* Each op has: what query says besides "supported in strict f32" (scratch bytes, the kernel's name, a reason against),
+ * and the op itself, which records. */
+#define SCRY__VK_OP_LIST(X)                                                                                            \
+    X(COPY, copy, scry_copy)                                                                                           \
+    X(FILL, fill, scry_fill)
+
+#define SCRY__VK_OP(KIND, name, type)                                                                                  \
+    void        scry__vk_##name##_query(const struct scry__vk *vk, const type *op, scry_op_info *info);                \
+    scry_status scry__vk_##name(struct scry__vk *vk, const type *op);
+SCRY__VK_OP_LIST(SCRY__VK_OP)
+#undef SCRY__VK_OP
+
+__typeof__(scry_device_query)   scry__vk_query;
+__typeof__(scry_device_run)     scry__vk_run;
+__typeof__(scry_device_kernels) scry__vk_kernels;
+
+/* Ops with more than one kernel, and the NULL-terminated list of their names. The name that the device was opened with
+ * is in vk->front->kernel; NULL there leaves the choice to the op. Add X(MATMUL, scry__vk_matmul_kernels) and so on. */
+#define SCRY__VK_KERNELS_LIST(X)
+
+/* Says no in query. */
+void scry__vk_refuse(scry_op_info *info, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
