@@ -126,17 +126,19 @@ Test(json_out, generation_trace_attention_devices_error__have_their_keys)
     attention.query_count = attention.key_count = 100000;
     cr_expect_eq(scry__json_of_attention(&object, &attention, &source), SCRY_BAD_ARGUMENT);
 
-    scry_device_entry entry   = {.info    = device,
-                                 .usable  = true,
-                                 .reason  = "chosen",
-                                 .kernels = {[SCRY_OP_MATMUL] = "tile,library", [SCRY_OP_LENS] = "group"}};
+    scry_device_entry entry   = {.info           = device,
+                                 .usable         = true,
+                                 .reason         = "chosen",
+                                 .kernels        = {[SCRY_OP_MATMUL] = "tile,library", [SCRY_OP_LENS] = "group"},
+                                 .properties     = {{"subgroups", "8, proved"}},
+                                 .property_count = 1};
     scry_device_list  devices = {1, &entry};
     cr_assert_eq(scry__json_devices(&object, &devices), SCRY_OK);
     cr_expect_str_eq(keys_of(object), "schema,version,devices");
     text = text_of(object);
-    cr_expect(
-        strstr(text, "\"reason\":\"chosen\",\"kernels\":{\"matmul\":[\"tile\",\"library\"],\"lens\":[\"group\"]}}"),
-        "%s", text);
+    cr_expect(strstr(text, "\"reason\":\"chosen\",\"kernels\":{\"matmul\":[\"tile\",\"library\"],\"lens\":[\"group\"]},"
+                           "\"properties\":{\"subgroups\":\"8, proved\"}}"),
+              "%s", text);
     scry__free(text);
 
     scry__fail(SCRY_BAD_INPUT, "x: \xff");
