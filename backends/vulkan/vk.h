@@ -85,6 +85,17 @@ struct scry__vk {
 /* Seconds on a clock that only goes forward. */
 double scry__vk_now(void);
 
+/* What device.c makes when it opens a device and, in reverse order, takes down with it, lost or not: each fills and
+ * clears its member of `vk`, and the second takes what the first left unfinished. The recorder's end waits for what the
+ * device still does. */
+scry_status scry__vk_pool_create(struct scry__vk *vk);
+scry_status scry__vk_recorder_create(struct scry__vk *vk);
+scry_status scry__vk_programs_create(struct scry__vk *vk);
+scry_status scry__vk_paths_prove(struct scry__vk *vk); /* paths.c: fills vk->path; a path that fails is no error */
+void        scry__vk_pool_destroy(struct scry__vk *vk);
+void        scry__vk_recorder_destroy(struct scry__vk *vk);
+void        scry__vk_programs_destroy(struct scry__vk *vk);
+
 /* --- Memory (memory.c over pool.c) ---
  * A buffer is one VkBuffer, or several, its parts, where it exceeds limits.most_allocated. Bindings begin anywhere in a
  * part and hold at most limits.most_bound. */
@@ -119,6 +130,17 @@ __typeof__(scry_buffer_write)   scry__vk_buffer_write;
 __typeof__(scry_buffer_read)    scry__vk_buffer_read;
 bool                            scry__vk_reaches(const scry_buffer *buffer, size_t offset, size_t bytes);
 
+/* Memory that the host writes and reads at `host`, coherently, for storage, as source and as target of copies: for
+ * parameters and staging (pool.c). */
+struct scry__vk_mapped {
+    VkBuffer buffer;
+    void    *allocation; /* pool.c's */
+    void    *host;
+};
+
+scry_status scry__vk_mapped_create(struct scry__vk_mapped *out, struct scry__vk *vk, size_t bytes);
+void        scry__vk_mapped_destroy(struct scry__vk *vk, struct scry__vk_mapped *mapped); /* zeroed: nothing */
+
 /* --- Recording (record.c) ---
  * Work is recorded and submitted in the order given. A submission is not planned to take more than a quarter of a
  * second; whoever records says how much work each piece is. */
@@ -138,8 +160,13 @@ scry_status scry__vk_commands(struct scry__vk *vk, VkCommandBuffer *out, const s
                               int count, double seconds);
 /* Hands over what was recorded; without waiting. */
 scry_status scry__vk_submit(struct scry__vk *vk);
-/* Submits, and waits until everything is done. */
+/* Submits, and waits until everything is done. The host sees what was written. */
 scry_status scry__vk_wait(struct scry__vk *vk);
+/* The submission that what is recorded next will belong to, at the latest once scry__vk_commands has answered: 1, 2,
+ * ..., done in this order. */
+uint64_t scry__vk_ticket(const struct scry__vk *vk);
+/* Waits until that submission and all before it are done, handing it over where it was not yet. */
+scry_status scry__vk_wait_for(struct scry__vk *vk, uint64_t ticket);
 /* Expected seconds of a kernel with that many operations (an addition, a product, an element moved: 1 each), from what
  * this device's work took so far. */
 double scry__vk_seconds(const struct scry__vk *vk, double operations);
@@ -201,6 +228,12 @@ void scry__vk_bytes(struct scry__vk_call *call, const void *value, size_t bytes)
 /* Records `groups` work groups, in as many dispatches as the device's limits and the plan of submissions ask for: a
  * kernel finds its number by group_number(). `operations`: the work of all of them, see scry__vk_seconds. */
 scry_status scry__vk_launch(struct scry__vk_call *call, int64_t groups, double operations);
+
+/* Where a kernel finds a tensor: in its buffer, or staged (stage.c); and, behind the kernel, copies what was staged and
+ * written back. Only launch.c calls them. */
+scry_status scry__vk_stage(struct scry__vk_call *call, const scry_tensor *tensor, unsigned access,
+                           struct scry__vk_place *place);
+scry_status scry__vk_unstage(struct scry__vk_call *call);
 
 /* The parts of scratch that are bound begin at multiples of this, the largest minStorageBufferOffsetAlignment that the
  * standard allows. */
