@@ -64,6 +64,8 @@ struct scry__vk_path_state {
 /* --- The open device (device.c) --- */
 
 struct scry__vk_memory_pool; /* pool.c: blocks of device memory and what is free in them */
+struct scry__vk_ring;        /* ring.c: mapped memory that uploads and readbacks pass through */
+struct scry__vk_staging;     /* stage.c: where ranges across parts are copied together */
 struct scry__vk_recorder;    /* record.c: command buffers, what they access, and what is in flight */
 struct scry__vk_programs;    /* program.c: modules, pipelines and their layouts */
 
@@ -76,6 +78,8 @@ struct scry__vk {
     struct scry__vk_limits       limits;
     struct scry__vk_path_state   path[SCRY__VK_PATHS];
     struct scry__vk_memory_pool *pool;
+    struct scry__vk_ring        *ring; /* made when first needed, as `staging` is */
+    struct scry__vk_staging     *staging;
     struct scry__vk_recorder    *recorder;
     struct scry__vk_programs    *programs;
     scry_device_statistics       statistics;
