@@ -24,4 +24,12 @@ scry_status scry__vk_part_flush(struct scry__vk *vk, const struct scry__vk_part 
 scry_status scry__vk_part_invalidate(struct scry__vk *vk, const struct scry__vk_part *part, size_t offset,
                                      size_t bytes);
 
+/* Records a copy between two parts. */
+scry_status scry__vk_copy_range(struct scry__vk *vk, const struct scry__vk_place *to, const struct scry__vk_place *from,
+                                size_t bytes);
+
+/* Where ranges across parts are copied together; made before the first buffer that has several. */
+scry_status scry__vk_staging_create(struct scry__vk *vk);
+void        scry__vk_staging_destroy(struct scry__vk *vk);
+
 #endif
