@@ -171,6 +171,9 @@ scry_status scry__vk_wait(struct scry__vk *vk);
 uint64_t scry__vk_ticket(const struct scry__vk *vk);
 /* Waits until that submission and all before it are done, handing it over where it was not yet. */
 scry_status scry__vk_wait_for(struct scry__vk *vk, uint64_t ticket);
+/* Waits for what a device that was lost may still do, so that memory under it can go; elsewhere for what it was handed.
+ */
+void scry__vk_drain(struct scry__vk *vk);
 /* Expected seconds of a kernel with that many operations (an addition, a product, an element moved: 1 each), from what
  * this device's work took so far. */
 double scry__vk_seconds(const struct scry__vk *vk, double operations);

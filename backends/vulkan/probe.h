@@ -1,0 +1,16 @@
+/* From a physical device to its limits, and to a VkDevice with what of it is used: device.c's view of probe.c. */
+#ifndef SCRY_VK_PROBE_H
+#define SCRY_VK_PROBE_H
+
+#include "vk.h"
+
+/* Fails only where memory runs out; what a device lacks is in out->lacks. */
+scry_status scry__vk_probe(struct scry__vk_limits *out, VkPhysicalDevice physical);
+
+/* With one queue, and every feature and extension on that `limits` says is there. */
+scry_status scry__vk_device_create(VkDevice *out, VkPhysicalDevice physical, const struct scry__vk_limits *limits);
+
+/* The backend's slot (properties.c). */
+int scry__vk_properties(const scry_device *device, scry_device_property *out, int capacity);
+
+#endif
