@@ -1,0 +1,23 @@
+/* The kernels' modules: shaders/NAME.comp, compiled to SPIR-V and embedded when scry is built. */
+#ifndef SCRY_VK_SHADERS_H
+#define SCRY_VK_SHADERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "scry/status.h"
+
+typedef struct scry__vk_shader {
+    const char *text; /* SPIR-V */
+    size_t      size;
+    uint8_t     sha256[32];
+} scry__vk_shader;
+
+/* The SPIR-V of kernel NAME, as words: embedded, or $SCRY_VULKAN_SHADERS/NAME.spv where there is such a file. Release
+ * `*words` through the host. */
+scry_status scry__vk_shader_find(uint32_t **words, size_t *bytes, const char *name);
+
+/* A digest of everything that was embedded. */
+uint64_t scry__vk_shaders_digest(void);
+
+#endif

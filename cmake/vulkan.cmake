@@ -1,0 +1,45 @@
+# The Vulkan plugin, where the loader, its headers and glslc are there. shaders/NAME.comp is compiled to SPIR-V and
+# embedded as kernel NAME.
+option(SCRY_VULKAN "Build the Vulkan plugin (needs the loader, its headers and glslc)" ON)
+if(NOT SCRY_VULKAN)
+  return()
+endif()
+pkg_check_modules(VULKAN IMPORTED_TARGET vulkan>=1.2)
+find_program(SCRY_GLSLC glslc)
+set(vulkan_lacks "")
+if(NOT VULKAN_FOUND)
+  list(APPEND vulkan_lacks "the loader and its headers (pkg-config vulkan >= 1.2; on Debian libvulkan-dev)")
+endif()
+if(NOT SCRY_GLSLC)
+  list(APPEND vulkan_lacks "glslc (on Debian glslc)")
+endif()
+if(vulkan_lacks)
+  list(JOIN vulkan_lacks " and " vulkan_lacks)
+  message(STATUS "No Vulkan plugin: it needs ${vulkan_lacks}")
+  return()
+endif()
+
+file(GLOB vulkan_sources CONFIGURE_DEPENDS backends/vulkan/*.c)
+file(GLOB vulkan_shaders CONFIGURE_DEPENDS shaders/*.comp)
+set(vulkan_made ${PROJECT_BINARY_DIR}/vulkan)
+file(MAKE_DIRECTORY ${vulkan_made})
+set(vulkan_list "#define SCRY__VK_SHADER_LIST(X)")
+foreach(shader IN LISTS vulkan_shaders)
+  get_filename_component(name ${shader} NAME_WE)
+  set(module ${vulkan_made}/${name}.spv)
+  set(embedded ${vulkan_made}/${name}.c)
+  # The depfile names what a shader includes, so that an edit there compiles it anew.
+  add_custom_command(OUTPUT ${module}
+    COMMAND ${SCRY_GLSLC} -O --target-env=vulkan1.2 -I ${PROJECT_SOURCE_DIR}/shaders -MD -MF ${module}.d -MT ${module}
+      -o ${module} ${shader}
+    DEPENDS ${shader} DEPFILE ${module}.d VERBATIM)
+  add_custom_command(OUTPUT ${embedded}
+    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${embedded} -DHEADER=shaders.h -DTYPE=scry__vk_shader
+      -DSYMBOL=scry__vk_shader_${name} -DFILES=${module} -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${module} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
+  list(APPEND vulkan_sources ${embedded})
+  string(APPEND vulkan_list " X(${name})")
+endforeach()
+file(CONFIGURE OUTPUT ${vulkan_made}/shaders_list.h CONTENT "${vulkan_list}\n")
+scry_add_plugin(vulkan SOURCES ${vulkan_sources} INCLUDES ${PROJECT_SOURCE_DIR}/backends/vulkan ${vulkan_made}
+  LIBRARIES PkgConfig::VULKAN m)
