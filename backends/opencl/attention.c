@@ -142,7 +142,7 @@ static void pass_output(struct scry__cl_call *call, const scry_attention *op)
 {
     scry__cl_tensor(call, &op->v, SCRY__CL_READ);
     scry__cl_tensor(call, &op->out, SCRY__CL_WRITE);
-    scry__cl_int(call, scry__cl_rows_wanted(&op->capture.rows));
+    scry__cl_int(call, scry__rows_wanted(&op->capture.rows));
     scry__cl_long(call, op->capture.rows.key);
 }
 
@@ -223,7 +223,7 @@ scry_status scry__cl_attention(struct scry__cl *cl, const scry_attention *op)
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels && !status; i++)
         if (kernels[i].wanted) status = run(cl, &family, op, kernels[i].work);
     if (!status && present(&capture->distance)) status = merge_distances(cl, &family, op);
-    if (!status && scry__cl_rows_wanted(&capture->rows))
+    if (!status && scry__rows_wanted(&capture->rows))
         status = scry__cl_rows(cl, &capture->rows, (const int64_t[]){B, H, Q}, 0);
     return status;
 }

@@ -13,12 +13,6 @@ void scry__cl_mask(struct scry__cl_call *call, const scry_mask *mask)
     scry__cl_tensor(call, &mask->additive, SCRY__CL_READ);
 }
 
-bool scry__cl_rows_wanted(const scry_row_statistics *rows)
-{
-    return present(&rows->lse) || present(&rows->entropy) || present(&rows->max) || present(&rows->argmax) ||
-           present(&rows->previous) || present(&rows->self) || present(&rows->first) || present(&rows->key_mass);
-}
-
 scry_status scry__cl_rows(struct scry__cl *cl, const scry_row_statistics *rows, const int64_t shape[3], size_t offset)
 {
     const scry_tensor *const wanted[] = {&rows->lse,      &rows->entropy, &rows->max,   &rows->argmax,

@@ -199,7 +199,6 @@ void scry__cl_mask(struct scry__cl_call *call, const scry_mask *mask);
  * bits of an int), previous, self, first, key_mass, all f32. This writes those that are wanted to their tensors, from
  * the records at byte `offset` of the scratch (mask.c, kernels_cl/rows.cl). */
 enum { SCRY__CL_RECORD = 8 };
-bool        scry__cl_rows_wanted(const scry_row_statistics *rows);
 scry_status scry__cl_rows(struct scry__cl *cl, const scry_row_statistics *rows, const int64_t shape[3], size_t offset);
 
 #endif

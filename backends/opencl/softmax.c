@@ -37,6 +37,6 @@ scry_status scry__cl_softmax(struct scry__cl *cl, const scry_softmax *op)
     scry__cl_tensor(&call, &op->probabilities, SCRY__CL_WRITE);
     scry__cl_scratch(&call, 0);
     scry_status status = scry__cl_launch(&call, 1, &global, &local);
-    if (!status && scry__cl_rows_wanted(&op->rows)) status = scry__cl_rows(cl, &op->rows, op->scores.shape, 0);
+    if (!status && scry__rows_wanted(&op->rows)) status = scry__cl_rows(cl, &op->rows, op->scores.shape, 0);
     return status;
 }

@@ -49,3 +49,9 @@ scry_tensor scry__widened(scry_tensor x, int behind)
     }
     return wide;
 }
+
+bool scry__rows_wanted(const scry_row_statistics *rows)
+{
+    return present(&rows->lse) || present(&rows->entropy) || present(&rows->max) || present(&rows->argmax) ||
+           present(&rows->previous) || present(&rows->self) || present(&rows->first) || present(&rows->key_mass);
+}

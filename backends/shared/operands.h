@@ -50,6 +50,9 @@ bool scry__is_same_view(const scry_tensor *a, const scry_tensor *b);
 /* The view with SCRY_MAX_RANK axes: axes of size 1 in front, and `behind` ones at the end. */
 scry_tensor scry__widened(scry_tensor x, int behind);
 
+/* Whether any statistic is asked for. */
+bool scry__rows_wanted(const scry_row_statistics *rows);
+
 enum { SCRY__WALKED = 4 };
 
 /* Operands of one shape, as rank 4 with as few axes longer than 1 as their strides allow, the last ones. */

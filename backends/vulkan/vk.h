@@ -69,6 +69,8 @@ struct scry__vk_staging;     /* stage.c: where ranges across parts are copied to
 struct scry__vk_recorder;    /* record.c: command buffers, what they access, and what is in flight */
 struct scry__vk_programs;    /* program.c: modules, pipelines and their layouts */
 
+enum { SCRY__VK_SOFTMAX_KERNELS = 16 };
+
 struct scry__vk {
     VkInstance                   instance;
     VkPhysicalDevice             physical;
@@ -83,6 +85,7 @@ struct scry__vk {
     struct scry__vk_recorder    *recorder;
     struct scry__vk_programs    *programs;
     scry_device_statistics       statistics;
+    const char                  *softmax_kernels[SCRY__VK_SOFTMAX_KERNELS]; /* softmax.c: the names of those it has */
     bool                         lost; /* sticky: nothing but destruction is asked of it any more */
 };
 
@@ -251,6 +254,7 @@ enum { SCRY__VK_UNIT = 256 };
 /* Each op has: what query says besides "supported in strict f32" (scratch bytes, the kernel's name, a reason against),
  * and the op itself, which records. */
 #define SCRY__VK_OP_LIST(X)                                                                                            \
+    X(SOFTMAX_CAPTURE, softmax, scry_softmax)                                                                          \
     X(COPY, copy, scry_copy)                                                                                           \
     X(FILL, fill, scry_fill)
 
@@ -266,9 +270,28 @@ __typeof__(scry_device_kernels) scry__vk_kernels;
 
 /* Ops with more than one kernel, and the NULL-terminated list of their names. The name that the device was opened with
  * is in vk->front->kernel; NULL there leaves the choice to the op. Add X(MATMUL, scry__vk_matmul_kernels) and so on. */
-#define SCRY__VK_KERNELS_LIST(X)
+#define SCRY__VK_KERNELS_LIST(X) X(SOFTMAX_CAPTURE, scry__vk_softmax_kernels(device->impl))
+
+const char *const *scry__vk_softmax_kernels(struct scry__vk *vk);
 
 /* Says no in query. */
 void scry__vk_refuse(scry_op_info *info, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* --- Masks and row statistics (mask.c) ---
+ * Kernels leave the statistics of row r of [B, H, Q] as a record of 8 words at the beginning of the scratch
+ * (mask.glsl).
+ */
+
+enum { SCRY__VK_RECORD = 8, SCRY__VK_MOST_ROWS = 1 << 29 };
+
+/* Refuses more queries or keys than masks are counted with, or records that no binding holds. */
+void scry__vk_check_rows(const struct scry__vk *vk, scry_op_info *info, int64_t queries, int64_t keys);
+/* The parameters and bindings MASK_PARAMETERS and MASK_BINDINGS. distances: of the capture, 0 where there are none. */
+void scry__vk_mask(struct scry__vk_call *call, const scry_mask *mask, int64_t queries, int64_t keys, int64_t distances);
+/* The key of the statistic key_mass; -1 where it is none of the row's. */
+int32_t scry__vk_key(const scry_row_statistics *rows, int64_t keys);
+size_t  scry__vk_record_bytes(int64_t rows);
+/* Writes the statistics that are wanted to their tensors, from the records of rows [B, H, Q]. */
+scry_status scry__vk_rows(struct scry__vk *vk, const scry_row_statistics *rows, const int64_t shape[3]);
 
 #endif

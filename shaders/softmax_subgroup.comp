@@ -1,0 +1,5 @@
+// softmax_capture, reduced by the device's subgroups.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#define SUBGROUPS
+#include "softmax_rows.glsl"
