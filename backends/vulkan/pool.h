@@ -1,35 +1,43 @@
-/* Parts: a VkBuffer each, over memory of the device that few allocations serve, or over the host's own. Private to the
- * files that hold memory; ops see buffers. */
+/* Ranges of device memory, and the blocks that they are cut from: part.c's view of pool.c. */
 #ifndef SCRY_VK_POOL_H
 #define SCRY_VK_POOL_H
 
 #include "vk.h"
 
-/* Who touches a part's memory most. */
-enum scry__vk_use {
-    SCRY__VK_FOR_DEVICE,
-    SCRY__VK_FOR_UPLOAD,   /* mapped: the host writes, the device reads */
-    SCRY__VK_FOR_READBACK, /* mapped: the device writes, the host reads */
+/* One VkDeviceMemory. Its ranges are listed in order, and no two neighbours are free. */
+struct scry__vk_block {
+    struct scry__vk_block *next;
+    struct scry__vk_range *first;
+    VkDeviceMemory         memory;
+    VkMemoryPropertyFlags  flags;
+    uint32_t               type;
+    size_t                 bytes;
+    bool                   alone; /* made for one part */
+    char                  *host;  /* where the host sees it, else NULL */
 };
 
-/* A part of `bytes`, for kernels and copies. */
-scry_status scry__vk_part_create(struct scry__vk_part *out, struct scry__vk *vk, size_t bytes, enum scry__vk_use use);
-/* Clears it; one of zeros is left alone. No work uses it any more. */
-void scry__vk_part_destroy(struct scry__vk *vk, struct scry__vk_part *part);
+struct scry__vk_range {
+    struct scry__vk_block *block;
+    struct scry__vk_range *before, *after;
+    size_t                 offset, bytes;
+    bool                   taken;
+};
 
-/* Where the host sees the part; NULL where it does not. */
-char *scry__vk_part_host(const struct scry__vk_part *part);
-/* Bytes that the host wrote become the device's; bytes that the device wrote become the host's. */
-scry_status scry__vk_part_flush(struct scry__vk *vk, const struct scry__vk_part *part, size_t offset, size_t bytes);
-scry_status scry__vk_part_invalidate(struct scry__vk *vk, const struct scry__vk_part *part, size_t offset,
-                                     size_t bytes);
+/* What a part asks of its memory. */
+struct scry__vk_wish {
+    VkBuffer buffer;
+    uint32_t type; /* of memory */
+    size_t   bytes, alignment;
+    size_t   block_bytes; /* of a new block that parts share */
+    bool     alone;       /* it wants its own */
+    char    *host;        /* memory of the host that becomes the device's; NULL: the device's own */
+};
 
-/* Records a copy between two parts. */
-scry_status scry__vk_copy_range(struct scry__vk *vk, const struct scry__vk_place *to, const struct scry__vk_place *from,
-                                size_t bytes);
+const VkPhysicalDeviceMemoryProperties *scry__vk_pool_memory(const struct scry__vk *vk);
 
-/* Where ranges across parts are copied together; made before the first buffer that has several. */
-scry_status scry__vk_staging_create(struct scry__vk *vk);
-void        scry__vk_staging_destroy(struct scry__vk *vk);
+/* Finds a range for the part, or gets more memory. */
+scry_status scry__vk_range_take(struct scry__vk_range **out, struct scry__vk *vk, const struct scry__vk_wish *wish);
+/* A block without a part is given back at once. */
+void scry__vk_range_give(struct scry__vk *vk, struct scry__vk_range *range);
 
 #endif

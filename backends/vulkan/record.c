@@ -191,6 +191,11 @@ scry_status scry__vk_wait_for(struct scry__vk *vk, uint64_t ticket)
     return wait_done(vk, ticket < vk->recorder->handed ? ticket : vk->recorder->handed);
 }
 
+bool scry__vk_is_idle(const struct scry__vk *vk)
+{
+    return !vk->recorder->recording && vk->recorder->done == vk->recorder->handed;
+}
+
 scry_status scry__vk_wait(struct scry__vk *vk)
 {
     scry_status status = scry__vk_submit(vk);

@@ -3,7 +3,7 @@
  *
  * The front door cuts ops until each range lies in one part or takes at most SCRY_REACHABLE_BYTES. Parts are at least
  * that long, so a staged range crosses one boundary. */
-#include "pool.h"
+#include "part.h"
 
 struct scry__vk_staging {
     struct scry__vk_part slot[SCRY__VK_BINDINGS];
@@ -43,7 +43,7 @@ static scry_status move_range(struct scry__vk *vk, int slot, const scry_tensor *
         struct scry__vk_place own    = scry__vk_place(x->buffer, x->offset + done);
         struct scry__vk_place staged = slot_place(vk, slot, done);
         some                         = (size_t)least((int64_t)(bytes - done), (int64_t)own.left);
-        status                       = scry__vk_copy_range(vk, back ? &own : &staged, back ? &staged : &own, some);
+        status                       = scry__vk_part_copy(vk, back ? &own : &staged, back ? &staged : &own, some);
     }
     return status;
 }

@@ -113,7 +113,7 @@ struct scry__vk_memory {
     int    count;
     struct scry__vk_part {
         VkBuffer buffer;
-        void    *allocation; /* pool.c's, or imported */
+        void    *allocation; /* a range of pool.c */
     } parts[];
 };
 
@@ -141,7 +141,7 @@ bool                            scry__vk_reaches(const scry_buffer *buffer, size
  * parameters and staging (pool.c). */
 struct scry__vk_mapped {
     VkBuffer buffer;
-    void    *allocation; /* pool.c's */
+    void    *allocation; /* a range of pool.c */
     void    *host;
 };
 
@@ -169,6 +169,8 @@ scry_status scry__vk_commands(struct scry__vk *vk, VkCommandBuffer *out, const s
 scry_status scry__vk_submit(struct scry__vk *vk);
 /* Submits, and waits until everything is done. The host sees what was written. */
 scry_status scry__vk_wait(struct scry__vk *vk);
+/* Whether nothing is recorded or in flight, as far as was waited for. */
+bool scry__vk_is_idle(const struct scry__vk *vk);
 /* The submission that what is recorded next will belong to, at the latest once scry__vk_commands has answered: 1, 2,
  * ..., done in this order. */
 uint64_t scry__vk_ticket(const struct scry__vk *vk);
