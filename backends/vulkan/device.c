@@ -2,6 +2,7 @@
  *
  * Each listing and each open device has an instance of its own, so that they do not depend on each other. */
 #include "probe.h"
+#include "validation.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,20 +36,24 @@ static bool lists_portable(void)
     return false;
 }
 
-static scry_status create_instance(VkInstance *out)
+static scry_status create_instance(VkInstance *out, struct scry__vk_validation *validation)
 {
     VkApplicationInfo application = {
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO, .pApplicationName = "scry", .apiVersion = VK_API_VERSION_1_2};
-    VkInstanceCreateInfo info = {.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO, .pApplicationInfo = &application};
+    const char          *names[2];
+    VkInstanceCreateInfo info = {.sType                   = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO,
+                                 .pApplicationInfo        = &application,
+                                 .ppEnabledExtensionNames = names};
 #ifdef VK_KHR_portability_enumeration
-    static const char *const portable = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
     if (lists_portable()) {
-        info.flags                   = VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
-        info.enabledExtensionCount   = 1;
-        info.ppEnabledExtensionNames = &portable;
+        info.flags                          = VK_INSTANCE_CREATE_ENUMERATE_PORTABILITY_BIT_KHR;
+        names[info.enabledExtensionCount++] = VK_KHR_PORTABILITY_ENUMERATION_EXTENSION_NAME;
     }
 #endif
-    VkResult code = vkCreateInstance(&info, NULL, out);
+    scry__vk_validation_ask(validation, &info, names);
+    VkResult    code   = vkCreateInstance(&info, NULL, out);
+    scry_status status = scry__vk_validation_begin(validation, *out, code);
+    if (status) return status;
     if (code == VK_ERROR_INCOMPATIBLE_DRIVER)
         return scry__vk_host->fail(SCRY_NO_DEVICE,
                                    "no Vulkan driver is installed that the loader can use (vkCreateInstance: "
@@ -101,7 +106,7 @@ static scry_status find(scry_device_info *infos, int capacity, int *count)
     struct scry__vk_limits limits;
     uint32_t               listed = 0;
     *count                        = 0;
-    scry_status status            = create_instance(&instance);
+    scry_status status            = create_instance(&instance, NULL);
     if (status) return status;
     status = list_devices(instance, devices, &listed);
     for (int i = 0; i < (int)listed && i < capacity && !status; i++) {
@@ -121,7 +126,9 @@ static void destroy(struct scry__vk *vk)
     scry__vk_recorder_destroy(vk);
     scry__vk_pool_destroy(vk);
     if (vk->device) vkDestroyDevice(vk->device, NULL);
+    scry__vk_validation_end(vk->validation, vk->instance);
     if (vk->instance) vkDestroyInstance(vk->instance, NULL);
+    scry__vk_validation_destroy(vk);
     scry__vk_host->release(vk);
 }
 
@@ -148,7 +155,8 @@ static scry_status device_open(scry_device *device, int index, const scry_device
     struct scry__vk *vk     = scry__vk_host->allocate(1, sizeof *vk);
     if (!vk) return status;
     vk->front = device;
-    status    = create_instance(&vk->instance);
+    status    = scry__vk_validation_create(vk);
+    if (!status) status = create_instance(&vk->instance, vk->validation);
     if (!status) status = choose(vk, index);
     if (!status) status = scry__vk_device_create(&vk->device, vk->physical, &vk->limits);
     if (status) goto fail;

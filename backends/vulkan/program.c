@@ -1,6 +1,6 @@
 /* Modules, pipelines and their layouts, kept for the life of the device and found again by what they were made from. */
 #include "shaders.h"
-#include "vk.h"
+#include "validation.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -63,6 +63,7 @@ static scry_status find_module(struct module **out, struct scry__vk *vk, const c
     info.pCode = words;
     status = scry__vk_check(vk, vkCreateShaderModule(vk->device, &info, NULL, &module->made), "vkCreateShaderModule");
     if (status) goto fail;
+    scry__vk_validation_name(vk, module->made, module->name);
     scry__vk_host->release(words);
     module->next          = vk->programs->modules;
     vk->programs->modules = module;
@@ -168,7 +169,7 @@ scry_status scry__vk_pipeline(struct scry__vk_pipeline *out, struct scry__vk *vk
         pipeline = scry__vk_host->allocate(1, sizeof *pipeline);
         if (!pipeline) return SCRY_OUT_OF_MEMORY;
         memcpy(&pipeline->key, &key, sizeof key); /* with its padding */
-        status        = build(vk, pipeline, layout->pipeline);
+        status = build(vk, pipeline, layout->pipeline);
         if (status) goto fail;
         pipeline->next = *bucket;
         *bucket        = pipeline;

@@ -1,6 +1,7 @@
 /* Recording and submitting: a ring of command buffers, each with its descriptor pool, its memory for parameters and its
  * fence, barriers between commands that touch the same bytes, and submissions that the plan keeps short. */
 #include "record.h"
+#include "validation.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -176,7 +177,7 @@ static scry_status wait_done(struct scry__vk *vk, uint64_t ticket)
         recorder->done++;
         learn(vk, &recorder->frame[recorder->done % FRAMES]);
     }
-    return SCRY_OK;
+    return scry__vk_validation_check(vk->validation);
 }
 
 uint64_t scry__vk_ticket(const struct scry__vk *vk)

@@ -68,6 +68,7 @@ struct scry__vk_ring;        /* ring.c: mapped memory that uploads and readbacks
 struct scry__vk_staging;     /* stage.c: where ranges across parts are copied together */
 struct scry__vk_recorder;    /* record.c: command buffers, what they access, and what is in flight */
 struct scry__vk_programs;    /* program.c: modules, pipelines and their layouts */
+struct scry__vk_validation;  /* validation.c: what the validation layer found; NULL: it was not asked */
 
 enum { SCRY__VK_SOFTMAX_KERNELS = 16 };
 
@@ -84,6 +85,7 @@ struct scry__vk {
     struct scry__vk_staging     *staging;
     struct scry__vk_recorder    *recorder;
     struct scry__vk_programs    *programs;
+    struct scry__vk_validation  *validation;
     scry_device_statistics       statistics;
     const char                  *softmax_kernels[SCRY__VK_SOFTMAX_KERNELS]; /* softmax.c: the names of those it has */
     bool                         lost; /* sticky: nothing but destruction is asked of it any more */
