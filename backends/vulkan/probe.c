@@ -110,13 +110,12 @@ static void chain_features(struct features *all, const struct extensions *has)
 /* --- Filling the limits --- */
 
 /* No more than the environment variable `name` says, for tests and for drivers that promise too much; at least
- * SCRY_REACHABLE_BYTES, in whole pages. */
-static size_t bounded(uint64_t given, const char *name)
+ * `least_bytes`, in whole pages. */
+static size_t bounded(uint64_t given, const char *name, size_t least_bytes)
 {
-    const char        *text        = secure_getenv(name);
-    char              *end         = NULL;
-    unsigned long long told        = text ? strtoull(text, &end, 10) : 0;
-    uint64_t           least_bytes = SCRY_REACHABLE_BYTES;
+    const char        *text = secure_getenv(name);
+    char              *end  = NULL;
+    unsigned long long told = text ? strtoull(text, &end, 10) : 0;
     if (told && !*end && told < given) given = told;
     if (given > SIZE_MAX / 2) given = SIZE_MAX / 2;
     given -= given % PAGE;
@@ -157,11 +156,13 @@ static bool fill_queue(struct scry__vk_limits *out, VkPhysicalDevice physical)
 static void fill_limits(struct scry__vk_limits *out, const struct properties *all)
 {
     const VkPhysicalDeviceLimits *limits = &all->two.properties.limits;
-    out->most_bound                      = bounded(limits->maxStorageBufferRange, "SCRY_VULKAN_MAX_BINDING");
-    out->most_allocated                  = bounded(all->eleven.maxMemoryAllocationSize, "SCRY_VULKAN_MAX_ALLOCATION");
-    out->alignment                       = (uint32_t)most(4, (int64_t)limits->minStorageBufferOffsetAlignment);
-    out->atom                            = (uint32_t)limits->nonCoherentAtomSize;
-    out->most_groups                     = (uint32_t)least(limits->maxComputeWorkGroupCount[0], INT32_MAX);
+    /* A binding may begin before the bytes that it is to reach. */
+    out->most_bound = bounded(limits->maxStorageBufferRange, "SCRY_VULKAN_MAX_BINDING", SCRY_REACHABLE_BYTES + PAGE);
+    out->most_allocated =
+        bounded(all->eleven.maxMemoryAllocationSize, "SCRY_VULKAN_MAX_ALLOCATION", SCRY_REACHABLE_BYTES);
+    out->alignment        = (uint32_t)most(4, (int64_t)limits->minStorageBufferOffsetAlignment);
+    out->atom             = (uint32_t)limits->nonCoherentAtomSize;
+    out->most_groups      = (uint32_t)least(limits->maxComputeWorkGroupCount[0], INT32_MAX);
     out->most_items       = (uint32_t)least(limits->maxComputeWorkGroupSize[0], limits->maxComputeWorkGroupInvocations);
     out->shared_bytes     = limits->maxComputeSharedMemorySize;
     out->timestamp_period = limits->timestampPeriod;

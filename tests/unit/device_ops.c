@@ -4,6 +4,7 @@
 #include "device/operands.h"
 
 #include <criterion/criterion.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const int64_t sizes[128] = {
@@ -65,6 +66,24 @@ scry_device *device_open(const char *name, scry_fallback fallback)
 {
     scry_device *device = NULL;
     scry_status  status = scry_device_open(&device, &(scry_device_options){.name = name, .fallback = fallback});
+    cr_assert_eq(status, SCRY_OK, "%s", scry_last_error());
+    return device;
+}
+
+scry_device *device_need(const char *name, const char *kernels)
+{
+    static const struct {
+        const char *backend, *required, *package;
+    } plugins[]         = {{"opencl", "SCRY_TEST_OPENCL", "pocl-opencl-icd"},
+                           {"vulkan", "SCRY_TEST_VULKAN", "mesa-vulkan-drivers"}};
+    scry_device *device = NULL;
+    setenv("SCRY_PLUGIN_PATH", SCRY_BUILD_DIR, 1);
+    scry_status status = scry_device_open(&device, &(scry_device_options){.name = name, .kernels = kernels});
+    for (size_t i = 0; i < sizeof plugins / sizeof *plugins; i++) {
+        if (!status || strncmp(name, plugins[i].backend, strlen(plugins[i].backend))) continue;
+        cr_assert(!getenv(plugins[i].required), "%s", scry_last_error());
+        cr_skip("no device %s: install %s to run this test", name, plugins[i].package);
+    }
     cr_assert_eq(status, SCRY_OK, "%s", scry_last_error());
     return device;
 }

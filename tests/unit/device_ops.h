@@ -14,6 +14,10 @@ scry_op device_op(scry_op_kind kind, scry_buffer *arena);
 /* Opens a device; fails the running test on an error. */
 scry_device *device_open(const char *name, scry_fallback fallback);
 
+/* Opens a plugin's device, such as "opencl:0", with kernels by name (NULL: its choice). Skips the running test, saying
+ * so, on machines without one; fails it there where $SCRY_TEST_OPENCL, or $SCRY_TEST_VULKAN, is set. */
+scry_device *device_need(const char *name, const char *kernels);
+
 /* How many ops the fake plugin has been given since it was loaded. */
 uint64_t device_runs(const scry_device *device);
 

@@ -1,6 +1,8 @@
 /* Fixtures for tests of models. See fixture.h. */
 #include "fixture.h"
 
+#include "unit/device_ops.h"
+
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <math.h>
@@ -131,12 +133,8 @@ void fixture_for_all(void (*check)(const char *device, const char *name))
 
 void fixture_for_opencl(const char *kernels, void (*check)(const char *device, const char *name))
 {
-    scry_device *device = NULL;
+    scry_device *device = device_need("opencl:0", NULL);
     opencl_kernels      = kernels;
-    setenv("SCRY_PLUGIN_PATH", SCRY_BUILD_DIR, 1);
-    scry_status status = scry_device_open(&device, &(scry_device_options){.name = "opencl:0"});
     scry_device_destroy(&device);
-    cr_assert(!status || !getenv("SCRY_TEST_OPENCL"), "%s", scry_last_error());
-    if (status) cr_skip("no OpenCL device: install pocl-opencl-icd to run this test");
     for_each("opencl:0", check);
 }

@@ -2,6 +2,7 @@
  * positions at a time: the same bits as in one piece. */
 #include "base/number.h"
 #include "scry/device.h"
+#include "unit/device_ops.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -28,13 +29,8 @@ static const struct shape {
 
 static scry_device *open_device(const char *limit, const char *kernels)
 {
-    scry_device *device = NULL;
-    setenv("SCRY_PLUGIN_PATH", SCRY_BUILD_DIR, 1);
     limit ? setenv("SCRY_OPENCL_MAX_ALLOCATION", limit, 1) : unsetenv("SCRY_OPENCL_MAX_ALLOCATION");
-    scry_status status = scry_device_open(&device, &(scry_device_options){.name = "opencl:0", .kernels = kernels});
-    cr_assert(!status || !getenv("SCRY_TEST_OPENCL"), "%s", scry_last_error());
-    if (status) cr_skip("no OpenCL device: install pocl-opencl-icd to run this test");
-    return device;
+    return device_need("opencl:0", kernels);
 }
 
 static size_t bytes_of(const struct shape *shape)

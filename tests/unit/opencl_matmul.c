@@ -2,6 +2,7 @@
  * weights are laid out, whichever form of a kernel serves the size. */
 #include "base/number.h"
 #include "scry/device.h"
+#include "unit/device_ops.h"
 
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
@@ -12,14 +13,6 @@
 enum { MOST_ROWS = 523, COLUMNS = 519, DEPTH = 67, MOST_WEIGHTS = DEPTH * COLUMNS };
 
 static scry_device *device;
-
-static void open_device(const char *kernels)
-{
-    setenv("SCRY_PLUGIN_PATH", SCRY_BUILD_DIR, 1);
-    scry_status status = scry_device_open(&device, &(scry_device_options){.name = "opencl:0", .kernels = kernels});
-    cr_assert(!status || !getenv("SCRY_TEST_OPENCL"), "%s", scry_last_error());
-    if (status) cr_skip("no OpenCL device: install pocl-opencl-icd to run this test");
-}
 
 static scry_buffer *buffer_of(const void *data, size_t bytes)
 {
@@ -85,7 +78,7 @@ ParameterizedTest(struct row *row, opencl_matmul, a_row__is_what_it_is_among_oth
 {
     static const int counts[] = {MOST_ROWS, 1, 2, 4, 5, 8, 9, 33, 130};
     static float     whole[MOST_ROWS * COLUMNS], some[MOST_ROWS * COLUMNS], values[MOST_ROWS * DEPTH];
-    open_device(row->kernels);
+    device = device_need("opencl:0", row->kernels);
     random_floats(values, MOST_ROWS * DEPTH, 1);
     scry_tensor  a = scry_tensor_of(buffer_of(values, sizeof values), 0, SCRY_F32, 2, (int64_t[]){MOST_ROWS, DEPTH});
     scry_buffer *c = buffer_of(some, sizeof some);
