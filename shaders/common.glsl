@@ -18,6 +18,9 @@
 // needs 64-bit integers. Groups are 32-bit numbers too.
 //
 // NaN and infinities are kept: masks are -inf. What must not be contracted or reordered is `precise`.
+//
+// lavapipe leaves every loop of an item, without a word, once its loops have turned 65535 times in all, nested ones
+// counted too. A kernel whose work may take more turns is launched over pieces of it.
 
 #extension GL_EXT_spirv_intrinsics : require
 
