@@ -94,7 +94,7 @@ static void write_set(struct scry__vk *vk, const struct scry__vk_call *call, con
                                     .descriptorCount = (uint32_t)call->binding_count,
                                     .descriptorType  = VK_DESCRIPTOR_TYPE_STORAGE_BUFFER,
                                     .pBufferInfo     = info};
-    info[0] = (VkDescriptorBufferInfo){room->buffer, room->offset, most(4, (int64_t)call->parameter_bytes)};
+    info[0]                      = (VkDescriptorBufferInfo){room->buffer, room->offset, call->parameter_bytes};
     for (int i = 1; i < call->binding_count; i++) {
         const struct scry__vk_touched *bound = &call->bindings[i];
         info[i] = bound->bytes ? (VkDescriptorBufferInfo){bound->buffer, bound->offset, bound->bytes} : info[0];
@@ -104,12 +104,17 @@ static void write_set(struct scry__vk *vk, const struct scry__vk_call *call, con
 
 /* One dispatch. The slices of a launch do not depend on each other: only the first says what all of them touch. */
 static scry_status dispatch(struct scry__vk_call *call, const struct scry__vk_pipeline *pipeline, uint32_t first,
-                            uint32_t groups, double seconds)
+                            uint32_t groups, double operations)
 {
-    struct scry__vk     *vk = call->vk;
-    struct scry__vk_room room;
-    scry_status          status = scry__vk_room(vk, &room, pipeline->set, call->binding_count, SCRY__VK_PARAMETER_BYTES,
-                                                call->bindings + 1, first ? 0 : call->binding_count - 1, seconds);
+    const struct scry__vk_dispatch dispatch = {.pipeline        = pipeline,
+                                               .bindings        = call->binding_count,
+                                               .parameter_bytes = call->parameter_bytes,
+                                               .touched         = call->bindings + 1,
+                                               .count           = first ? 0 : call->binding_count - 1,
+                                               .operations      = operations};
+    struct scry__vk               *vk       = call->vk;
+    struct scry__vk_room           room;
+    scry_status                    status = scry__vk_dispatch_begin(vk, &room, &dispatch);
     if (status) return status;
     memcpy(room.host, call->parameters, call->parameter_bytes);
     write_set(vk, call, &room);
@@ -117,7 +122,7 @@ static scry_status dispatch(struct scry__vk_call *call, const struct scry__vk_pi
     vkCmdBindDescriptorSets(room.commands, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline->layout, 0, 1, &room.set, 0, NULL);
     vkCmdPushConstants(room.commands, pipeline->layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, sizeof first, &first);
     vkCmdDispatch(room.commands, groups, 1, 1);
-    vk->statistics.dispatches++;
+    scry__vk_dispatch_end(vk, &room);
     return SCRY_OK;
 }
 
@@ -133,15 +138,16 @@ static int64_t slice_of(const struct scry__vk *vk, int64_t groups, double second
 scry_status scry__vk_launch(struct scry__vk_call *call, int64_t groups, double operations)
 {
     struct scry__vk_pipeline pipeline;
+    if (!call->parameter_bytes) scry__vk_int(call, 0); /* a binding is never empty */
     if (groups > UINT32_MAX) fail(call, "more than 2^32 groups");
     if (call->status || groups <= 0) return call->status;
-    scry_status status  = scry__vk_pipeline(&pipeline, call->vk, call->name, call->constants, call->constant_count,
-                                            call->binding_count, call->subgroup_size);
-    double      seconds = scry__vk_seconds(call->vk, operations);
-    int64_t     slice   = slice_of(call->vk, groups, seconds);
+    scry_status status = scry__vk_pipeline(&pipeline, call->vk, call->name, call->constants, call->constant_count,
+                                           call->binding_count, call->subgroup_size);
+    if (status) return status;
+    int64_t slice = slice_of(call->vk, groups, scry__vk_expect(call->vk, &pipeline, operations));
     for (int64_t done = 0, some; done < groups && !status; done += some) {
         some   = least(slice, groups - done);
-        status = dispatch(call, &pipeline, (uint32_t)done, (uint32_t)some, seconds * (double)some / (double)groups);
+        status = dispatch(call, &pipeline, (uint32_t)done, (uint32_t)some, operations * (double)some / (double)groups);
     }
     return status || !call->staged_count ? status : scry__vk_unstage(call);
 }

@@ -31,6 +31,7 @@ struct pipeline {
     struct pipeline *next; /* of its bucket */
     struct key       key;
     VkPipeline       made;
+    double           pace; /* see vk.h */
 };
 
 struct scry__vk_programs {
@@ -174,7 +175,7 @@ scry_status scry__vk_pipeline(struct scry__vk_pipeline *out, struct scry__vk *vk
         pipeline->next = *bucket;
         *bucket        = pipeline;
     }
-    *out = (struct scry__vk_pipeline){pipeline->made, layout->pipeline, layout->set};
+    *out = (struct scry__vk_pipeline){pipeline->made, layout->pipeline, layout->set, &pipeline->pace};
     return SCRY_OK;
 
 fail:

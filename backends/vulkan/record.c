@@ -1,30 +1,34 @@
 /* Recording and submitting: a ring of command buffers, each with its descriptor pool, its memory for parameters and its
  * fence, barriers between commands that touch the same bytes, and submissions that the plan keeps short. */
 #include "record.h"
+#include "timing.h"
 #include "validation.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum {
     FRAMES       = 4,   /* in flight, one of them being recorded */
     SETS         = 256, /* dispatches of a frame */
     DESCRIPTORS  = SETS * 6,
     ARENA        = SETS * SCRY__VK_PARAMETER_BYTES,
-    MOST_TOUCHED = 96,
+    MOST_TOUCHED = 192,
 };
 
-/* One command buffer and what goes with it. Frame t % FRAMES belongs to submission t. */
+/* Seconds of recorded work that an idle device is given. */
+#define WORTH_BEGINNING 0.005
+
+/* One command buffer and what goes with it. Submission t is that of frame t % FRAMES. */
 struct frame {
     VkCommandPool          pool;
     VkCommandBuffer        commands;
     VkFence                fence;
     VkDescriptorPool       sets;
-    VkQueryPool            times; /* its begin and its end */
-    struct scry__vk_mapped arena;
+    struct scry__vk_mapped arena; /* of parameters */
     size_t                 arena_used;
     int                    set_count, descriptor_count;
     double                 planned; /* seconds */
+    double                 handed;  /* when it was handed over */
+    struct scry__vk_timing timing;
 };
 
 struct scry__vk_recorder {
@@ -32,10 +36,11 @@ struct scry__vk_recorder {
     uint64_t                handed, done; /* submissions */
     bool                    recording;    /* number handed + 1 */
     bool                    drained;
-    double                  timeout;               /* seconds */
-    double                  operations_per_second; /* that the device was seen to do */
-    struct scry__vk_touched touched[MOST_TOUCHED]; /* since the last barrier */
+    double                  done_at; /* when the last of them was seen to be done */
+    double                  timeout; /* seconds */
+    scry_status             dropped; /* why recorded work was, until a wait has told */
     int                     touched_count;
+    struct scry__vk_touched touched[MOST_TOUCHED]; /* since the last barrier */
 };
 
 /* --- Making and taking down --- */
@@ -58,24 +63,21 @@ static scry_status create_commands(struct scry__vk *vk, struct frame *frame)
     VkCommandBufferAllocateInfo buffer = {.sType              = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO,
                                           .level              = VK_COMMAND_BUFFER_LEVEL_PRIMARY,
                                           .commandBufferCount = 1};
-    scry_status                 status =
-        scry__vk_check(vk, vkCreateCommandPool(vk->device, &pool, NULL, &frame->pool), "vkCreateCommandPool");
+    VkResult                    code   = vkCreateCommandPool(vk->device, &pool, NULL, &frame->pool);
+    scry_status                 status = scry__vk_check(vk, code, "vkCreateCommandPool");
     if (status) return status;
     buffer.commandPool = frame->pool;
-    return scry__vk_check(vk, vkAllocateCommandBuffers(vk->device, &buffer, &frame->commands),
-                          "vkAllocateCommandBuffers");
+    code               = vkAllocateCommandBuffers(vk->device, &buffer, &frame->commands);
+    return scry__vk_check(vk, code, "vkAllocateCommandBuffers");
 }
 
 static scry_status create_frame(struct scry__vk *vk, struct frame *frame)
 {
-    VkFenceCreateInfo     fence = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
-    VkQueryPoolCreateInfo times = {
-        .sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO, .queryType = VK_QUERY_TYPE_TIMESTAMP, .queryCount = 2};
-    scry_status status = create_commands(vk, frame);
+    VkFenceCreateInfo fence  = {.sType = VK_STRUCTURE_TYPE_FENCE_CREATE_INFO};
+    scry_status       status = create_commands(vk, frame);
     if (!status) status = create_sets(vk, frame);
     if (!status) status = scry__vk_check(vk, vkCreateFence(vk->device, &fence, NULL, &frame->fence), "vkCreateFence");
-    if (!status && vk->limits.timestamp_bits)
-        status = scry__vk_check(vk, vkCreateQueryPool(vk->device, &times, NULL, &frame->times), "vkCreateQueryPool");
+    if (!status) status = scry__vk_timing_create(&frame->timing, vk);
     return status ? status : scry__vk_mapped_create(&frame->arena, vk, ARENA);
 }
 
@@ -87,26 +89,12 @@ static double timeout_seconds(void)
     return told > 0 && told < 1e9 && !*end ? told : 120;
 }
 
-/* Operations a second, at first: slower than devices of that type are, so that no early submission takes too long. */
-static double cautious_rate(VkPhysicalDeviceType type)
-{
-    switch ((int)type) {
-    case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
-        return 5e10;
-    case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
-        return 1e10;
-    default:
-        return 1e9;
-    }
-}
-
 scry_status scry__vk_recorder_create(struct scry__vk *vk)
 {
-    vk->recorder = scry__vk_host->allocate(1, sizeof *vk->recorder);
+    scry_status status = SCRY_OK;
+    vk->recorder       = scry__vk_host->allocate(1, sizeof *vk->recorder);
     if (!vk->recorder) return SCRY_OUT_OF_MEMORY;
-    vk->recorder->timeout               = timeout_seconds();
-    vk->recorder->operations_per_second = cautious_rate(vk->limits.type);
-    scry_status status                  = SCRY_OK;
+    vk->recorder->timeout = timeout_seconds();
     for (int i = 0; i < FRAMES && !status; i++) status = create_frame(vk, &vk->recorder->frame[i]);
     return status;
 }
@@ -114,8 +102,8 @@ scry_status scry__vk_recorder_create(struct scry__vk *vk)
 static VkResult wait_fence(struct scry__vk *vk, uint64_t ticket)
 {
     struct scry__vk_recorder *recorder = vk->recorder;
-    return vkWaitForFences(vk->device, 1, &recorder->frame[ticket % FRAMES].fence, VK_TRUE,
-                           (uint64_t)(recorder->timeout * 1e9));
+    uint64_t                  timeout  = (uint64_t)(recorder->timeout * 1e9);
+    return vkWaitForFences(vk->device, 1, &recorder->frame[ticket % FRAMES].fence, VK_TRUE, timeout);
 }
 
 void scry__vk_drain(struct scry__vk *vk)
@@ -128,68 +116,109 @@ void scry__vk_drain(struct scry__vk *vk)
 
 void scry__vk_recorder_destroy(struct scry__vk *vk)
 {
-    struct scry__vk_recorder *recorder = vk->recorder;
-    if (!recorder) return;
+    if (!vk->recorder) return;
     scry__vk_drain(vk);
     for (int i = 0; i < FRAMES; i++) {
-        struct frame *frame = &recorder->frame[i];
+        struct frame *frame = &vk->recorder->frame[i];
         scry__vk_mapped_destroy(vk, &frame->arena);
-        vkDestroyQueryPool(vk->device, frame->times, NULL);
+        scry__vk_timing_destroy(&frame->timing, vk);
         vkDestroyFence(vk->device, frame->fence, NULL);
         vkDestroyDescriptorPool(vk->device, frame->sets, NULL);
         vkDestroyCommandPool(vk->device, frame->pool, NULL);
     }
-    scry__vk_host->release(recorder);
+    scry__vk_host->release(vk->recorder);
     vk->recorder = NULL;
 }
 
-/* --- Waiting --- */
-
-/* How long a submission took on the device; 0 where that is not known. */
-static double measured_seconds(struct scry__vk *vk, const struct frame *frame)
-{
-    uint64_t times[2];
-    if (!frame->times) return 0;
-    VkResult code = vkGetQueryPoolResults(vk->device, frame->times, 0, 2, sizeof times, times, sizeof *times,
-                                          VK_QUERY_RESULT_64_BIT);
-    if (code != VK_SUCCESS) return 0;
-    uint64_t mask = vk->limits.timestamp_bits < 64 ? ((uint64_t)1 << vk->limits.timestamp_bits) - 1 : UINT64_MAX;
-    return (double)((times[1] - times[0]) & mask) * vk->limits.timestamp_period * 1e-9;
-}
-
-/* Faster only by and by, slower at once. */
-static void learn(struct scry__vk *vk, const struct frame *frame)
-{
-    double seconds = measured_seconds(vk, frame);
-    if (seconds <= 0 || frame->planned <= 0) return;
-    double factor = frame->planned / seconds;
-    if (factor > 2) factor = 2;
-    if (seconds > 1e-3 || factor > 1) vk->recorder->operations_per_second *= factor;
-}
-
-/* Everything up to `ticket`, which was handed over. */
-static scry_status wait_done(struct scry__vk *vk, uint64_t ticket)
-{
-    struct scry__vk_recorder *recorder = vk->recorder;
-    while (recorder->done < ticket) {
-        scry_status status = scry__vk_check(vk, wait_fence(vk, recorder->done + 1), "vkWaitForFences");
-        if (status) return status;
-        recorder->done++;
-        learn(vk, &recorder->frame[recorder->done % FRAMES]);
-    }
-    return scry__vk_validation_check(vk->validation);
-}
+/* --- Submitting and waiting --- */
 
 uint64_t scry__vk_ticket(const struct scry__vk *vk)
 {
     return vk->recorder->handed + 1;
 }
 
+static struct frame *current(struct scry__vk *vk)
+{
+    return &vk->recorder->frame[scry__vk_ticket(vk) % FRAMES];
+}
+
+/* What shaders and copies wrote, for the host. It holds up nothing on the device. */
+static void record_host_barrier(VkCommandBuffer commands)
+{
+    const VkMemoryBarrier barrier = {.sType         = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
+                                     .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
+                                     .dstAccessMask = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT};
+    vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                         VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
+}
+
+scry_status scry__vk_submit(struct scry__vk *vk)
+{
+    struct scry__vk_recorder *recorder = vk->recorder;
+    struct frame             *frame    = current(vk);
+    const VkSubmitInfo        info     = {
+                   .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &frame->commands};
+    if (vk->lost) return scry__vk_host->fail(SCRY_DEVICE_LOST, "vulkan: the device was lost");
+    if (!recorder->recording) return SCRY_OK;
+    record_host_barrier(frame->commands);
+    recorder->recording = false;
+    scry_status status  = scry__vk_check(vk, vkEndCommandBuffer(frame->commands), "vkEndCommandBuffer");
+    if (!status) status = scry__vk_check(vk, vkQueueSubmit(vk->queue, 1, &info, frame->fence), "vkQueueSubmit");
+    if (status) return recorder->dropped = status;
+    frame->handed = scry__vk_now();
+    recorder->handed++;
+    vk->statistics.submissions++;
+    return SCRY_OK;
+}
+
+/* One submission, behind all before it. */
+static scry_status wait_one(struct scry__vk *vk, uint64_t ticket)
+{
+    struct scry__vk_recorder *recorder = vk->recorder;
+    struct frame             *frame    = &recorder->frame[ticket % FRAMES];
+    bool                      running  = vkGetFenceStatus(vk->device, frame->fence) == VK_NOT_READY;
+    double                    begun    = frame->handed > recorder->done_at ? frame->handed : recorder->done_at;
+    VkResult                  code     = wait_fence(vk, ticket);
+    if (code == VK_TIMEOUT) {
+        vk->lost = true;
+        return scry__vk_host->fail(SCRY_DEVICE_LOST, "vulkan: vkWaitForFences: no answer within %g seconds",
+                                   recorder->timeout);
+    }
+    scry_status status = scry__vk_check(vk, code, "vkWaitForFences");
+    if (status) return status;
+    recorder->done    = ticket;
+    recorder->done_at = scry__vk_now();
+    scry__vk_timing_learn(&frame->timing, vk, running ? recorder->done_at - begun : 0);
+    return SCRY_OK;
+}
+
+/* Everything up to `ticket`, which was handed over. */
+static scry_status wait_done(struct scry__vk *vk, uint64_t ticket)
+{
+    scry_status status = SCRY_OK;
+    while (vk->recorder->done < ticket && !status) status = wait_one(vk, vk->recorder->done + 1);
+    return status ? status : scry__vk_validation_check(vk->validation);
+}
+
+/* Whoever recorded last was told that work could not be handed over; whoever waits for it is told too, once. */
+static scry_status tell_dropped(struct scry__vk_recorder *recorder)
+{
+    scry_status status = recorder->dropped;
+    recorder->dropped  = SCRY_OK;
+    if (!status) return SCRY_OK;
+    return scry__vk_host->fail(status, "vulkan: work that was recorded could not be handed to the device");
+}
+
 scry_status scry__vk_wait_for(struct scry__vk *vk, uint64_t ticket)
 {
-    scry_status status = ticket > vk->recorder->handed ? scry__vk_submit(vk) : SCRY_OK;
-    if (status) return status;
-    return wait_done(vk, ticket < vk->recorder->handed ? ticket : vk->recorder->handed);
+    struct scry__vk_recorder *recorder = vk->recorder;
+    scry_status               status   = ticket > recorder->handed ? scry__vk_submit(vk) : SCRY_OK;
+    if (status) {
+        recorder->dropped = SCRY_OK;
+        return status;
+    }
+    status = tell_dropped(recorder);
+    return status ? status : wait_done(vk, ticket < recorder->handed ? ticket : recorder->handed);
 }
 
 bool scry__vk_is_idle(const struct scry__vk *vk)
@@ -199,26 +228,19 @@ bool scry__vk_is_idle(const struct scry__vk *vk)
 
 scry_status scry__vk_wait(struct scry__vk *vk)
 {
-    scry_status status = scry__vk_submit(vk);
-    return status ? status : wait_done(vk, vk->recorder->handed);
+    return scry__vk_wait_for(vk, UINT64_MAX);
 }
 
 /* --- Recording --- */
 
-static struct frame *current(struct scry__vk *vk)
-{
-    return &vk->recorder->frame[scry__vk_ticket(vk) % FRAMES];
-}
-
 /* Begins the next submission's commands, once its frame is free. */
 static scry_status begin(struct scry__vk *vk)
 {
-    struct scry__vk_recorder *recorder = vk->recorder;
-    uint64_t                  ticket   = scry__vk_ticket(vk);
-    struct frame             *frame    = current(vk);
-    VkCommandBufferBeginInfo  info     = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
-                                          .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
-    scry_status               status   = ticket > FRAMES ? wait_done(vk, ticket - FRAMES) : SCRY_OK;
+    const VkCommandBufferBeginInfo info   = {.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO,
+                                             .flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT};
+    uint64_t                       ticket = scry__vk_ticket(vk);
+    struct frame                  *frame  = current(vk);
+    scry_status                    status = ticket > FRAMES ? wait_done(vk, ticket - FRAMES) : SCRY_OK;
     if (!status) status = scry__vk_check(vk, vkResetCommandPool(vk->device, frame->pool, 0), "vkResetCommandPool");
     if (!status)
         status = scry__vk_check(vk, vkResetDescriptorPool(vk->device, frame->sets, 0), "vkResetDescriptorPool");
@@ -226,43 +248,9 @@ static scry_status begin(struct scry__vk *vk)
     if (!status) status = scry__vk_check(vk, vkBeginCommandBuffer(frame->commands, &info), "vkBeginCommandBuffer");
     if (status) return status;
     frame->arena_used = 0;
-    frame->set_count = frame->descriptor_count = 0;
-    frame->planned                             = 0;
-    recorder->recording                        = true;
-    if (frame->times) {
-        vkCmdResetQueryPool(frame->commands, frame->times, 0, 2);
-        vkCmdWriteTimestamp(frame->commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, frame->times, 0);
-    }
-    return SCRY_OK;
-}
-
-/* What shaders and copies wrote, for the host. It holds up nothing on the device. */
-static void record_host_barrier(VkCommandBuffer commands)
-{
-    VkMemoryBarrier barrier = {.sType         = VK_STRUCTURE_TYPE_MEMORY_BARRIER,
-                               .srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT,
-                               .dstAccessMask = VK_ACCESS_HOST_READ_BIT | VK_ACCESS_HOST_WRITE_BIT};
-    vkCmdPipelineBarrier(commands, VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
-                         VK_PIPELINE_STAGE_HOST_BIT, 0, 1, &barrier, 0, NULL, 0, NULL);
-}
-
-scry_status scry__vk_submit(struct scry__vk *vk)
-{
-    struct scry__vk_recorder *recorder = vk->recorder;
-    struct frame             *frame    = current(vk);
-    VkSubmitInfo              info     = {
-                         .sType = VK_STRUCTURE_TYPE_SUBMIT_INFO, .commandBufferCount = 1, .pCommandBuffers = &frame->commands};
-    if (vk->lost) return scry__vk_host->fail(SCRY_DEVICE_LOST, "vulkan: the device was lost");
-    if (!recorder->recording) return SCRY_OK;
-    record_host_barrier(frame->commands);
-    if (frame->times) vkCmdWriteTimestamp(frame->commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, frame->times, 1);
-    /* Where one of both fails, what was recorded is gone, and the caller knows. */
-    recorder->recording = false;
-    scry_status status  = scry__vk_check(vk, vkEndCommandBuffer(frame->commands), "vkEndCommandBuffer");
-    if (!status) status = scry__vk_check(vk, vkQueueSubmit(vk->queue, 1, &info, frame->fence), "vkQueueSubmit");
-    if (status) return status;
-    recorder->handed++;
-    vk->statistics.submissions++;
+    frame->set_count = frame->descriptor_count = frame->timing.count = 0;
+    frame->planned                                                   = 0;
+    vk->recorder->recording                                          = true;
     return SCRY_OK;
 }
 
@@ -284,7 +272,21 @@ static void record_barrier(struct scry__vk *vk, VkCommandBuffer commands)
     vk->statistics.barriers++;
 }
 
-/* A barrier where one of these ranges conflicts with one touched since the last barrier, and remembers them. */
+/* Adds a range to those touched since the last barrier, unless it is one of them. */
+static void remember(struct scry__vk_recorder *recorder, const struct scry__vk_touched *range)
+{
+    if (!range->bytes) return;
+    for (int i = 0; i < recorder->touched_count; i++) {
+        struct scry__vk_touched *known = &recorder->touched[i];
+        if (known->buffer != range->buffer || known->offset != range->offset || known->bytes != range->bytes) continue;
+        known->access |= range->access;
+        return;
+    }
+    recorder->touched[recorder->touched_count++] = *range;
+}
+
+/* A barrier where one of these ranges conflicts with one touched since the last barrier. The memory is the queue's, so
+ * it outlives submissions. */
 static void order(struct scry__vk *vk, VkCommandBuffer commands, const struct scry__vk_touched *touched, int count)
 {
     struct scry__vk_recorder *recorder = vk->recorder;
@@ -292,19 +294,33 @@ static void order(struct scry__vk *vk, VkCommandBuffer commands, const struct sc
     for (int i = 0; i < recorder->touched_count && !needed; i++)
         for (int j = 0; j < count && !needed; j++) needed = conflict(&recorder->touched[i], &touched[j]);
     if (needed) record_barrier(vk, commands);
-    for (int j = 0; j < count; j++)
-        if (touched[j].bytes) recorder->touched[recorder->touched_count++] = touched[j];
+    for (int j = 0; j < count; j++) remember(recorder, &touched[j]);
+}
+
+/* Whether the device has nothing to do until something is handed over. */
+static bool is_waiting(struct scry__vk *vk)
+{
+    const struct scry__vk_recorder *recorder = vk->recorder;
+    return recorder->done == recorder->handed ||
+           vkGetFenceStatus(vk->device, recorder->frame[recorder->handed % FRAMES].fence) == VK_SUCCESS;
+}
+
+/* Whether what was recorded goes before a command of so many seconds: it would take too long with it, or is worth
+ * beginning with. */
+static bool is_due(struct scry__vk *vk, double seconds)
+{
+    double planned = current(vk)->planned;
+    if (!vk->recorder->recording || planned <= 0) return false;
+    return planned + seconds > SCRY__VK_PLANNED || (planned > WORTH_BEGINNING && is_waiting(vk));
 }
 
 scry_status scry__vk_commands(struct scry__vk *vk, VkCommandBuffer *out, const struct scry__vk_touched *touched,
                               int count, double seconds)
 {
-    struct scry__vk_recorder *recorder = vk->recorder;
-    scry_status               status   = SCRY_OK;
+    scry_status status = SCRY_OK;
     if (vk->lost) return scry__vk_host->fail(SCRY_DEVICE_LOST, "vulkan: the device was lost");
-    if (recorder->recording && current(vk)->planned > 0 && current(vk)->planned + seconds > SCRY__VK_PLANNED)
-        status = scry__vk_submit(vk);
-    if (!status && !recorder->recording) status = begin(vk);
+    if (is_due(vk, seconds)) status = scry__vk_submit(vk);
+    if (!status && !vk->recorder->recording) status = begin(vk);
     if (status) return status;
     struct frame *frame = current(vk);
     order(vk, frame->commands, touched, count);
@@ -315,10 +331,15 @@ scry_status scry__vk_commands(struct scry__vk *vk, VkCommandBuffer *out, const s
 
 double scry__vk_seconds(const struct scry__vk *vk, double operations)
 {
-    return operations / vk->recorder->operations_per_second;
+    return scry__vk_timing_expect(vk, 0, operations);
 }
 
-/* --- Room for dispatches --- */
+/* --- Dispatches --- */
+
+double scry__vk_expect(const struct scry__vk *vk, const struct scry__vk_pipeline *pipeline, double operations)
+{
+    return scry__vk_timing_expect(vk, *pipeline->pace, operations);
+}
 
 static bool has_room(const struct frame *frame, int bindings, size_t bytes)
 {
@@ -326,26 +347,35 @@ static bool has_room(const struct frame *frame, int bindings, size_t bytes)
            frame->arena_used + bytes <= ARENA;
 }
 
-scry_status scry__vk_room(struct scry__vk *vk, struct scry__vk_room *out, VkDescriptorSetLayout layout, int bindings,
-                          size_t bytes, const struct scry__vk_touched *touched, int count, double seconds)
+scry_status scry__vk_dispatch_begin(struct scry__vk *vk, struct scry__vk_room *out,
+                                    const struct scry__vk_dispatch *dispatch)
 {
-    bytes              = (size_t)round_up((int64_t)bytes, vk->limits.alignment);
-    scry_status status = SCRY_OK;
-    if (vk->recorder->recording && !has_room(current(vk), bindings, bytes)) status = scry__vk_submit(vk);
-    if (!status) status = scry__vk_commands(vk, &out->commands, touched, count, seconds);
+    size_t      bytes   = (size_t)round_up((int64_t)dispatch->parameter_bytes, vk->limits.alignment);
+    double      seconds = scry__vk_expect(vk, dispatch->pipeline, dispatch->operations);
+    scry_status status  = SCRY_OK;
+    if (vk->recorder->recording && !has_room(current(vk), dispatch->bindings, bytes)) status = scry__vk_submit(vk);
+    if (!status) status = scry__vk_commands(vk, &out->commands, dispatch->touched, dispatch->count, seconds);
     if (status) return status;
     struct frame               *frame = current(vk);
     VkDescriptorSetAllocateInfo info  = {.sType              = VK_STRUCTURE_TYPE_DESCRIPTOR_SET_ALLOCATE_INFO,
                                          .descriptorPool     = frame->sets,
                                          .descriptorSetCount = 1,
-                                         .pSetLayouts        = &layout};
+                                         .pSetLayouts        = &dispatch->pipeline->set};
     status = scry__vk_check(vk, vkAllocateDescriptorSets(vk->device, &info, &out->set), "vkAllocateDescriptorSets");
     if (status) return status;
     out->buffer = frame->arena.buffer;
     out->offset = frame->arena_used;
     out->host   = (char *)frame->arena.host + frame->arena_used;
+    out->timed =
+        scry__vk_timing_begin(&frame->timing, vk, out->commands, dispatch->pipeline->pace, dispatch->operations);
     frame->arena_used += bytes;
     frame->set_count++;
-    frame->descriptor_count += bindings;
+    frame->descriptor_count += dispatch->bindings;
+    vk->statistics.dispatches++;
     return SCRY_OK;
+}
+
+void scry__vk_dispatch_end(struct scry__vk *vk, const struct scry__vk_room *room)
+{
+    if (room->timed) scry__vk_timing_end(&current(vk)->timing, room->commands);
 }

@@ -181,8 +181,8 @@ scry_status scry__vk_wait_for(struct scry__vk *vk, uint64_t ticket);
 /* Waits for what a device that was lost may still do, so that memory under it can go; elsewhere for what it was handed.
  */
 void scry__vk_drain(struct scry__vk *vk);
-/* Expected seconds of a kernel with that many operations (an addition, a product, an element moved: 1 each), from what
- * this device's work took so far. */
+/* Seconds that so many operations (an addition, a product, an element moved: 1 each) take at most, for what is no
+ * kernel; of each kernel more is known. */
 double scry__vk_seconds(const struct scry__vk *vk, double operations);
 
 /* --- Programs (program.c) --- */
@@ -193,6 +193,7 @@ struct scry__vk_pipeline {
     VkPipeline            pipeline;
     VkPipelineLayout      layout;
     VkDescriptorSetLayout set;
+    double               *pace; /* timing.c's, 0 at first; as long as the pipeline is there */
 };
 
 /* Kernel NAME with these specialisation constants (constant_id 0, 1, ...), `bindings` storage buffers, and a required
