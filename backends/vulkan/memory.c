@@ -127,6 +127,12 @@ scry_status scry__vk_move(struct scry__vk *vk, scry_buffer *to, size_t to_offset
     return status;
 }
 
+/* Whether the host touches the part itself. */
+static bool is_shared(const struct scry__vk *vk, const struct scry__vk_part *part)
+{
+    return vk->limits.shares_memory && scry__vk_part_host(part);
+}
+
 /* Bytes that the host writes where it sees the part, once no work uses them. */
 static scry_status write_directly(struct scry__vk *vk, const struct scry__vk_part *part, size_t offset,
                                   const void *data, size_t bytes)
@@ -155,7 +161,7 @@ scry_status scry__vk_buffer_write(scry_buffer *buffer, size_t offset, const void
     for (size_t done = 0, some; done < bytes && !status; done += some) {
         const struct scry__vk_part *part   = &memory->parts[part_of(buffer, offset + done)];
         struct scry__vk_place       place  = scry__vk_place(buffer, offset + done);
-        bool                        direct = scry__vk_part_host(part) && (scry__vk_is_idle(vk) || bytes > WAITED);
+        bool                        direct = is_shared(vk, part) && (scry__vk_is_idle(vk) || bytes > WAITED);
         some                               = lesser(bytes - done, place.left);
         status                             = direct ? write_directly(vk, part, place.offset, from + done, some)
                                                     : scry__vk_upload(vk, &place, from + done, some);
@@ -173,7 +179,7 @@ scry_status scry__vk_buffer_read(scry_buffer *buffer, size_t offset, void *data,
         const struct scry__vk_part *part  = &memory->parts[part_of(buffer, offset + done)];
         struct scry__vk_place       place = scry__vk_place(buffer, offset + done);
         some                              = lesser(bytes - done, place.left);
-        status                            = scry__vk_part_host(part) && scry__vk_part_is_cached(part)
+        status                            = is_shared(vk, part) && scry__vk_part_is_cached(part)
                                                 ? read_directly(vk, part, place.offset, to + done, some)
                                                 : scry__vk_download(vk, &place, to + done, some);
     }

@@ -134,7 +134,9 @@ static void fill_memory(struct scry__vk_limits *out, VkPhysicalDevice physical)
             out->memory_bytes += memory.memoryHeaps[i].size;
     for (uint32_t i = 0; i < memory.memoryTypeCount; i++)
         mapped |= (memory.memoryTypes[i].propertyFlags & shared) == shared;
-    out->shares_memory = mapped && (out->is_cpu || out->type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU);
+    /* For tests: memory as a card's own, which the host does not touch. */
+    bool apart         = secure_getenv("SCRY_VULKAN_DISCRETE");
+    out->shares_memory = mapped && !apart && (out->is_cpu || out->type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU);
 }
 
 /* The first family that computes; `found` tells whether there is one. */

@@ -1,4 +1,5 @@
-/* Vulkan buffers: in parts (see parts.h), under a device's smallest binding, and many that come and go. */
+/* Vulkan buffers: in parts (see parts.h), whether the host touches the device's memory or sends everything through the
+ * ring; under the smallest binding; long transfers; and many buffers that come and go. */
 #include "base/number.h"
 #include "unit/device_ops.h"
 #include "unit/parts.h"
@@ -7,16 +8,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void open_device(void)
+static void open_shared(void)
 {
     setenv("SCRY_VULKAN_MAX_ALLOCATION", "1", 1);
     parts_use("vulkan:0");
 }
 
-TestSuite(vulkan_memory, .init = open_device, .fini = parts_close, .timeout = 300);
+static void open_discrete(void)
+{
+    setenv("SCRY_VULKAN_DISCRETE", "1", 1);
+    open_shared();
+}
+
+TestSuite(vulkan_memory, .init = open_shared, .fini = parts_close, .timeout = 300);
+TestSuite(vulkan_memory_discrete, .init = open_discrete, .fini = parts_close, .timeout = 300);
 
 #define PARTS_TEST(name)                                                                                               \
     Test(vulkan_memory, name)                                                                                          \
+    {                                                                                                                  \
+        parts_##name();                                                                                                \
+    }                                                                                                                  \
+    Test(vulkan_memory_discrete, name)                                                                                 \
     {                                                                                                                  \
         parts_##name();                                                                                                \
     }
@@ -31,4 +43,83 @@ Test(vulkan_memory, op_over_many_bindings__is_cut)
     parts_use("vulkan:0");
     parts_op_over_many_parts__is_cut();
     parts_every_op_across_parts__computes_the_same_bits();
+}
+
+/* A buffer whose content is the bits of a seed, so that none needs to be kept. */
+struct kept {
+    scry_buffer *buffer;
+    uint64_t     seed;
+};
+
+enum { MOST_WORDS = 5 << 20 };
+
+static uint64_t words[MOST_WORDS];
+
+static size_t word_count(const struct kept *kept)
+{
+    return scry_buffer_size(kept->buffer) / sizeof *words;
+}
+
+static void fill(const struct kept *kept)
+{
+    scry__random random;
+    scry__random_seed(&random, kept->seed);
+    for (size_t i = 0; i < word_count(kept); i++) words[i] = scry__random_bits(&random);
+    cr_assert_eq(scry_buffer_write(kept->buffer, 0, words, word_count(kept) * sizeof *words), SCRY_OK, "%s",
+                 scry_last_error());
+}
+
+static void expect_kept(const struct kept *kept)
+{
+    scry__random random;
+    size_t       wrong = 0;
+    scry__random_seed(&random, kept->seed);
+    cr_assert_eq(scry_buffer_read(kept->buffer, 0, words, word_count(kept) * sizeof *words), SCRY_OK, "%s",
+                 scry_last_error());
+    for (size_t i = 0; i < word_count(kept); i++) wrong += words[i] != scry__random_bits(&random);
+    cr_assert_eq(wrong, 0, "%zu of %zu words are not as they were written", wrong, word_count(kept));
+}
+
+/* Sizes from a few words to 32 MiB, most of them small: some share a block, some have their own. */
+static size_t random_size(scry__random *random)
+{
+    size_t most = (size_t)1 << (1 + scry__random_bits(random) % 16);
+    if (scry__random_bits(random) % 16 == 0) most = MOST_WORDS - 1;
+    return (1 + scry__random_bits(random) % most) * sizeof *words;
+}
+
+static void stress(scry_device *device)
+{
+    enum { KEPT = 24, STEPS = 300 };
+    struct kept  kept[KEPT] = {{0}};
+    scry__random random;
+    scry__random_seed(&random, 1);
+    for (uint64_t step = 1; step <= STEPS; step++) {
+        struct kept *one = &kept[scry__random_bits(&random) % KEPT];
+        if (one->buffer) {
+            expect_kept(one);
+            scry_buffer_destroy(&one->buffer);
+        } else {
+            size_t bytes = random_size(&random);
+            one->seed    = step;
+            cr_assert_eq(scry_buffer_create(&one->buffer, device, bytes), SCRY_OK, "%s", scry_last_error());
+            fill(one);
+        }
+    }
+    for (int i = 0; i < KEPT; i++) {
+        if (!kept[i].buffer) continue;
+        expect_kept(&kept[i]);
+        scry_buffer_destroy(&kept[i].buffer);
+    }
+}
+
+/* What the pool still had when the device is closed, it would say by an assertion. */
+Test(vulkan_buffers, many_that_come_and_go__keep_what_was_written, .timeout = 300)
+{
+    for (int discrete = 0; discrete < 2; discrete++) {
+        if (discrete) setenv("SCRY_VULKAN_DISCRETE", "1", 1);
+        scry_device *device = device_need("vulkan:0", NULL);
+        stress(device);
+        scry_device_destroy(&device);
+    }
 }
