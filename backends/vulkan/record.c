@@ -17,6 +17,9 @@ enum {
 /* Seconds of recorded work that an idle device is given. */
 #define WORTH_BEGINNING 0.005
 
+/* Seconds that a lost device is given, at least, to come to an end before its memory goes. */
+#define LEAST_PATIENCE 10.
+
 /* One command buffer and what goes with it. Submission t is that of frame t % FRAMES. */
 struct frame {
     VkCommandPool          pool;
@@ -99,18 +102,18 @@ scry_status scry__vk_recorder_create(struct scry__vk *vk)
     return status;
 }
 
-static VkResult wait_fence(struct scry__vk *vk, uint64_t ticket)
+static VkResult wait_fence(struct scry__vk *vk, uint64_t ticket, double seconds)
 {
-    struct scry__vk_recorder *recorder = vk->recorder;
-    uint64_t                  timeout  = (uint64_t)(recorder->timeout * 1e9);
-    return vkWaitForFences(vk->device, 1, &recorder->frame[ticket % FRAMES].fence, VK_TRUE, timeout);
+    const VkFence *fence = &vk->recorder->frame[ticket % FRAMES].fence;
+    return vkWaitForFences(vk->device, 1, fence, VK_TRUE, (uint64_t)(seconds * 1e9));
 }
 
 void scry__vk_drain(struct scry__vk *vk)
 {
     struct scry__vk_recorder *recorder = vk->recorder;
     if (!recorder || recorder->drained) return;
-    for (uint64_t ticket = recorder->done + 1; ticket <= recorder->handed; ticket++) wait_fence(vk, ticket);
+    double patience = recorder->timeout > LEAST_PATIENCE ? recorder->timeout : LEAST_PATIENCE;
+    for (uint64_t ticket = recorder->done + 1; ticket <= recorder->handed; ticket++) wait_fence(vk, ticket, patience);
     recorder->drained = vk->lost;
 }
 
@@ -178,7 +181,7 @@ static scry_status wait_one(struct scry__vk *vk, uint64_t ticket)
     struct frame             *frame    = &recorder->frame[ticket % FRAMES];
     bool                      running  = vkGetFenceStatus(vk->device, frame->fence) == VK_NOT_READY;
     double                    begun    = frame->handed > recorder->done_at ? frame->handed : recorder->done_at;
-    VkResult                  code     = wait_fence(vk, ticket);
+    VkResult                  code     = wait_fence(vk, ticket, recorder->timeout);
     if (code == VK_TIMEOUT) {
         vk->lost = true;
         return scry__vk_host->fail(SCRY_DEVICE_LOST, "vulkan: vkWaitForFences: no answer within %g seconds",
