@@ -260,6 +260,7 @@ enum { SCRY__VK_UNIT = 256 };
  * and the op itself, which records. */
 #define SCRY__VK_OP_LIST(X)                                                                                            \
     X(SOFTMAX_CAPTURE, softmax, scry_softmax)                                                                          \
+    X(ATTENTION, attention, scry_attention)                                                                            \
     X(COPY, copy, scry_copy)                                                                                           \
     X(FILL, fill, scry_fill)
 

@@ -1,0 +1,71 @@
+// The largest keys of a row, as both families' kernels of them keep and write them. With BLOCK defined it brings in
+// attention_block.glsl, else attention_group.glsl.
+//
+// top_probability, top_key [B, H, Q, count]: largest first, the lowest key first among equals
+
+#define OWN_PARAMETERS                                                                                                 \
+    uint blocks;                                                                                                       \
+    int  count;                                                                                                        \
+    view top_probability_view, top_key_view;
+#ifdef BLOCK
+#include "attention_block.glsl"
+#else
+#include "attention_group.glsl"
+#endif
+
+layout(constant_id = 1) const uint ROOM = 128; // for so many keys at least
+
+SOFTMAXES(6, readonly)
+layout(std430, set = 0, binding = 7) writeonly buffer top_probability_block { float top_probability[]; };
+layout(std430, set = 0, binding = 8) writeonly buffer top_key_block { int top_key[]; };
+
+// Of the item's row: scores, in the end probabilities, and their keys, in order.
+float top_values[ROOM];
+int   top_keys[ROOM];
+
+void top_begin()
+{
+    for (int t = 0; t < count; t++) {
+        top_values[t] = -INFINITE;
+        top_keys[t]   = -1;
+    }
+}
+
+// Puts a key in, behind all that are as large: those have lower keys.
+void top_insert(float value, int key)
+{
+    if (!(value > top_values[count - 1])) return;
+    int at = count - 1;
+    for (; at > 0 && top_values[at - 1] < value; at--) {
+        top_values[at] = top_values[at - 1];
+        top_keys[at]   = top_keys[at - 1];
+    }
+    top_values[at] = value;
+    top_keys[at]   = key;
+}
+
+// Scores become probabilities. exp, a rounded function, may swap neighbours by an ulp: they are sorted again.
+void top_finish(vec2 softmax)
+{
+    for (int t = 0; t < count; t++) {
+        const int   key = top_keys[t];
+        const float p   = key < 0 ? 0.0 : exp_negative(top_values[t] - softmax.x) * softmax.y;
+        int         at  = t;
+        for (; key >= 0 && at > 0 && (top_values[at - 1] < p || (top_values[at - 1] == p && top_keys[at - 1] > key));
+             at--) {
+            top_values[at] = top_values[at - 1];
+            top_keys[at]   = top_keys[at - 1];
+        }
+        top_values[at] = p;
+        top_keys[at]   = key;
+    }
+}
+
+void top_store(uint b, uint h, uint i)
+{
+    for (uint t = 0; t < uint(count); t++) {
+        if (top_probability_view.present != 0u)
+            top_probability[index_of(top_probability_view, b, h, i, t)] = top_values[t];
+        if (top_key_view.present != 0u) top_key[index_of(top_key_view, b, h, i, t)] = top_keys[t];
+    }
+}
