@@ -203,6 +203,8 @@ static scry_status device_open(scry_device *device, int index, const scry_device
     cl->platform = found[index].platform;
     cl->device   = found[index].device;
     cl->front    = device;
+    cl->store    = (struct scry__store){
+           .host = scry__cl_host, .name = "opencl", .without = "programs are compiled anew each time", .most_files = 512};
     measure(cl);
     const cl_context_properties properties[] = {CL_CONTEXT_PLATFORM, (cl_context_properties)cl->platform, 0};
     cl->context                              = clCreateContext(properties, 1, &cl->device, NULL, NULL, &code);

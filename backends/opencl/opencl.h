@@ -9,6 +9,7 @@
 
 #include "scry/backend.h"
 #include "shared/operands.h"
+#include "shared/store.h"
 
 extern const struct scry_host *scry__cl_host;
 
@@ -37,8 +38,8 @@ struct scry__cl {
     cl_mem                    staging[SCRY__CL_STAGED]; /* SCRY_REACHABLE_BYTES each, for what lies across parts */
     bool                      used_library;             /* CLBlast */
     bool                      lost;
-    bool                      drained;       /* lost, and what it still had to do was waited for */
-    bool                      cache_refused; /* the log has said so */
+    bool                      drained; /* lost, and what it still had to do was waited for */
+    struct scry__store        store;   /* of built programs, on disk */
 };
 
 /* --- The device (device.c) --- */

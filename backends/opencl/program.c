@@ -26,10 +26,9 @@ struct scry__cl_programs {
     struct kernel  *bucket[BUCKETS];
 };
 
-static uint32_t hash(uint32_t seed, const char *text)
+static uint64_t hash(uint64_t seed, const char *text)
 {
-    for (; *text; text++) seed = (seed ^ (unsigned char)*text) * 16777619u;
-    return seed;
+    return scry__hash(seed, text, strlen(text));
 }
 
 double scry__cl_now(void)
@@ -163,7 +162,7 @@ scry_status scry__cl_kernel(cl_kernel *out, struct scry__cl *cl, const char *fil
 {
     if (!cl->programs) cl->programs = scry__cl_host->allocate(1, sizeof *cl->programs);
     if (!cl->programs) return SCRY_OUT_OF_MEMORY;
-    struct kernel **bucket = &cl->programs->bucket[hash(hash(hash(2166136261u, file), name), options) % BUCKETS];
+    struct kernel **bucket = &cl->programs->bucket[hash(hash(hash(SCRY__HASH_SEED, file), name), options) % BUCKETS];
     struct kernel  *kernel = *bucket;
     while (kernel && (strcmp(kernel->name, name) || strcmp(kernel->program->options, options) ||
                       strcmp(kernel->program->file, file)))

@@ -1,5 +1,6 @@
 /* Modules, pipelines and their layouts, kept for the life of the device and found again by what they were made from. */
 #include "shaders.h"
+#include "shared/store.h"
 #include "validation.h"
 
 #include <stdio.h>
@@ -39,13 +40,6 @@ struct scry__vk_programs {
     struct layout    layout[SCRY__VK_BINDINGS + 1];
     struct pipeline *bucket[BUCKETS];
 };
-
-static uint32_t hash(const void *bytes, size_t size)
-{
-    uint32_t value = 2166136261u;
-    for (const unsigned char *at = bytes; size--; at++) value = (value ^ *at) * 16777619u;
-    return value;
-}
 
 static scry_status find_module(struct module **out, struct scry__vk *vk, const char *name)
 {
@@ -163,7 +157,7 @@ scry_status scry__vk_pipeline(struct scry__vk_pipeline *out, struct scry__vk *vk
     key.subgroup_size  = subgroup_size;
     memcpy(key.constants, constants, (size_t)constant_count * sizeof *constants);
 
-    struct pipeline **bucket = &vk->programs->bucket[hash(&key, sizeof key) % BUCKETS];
+    struct pipeline **bucket = &vk->programs->bucket[scry__hash(SCRY__HASH_SEED, &key, sizeof key) % BUCKETS];
     for (pipeline = *bucket; pipeline; pipeline = pipeline->next)
         if (!memcmp(&pipeline->key, &key, sizeof key)) break;
     if (!pipeline) {

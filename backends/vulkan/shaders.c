@@ -1,6 +1,7 @@
 /* Finding a kernel's module. See shaders.h. */
 #include "shaders.h"
 
+#include "shared/store.h"
 #include "vk.h"
 
 #include <errno.h>
@@ -81,9 +82,8 @@ scry_status scry__vk_shader_find(uint32_t **words, size_t *bytes, const char *na
 
 uint64_t scry__vk_shaders_digest(void)
 {
-    uint64_t digest = 0xcbf29ce484222325; /* FNV-1a, 64 bits */
+    uint64_t digest = SCRY__HASH_SEED;
     for (size_t i = 0; i < sizeof shaders / sizeof *shaders; i++)
-        for (size_t j = 0; j < sizeof shaders[i].shader->sha256; j++)
-            digest = (digest ^ shaders[i].shader->sha256[j]) * 0x100000001b3;
+        digest = scry__hash(digest, shaders[i].shader->sha256, sizeof shaders[i].shader->sha256);
     return digest;
 }
