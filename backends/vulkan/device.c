@@ -155,7 +155,9 @@ static scry_status device_open(scry_device *device, int index, const scry_device
     struct scry__vk *vk     = scry__vk_host->allocate(1, sizeof *vk);
     if (!vk) return status;
     vk->front = device;
-    status    = scry__vk_validation_create(vk);
+    vk->store = (struct scry__store){
+        .host = scry__vk_host, .name = "vulkan", .without = "pipelines are built anew each time", .most_files = 32};
+    status = scry__vk_validation_create(vk);
     if (!status) status = create_instance(&vk->instance, vk->validation);
     if (!status) status = choose(vk, index);
     if (!status) status = scry__vk_device_create(&vk->device, vk->physical, &vk->limits);

@@ -15,6 +15,7 @@ enum { PAGE = 4096, LEAST_SHARED = 16384 };
     X(host_memory, VK_EXT_EXTERNAL_MEMORY_HOST_EXTENSION_NAME)                                                         \
     X(float_atomics, VK_EXT_SHADER_ATOMIC_FLOAT_EXTENSION_NAME)                                                        \
     X(cooperative_matrix, "VK_KHR_cooperative_matrix")                                                                 \
+    X(feedback, VK_EXT_PIPELINE_CREATION_FEEDBACK_EXTENSION_NAME)                                                      \
     X(portability, "VK_KHR_portability_subset")
 
 struct extensions {
@@ -182,6 +183,7 @@ static void fill_subgroups(struct scry__vk_limits *out, const struct properties 
         return;
     out->subgroup_least = all->subgroup.minSubgroupSize;
     out->subgroup_most  = all->subgroup.maxSubgroupSize;
+    out->full_subgroups = features->subgroup.computeFullSubgroups;
 }
 
 static void fill_features(struct scry__vk_limits *out, const struct features *features)
@@ -246,6 +248,7 @@ scry_status scry__vk_probe(struct scry__vk_limits *out, VkPhysicalDevice physica
     fill_limits(out, &all);
     fill_subgroups(out, &all, &features);
     fill_features(out, &features);
+    out->tells_hits       = has.feedback;
     out->imports_memory   = has.host_memory;
     out->import_alignment = has.host_memory ? (uint32_t)all.host.minImportedHostPointerAlignment : 0;
     snprintf(out->lacks, sizeof out->lacks, "%s", lacking(out, &all, has_queue));
@@ -255,13 +258,12 @@ scry_status scry__vk_probe(struct scry__vk_limits *out, VkPhysicalDevice physica
 /* --- Opening --- */
 
 /* Keeps on what is used, of what the device has. */
-static void choose_features(struct features *wanted, const struct scry__vk_limits *limits,
-                            const struct features *offered)
+static void choose_features(struct features *wanted, const struct scry__vk_limits *limits)
 {
     wanted->eleven.storageBuffer16BitAccess      = limits->storage16;
     wanted->twelve.shaderFloat16                 = limits->float16;
     wanted->subgroup.subgroupSizeControl         = limits->subgroup_least > 0;
-    wanted->subgroup.computeFullSubgroups        = limits->subgroup_least > 0 && offered->subgroup.computeFullSubgroups;
+    wanted->subgroup.computeFullSubgroups        = limits->full_subgroups;
     wanted->atomics.shaderBufferFloat32AtomicAdd = limits->float_atomics;
 #ifdef VK_KHR_cooperative_matrix
     wanted->matrix.cooperativeMatrix = limits->cooperative_matrix;
@@ -275,7 +277,7 @@ scry_status scry__vk_device_create(VkDevice *out, VkPhysicalDevice physical, con
     const char             *names[8];
     uint32_t                count = 0;
     struct extensions       has;
-    struct features         offered, wanted;
+    struct features         wanted;
     VkDeviceQueueCreateInfo queue  = {.sType            = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO,
                                       .queueFamilyIndex = limits->queue_family,
                                       .queueCount       = 1,
@@ -289,10 +291,8 @@ scry_status scry__vk_device_create(VkDevice *out, VkPhysicalDevice physical, con
     if (has.member) names[count++] = name;
     EXTENSION_LIST(TAKE)
 #undef TAKE
-    chain_features(&offered, &has);
     chain_features(&wanted, &has);
-    vkGetPhysicalDeviceFeatures2(physical, &offered.two);
-    choose_features(&wanted, limits, &offered);
+    choose_features(&wanted, limits);
     VkDeviceCreateInfo info = {.sType                   = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO,
                                .pNext                   = &wanted.two,
                                .queueCreateInfoCount    = 1,

@@ -1,6 +1,6 @@
 /* Modules, pipelines and their layouts, kept for the life of the device and found again by what they were made from. */
+#include "cache.h"
 #include "shaders.h"
-#include "shared/store.h"
 #include "validation.h"
 
 #include <stdio.h>
@@ -39,6 +39,7 @@ struct scry__vk_programs {
     struct module   *modules;
     struct layout    layout[SCRY__VK_BINDINGS + 1];
     struct pipeline *bucket[BUCKETS];
+    VkPipelineCache  cache;
 };
 
 static scry_status find_module(struct module **out, struct scry__vk *vk, const char *name)
@@ -101,6 +102,14 @@ static scry_status find_layout(struct layout **out, struct scry__vk *vk, int bin
                           "vkCreatePipelineLayout");
 }
 
+/* Items of a group lie in full subgroups where a size is required, the device can promise it, and the group is whole
+ * subgroups. */
+static VkPipelineShaderStageCreateFlags stage_flags(const struct scry__vk *vk, const struct key *key)
+{
+    bool full = key->subgroup_size && vk->limits.full_subgroups && key->constants[0] % key->subgroup_size == 0;
+    return full ? VK_PIPELINE_SHADER_STAGE_CREATE_REQUIRE_FULL_SUBGROUPS_BIT_EXT : 0;
+}
+
 static scry_status build(struct scry__vk *vk, struct pipeline *pipeline, VkPipelineLayout layout)
 {
     const struct key        *key = &pipeline->key;
@@ -114,20 +123,31 @@ static scry_status build(struct scry__vk *vk, struct pipeline *pipeline, VkPipel
     VkPipelineShaderStageRequiredSubgroupSizeCreateInfoEXT required  = {
          .sType                = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_REQUIRED_SUBGROUP_SIZE_CREATE_INFO_EXT,
          .requiredSubgroupSize = key->subgroup_size};
+    VkPipelineCreationFeedbackEXT           whole = {0}, stage = {0};
+    VkPipelineCreationFeedbackCreateInfoEXT feedback = {
+        .sType                              = VK_STRUCTURE_TYPE_PIPELINE_CREATION_FEEDBACK_CREATE_INFO_EXT,
+        .pPipelineCreationFeedback          = &whole,
+        .pipelineStageCreationFeedbackCount = 1,
+        .pPipelineStageCreationFeedbacks    = &stage};
     VkComputePipelineCreateInfo info  = {.sType  = VK_STRUCTURE_TYPE_COMPUTE_PIPELINE_CREATE_INFO,
+                                         .pNext  = vk->limits.tells_hits ? &feedback : NULL,
                                          .stage  = {.sType  = VK_STRUCTURE_TYPE_PIPELINE_SHADER_STAGE_CREATE_INFO,
                                                     .pNext  = key->subgroup_size ? &required : NULL,
+                                                    .flags  = stage_flags(vk, key),
                                                     .stage  = VK_SHADER_STAGE_COMPUTE_BIT,
                                                     .module = key->module->made,
                                                     .pName  = "main",
                                                     .pSpecializationInfo = &constants},
                                          .layout = layout};
     double                      begin = scry__vk_now();
-    VkResult    code   = vkCreateComputePipelines(vk->device, VK_NULL_HANDLE, 1, &info, NULL, &pipeline->made);
+    VkResult    code   = vkCreateComputePipelines(vk->device, vk->programs->cache, 1, &info, NULL, &pipeline->made);
     scry_status status = scry__vk_check(vk, code, "vkCreateComputePipelines");
     vk->statistics.build_seconds += scry__vk_now() - begin;
-    if (!status) vk->statistics.programs_built++;
-    return status;
+    if (status) return status;
+    bool hit = whole.flags & VK_PIPELINE_CREATION_FEEDBACK_APPLICATION_PIPELINE_CACHE_HIT_BIT_EXT;
+    vk->statistics.programs_loaded += hit;
+    vk->statistics.programs_built += !hit;
+    return SCRY_OK;
 }
 
 /* Whether the device can be told to run in subgroups of that size. */
@@ -180,7 +200,7 @@ fail:
 scry_status scry__vk_programs_create(struct scry__vk *vk)
 {
     vk->programs = scry__vk_host->allocate(1, sizeof *vk->programs);
-    return vk->programs ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+    return vk->programs ? scry__vk_pipelines_open(&vk->programs->cache, vk) : SCRY_OUT_OF_MEMORY;
 }
 
 void scry__vk_programs_destroy(struct scry__vk *vk)
@@ -204,6 +224,7 @@ void scry__vk_programs_destroy(struct scry__vk *vk)
         vkDestroyShaderModule(vk->device, module->made, NULL);
         scry__vk_host->release(module);
     }
+    scry__vk_pipelines_close(vk, programs->cache);
     scry__vk_host->release(programs);
     vk->programs = NULL;
 }

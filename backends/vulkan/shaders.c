@@ -33,12 +33,24 @@ static bool is_module(const uint32_t *words, size_t bytes)
     return bytes >= HEADER_BYTES && bytes % 4 == 0 && words[0] == MAGIC;
 }
 
+/* NULL: scry's own shaders only. */
+static const char *replacements(void)
+{
+    const char *directory = secure_getenv("SCRY_VULKAN_SHADERS");
+    return directory && *directory ? directory : NULL;
+}
+
+bool scry__vk_shaders_replaced(void)
+{
+    return replacements() != NULL;
+}
+
 /* $SCRY_VULKAN_SHADERS/NAME.spv; *words stays NULL where there is no such file. */
 static scry_status read_module(uint32_t **words, size_t *bytes, const char *name)
 {
     char        path[4096];
-    const char *directory = secure_getenv("SCRY_VULKAN_SHADERS");
-    if (!directory || !*directory) return SCRY_OK;
+    const char *directory = replacements();
+    if (!directory) return SCRY_OK;
     scry_status status = SCRY_OUT_OF_MEMORY;
     snprintf(path, sizeof path, "%s/%s.spv", directory, name);
     FILE *file = fopen(path, "re");

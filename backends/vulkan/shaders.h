@@ -2,6 +2,7 @@
 #ifndef SCRY_VK_SHADERS_H
 #define SCRY_VK_SHADERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,5 +20,8 @@ scry_status scry__vk_shader_find(uint32_t **words, size_t *bytes, const char *na
 
 /* A digest of everything that was embedded. */
 uint64_t scry__vk_shaders_digest(void);
+
+/* Whether $SCRY_VULKAN_SHADERS may give others. */
+bool scry__vk_shaders_replaced(void);
 
 #endif

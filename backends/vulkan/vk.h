@@ -10,6 +10,7 @@
 
 #include "scry/backend.h"
 #include "shared/operands.h"
+#include "shared/store.h"
 
 extern const struct scry_host *scry__vk_host;
 
@@ -43,10 +44,12 @@ struct scry__vk_limits {
     uint32_t             shared_bytes;                  /* of one work group */
     uint32_t             subgroup_size;                 /* the usual one */
     uint32_t             subgroup_least, subgroup_most; /* that can be required; 0: none can */
+    bool                 full_subgroups;                /* of a required size can be demanded */
     bool                 subgroup_arithmetic;           /* in compute shaders: arithmetic, ballot and shuffle */
     bool                 float16, storage16, cooperative_matrix, float_atomics;
     bool                 imports_memory; /* VK_EXT_external_memory_host */
     uint32_t             import_alignment;
+    bool                 tells_hits; /* whether a pipeline came from the cache: VK_EXT_pipeline_creation_feedback */
     uint32_t             timestamp_bits;
     float                timestamp_period; /* nanoseconds */
     char                 lacks[96];        /* what every kernel needs and it has not; "" where it is usable */
@@ -86,6 +89,8 @@ struct scry__vk {
     struct scry__vk_recorder    *recorder;
     struct scry__vk_programs    *programs;
     struct scry__vk_validation  *validation;
+    struct scry__store           store;          /* on disk (cache.c) */
+    uint64_t                     kept_pipelines; /* hash of what was read there */
     scry_device_statistics       statistics;
     const char                  *softmax_kernels[SCRY__VK_SOFTMAX_KERNELS]; /* softmax.c: the names of those it has */
     bool                         lost; /* sticky: nothing but destruction is asked of it any more */
