@@ -1,6 +1,6 @@
 /* The cache of built OpenCL programs through the program: what is broken in it is rebuilt and replaced, and nothing
  * else changes; and the places where there is none, or no driver, or a source that does not build. */
-#include "opencl.h"
+#include "faults.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -49,12 +49,12 @@ static void write_bytes(const char *path, const char *bytes, size_t size)
 /* A run that must succeed: the number of programs that it built from source. */
 static long built(const char *expected, const char *what)
 {
-    struct outcome outcome = opencl_lens(FEW_IDS, NULL);
+    struct outcome outcome = faulty_lens(&opencl_driver, FEW_IDS, NULL);
     cr_expect(!outcome.exit_code && (!expected || same_results(outcome.out, expected)), "%s: exit code %d: %s", what,
               outcome.exit_code, outcome.err);
     cr_expect_eq(*outcome.err, 0, "%s: %s", what, outcome.err);
     outcome_free(&outcome);
-    return opencl_last_count("clCreateProgramWithSource");
+    return last_calls("clCreateProgramWithSource");
 }
 
 enum change { CUT, GROW, FLIP, FOREIGN };
@@ -95,10 +95,10 @@ static void apply(const struct damage *damage, const char *name, const char *oth
 
 Test(opencl_cache, what_is_broken__is_built_anew_and_replaced)
 {
-    need_opencl();
+    need_driver(&opencl_driver);
     setenv("SCRY_CACHE_DIR", in_folder("cache"), 1);
-    struct outcome expected = opencl_lens(FEW_IDS, NULL);
-    long           programs = opencl_last_count("clCreateProgramWithSource");
+    struct outcome expected = faulty_lens(&opencl_driver, FEW_IDS, NULL);
+    long           programs = last_calls("clCreateProgramWithSource");
     struct listing listing  = list_cache();
     cr_assert_eq(expected.exit_code, 0, "%s", expected.err);
     cr_assert_gt(programs, 1);
@@ -118,7 +118,7 @@ Test(opencl_cache, what_is_broken__is_built_anew_and_replaced)
 Test(opencl_cache, cache_that_is_full__loses_what_was_used_longest_ago)
 {
     enum { MOST = 512 };
-    need_opencl();
+    need_driver(&opencl_driver);
     setenv("SCRY_CACHE_DIR", in_folder("cache"), 1);
     cr_assert_eq(mkdir(in_folder("cache"), 0700), 0);
     for (int i = 0; i < MOST; i++) {
@@ -140,9 +140,9 @@ Test(opencl_cache, cache_that_is_full__loses_what_was_used_longest_ago)
 /* What stands in the way of a file or of the directory costs the cache and nothing else. */
 Test(opencl_cache, place_that_cannot_be_written__costs_only_the_cache)
 {
-    need_opencl();
+    need_driver(&opencl_driver);
     setenv("SCRY_CACHE_DIR", in_folder("cache"), 1);
-    struct outcome expected = opencl_lens(FEW_IDS, NULL);
+    struct outcome expected = faulty_lens(&opencl_driver, FEW_IDS, NULL);
     struct listing listing  = list_cache();
     cr_assert_eq(expected.exit_code, 0, "%s", expected.err);
     cr_assert_gt(listing.count, 0);
@@ -167,7 +167,7 @@ Test(opencl_cache, place_that_cannot_be_written__costs_only_the_cache)
 
 Test(opencl_cache, places__are_tried_in_order)
 {
-    need_opencl();
+    need_driver(&opencl_driver);
     setenv("POCL_CACHE_DIR", in_folder("pocl"), 0);
     static const struct {
         const char *variable, *made;
@@ -185,7 +185,7 @@ Test(opencl_cache, places__are_tried_in_order)
 
 static void expect_error(int exit_code, const char *const *says)
 {
-    struct outcome outcome = opencl_lens(FEW_IDS, NULL);
+    struct outcome outcome = faulty_lens(&opencl_driver, FEW_IDS, NULL);
     cr_expect_eq(outcome.exit_code, exit_code, "exit code %d: %s", outcome.exit_code, outcome.err);
     cr_expect_eq(count_lines(outcome.err, "scry: error: "), 1, "%s", outcome.err);
     for (; *says; says++) cr_expect(strstr(outcome.err, *says), "expected \"%s\", got: %s", *says, outcome.err);
@@ -195,7 +195,7 @@ static void expect_error(int exit_code, const char *const *says)
 
 Test(opencl_cache, machine_without_a_usable_driver__says_what_to_do)
 {
-    need_opencl();
+    need_driver(&opencl_driver);
     setenv("OCL_ICD_VENDORS", in_folder("none"), 1);
     EXPECT_ERROR(4, "no OpenCL platform", "pocl-opencl-icd");
     static const char pocl[] = "/etc/OpenCL/vendors/pocl.icd";
@@ -211,7 +211,7 @@ Test(opencl_cache, source_that_does_not_build__shows_the_compilers_reason)
 {
     char        command[512];
     const char *sources = in_folder("kernels");
-    need_opencl();
+    need_driver(&opencl_driver);
     setenv("SCRY_OPENCL_SOURCES", sources, 1);
     EXPECT_ERROR(6, "kernels/common.cl", "No such file");
     snprintf(command, sizeof command, "cp -r %s/kernels_cl %s", SCRY_SOURCE_DIR, sources);

@@ -1,6 +1,6 @@
 /* Whole models on an OpenCL device through the program: every command finds what it finds on the CPU, and a device that
  * allocates little at once finds the same to the bit. */
-#include "opencl.h"
+#include "faults.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -83,7 +83,7 @@ Test(opencl_models, commands__find_what_they_find_on_the_cpu)
         {"run", capital, "-n", "8", "--temperature", "1", "--seed", "7"},
         {"trace", capital, "--hooks", "blocks.*.hook_resid_post,blocks.*.attn.hook_pattern,logits", "-o", arrays},
     };
-    need_opencl();
+    need_driver(&opencl_driver);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         char    path[256] = "";
         json_t *found = run_on("opencl:0", commands[i]), *expected = run_on("cpu:0", commands[i]);
@@ -112,7 +112,7 @@ Test(opencl_models, small_allocations__change_no_bit)
 {
     size_t  sizes[2];
     json_t *lenses[2];
-    need_opencl();
+    need_driver(&opencl_driver);
     char *whole = traced(NULL, &sizes[0], &lenses[0]), *parts = traced("1048576", &sizes[1], &lenses[1]);
     cr_expect_gt(sizes[0], 10 << 20);
     cr_expect(sizes[0] == sizes[1] && !memcmp(whole, parts, sizes[0]), "the arrays differ");

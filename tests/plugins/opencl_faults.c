@@ -1,18 +1,6 @@
-/* Fails OpenCL calls on demand: preloaded before the program, it stands between the OpenCL plugin and the ICD loader.
- *
- *   SCRY_FAULT         "clFinish:3:-5": the third call of clFinish gives -5 and does nothing; "clFinish:3+:-5": and so
- * does every later call of any function but releases, as on a device that is gone SCRY_FAULT_REPORT  a file that gets,
- * when the program ends, a line "NAME CALLS" for each function that was called, and "left N" with the number of objects
- * made and not released */
+/* Fails OpenCL calls on demand: see faults.h. */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
-
-#include <dlfcn.h>
-#include <stdatomic.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 /* X(name, parameters, arguments): functions that return a code. */
 #define CODES(X)                                                                                                       \
@@ -71,69 +59,35 @@
     X(clReleaseProgram, cl_program)                                                                                    \
     X(clReleaseKernel, cl_kernel)
 
-enum call {
-#define NUMBER(name, ...) CALL_##name,
-    CODES(NUMBER) MAKERS(NUMBER) RELEASERS(NUMBER)
-#undef NUMBER
-        CALL_COUNT
-};
+#define FAULTS_LOADER  "libOpenCL.so.1"
+#define FAULTS_LIST(X) CODES(X) MAKERS(X) RELEASERS(X)
+#include "faults.h"
 
-static const char *const names[] = {
-#define TEXT(name, ...) #name,
-    CODES(TEXT) MAKERS(TEXT) RELEASERS(TEXT)
-#undef TEXT
-};
-
-static atomic_long      calls[CALL_COUNT], left;
 static cl_command_queue queue; /* the one that was made last */
 
-/* The ICD loader's function: the plugin has loaded it, but not for others to see. */
-static void *real(enum call call)
+static void drain(void)
 {
-    static void *loader;
-    if (!loader) loader = dlopen("libOpenCL.so.1", RTLD_LAZY);
-    void *function = loader ? dlsym(loader, names[call]) : NULL;
-    if (!function) abort();
-    return function;
-}
-
-/* Counts the call; true with the code where it is to fail. */
-static bool fails(enum call call, bool releases, cl_int *code)
-{
-    static atomic_bool gone;
-    long               number = atomic_fetch_add(&calls[call], 1) + 1, wanted = 0;
-    const char        *rule   = getenv("SCRY_FAULT");
-    size_t             length = strlen(names[call]);
-    char              *end;
-    if (!rule) return false;
-    bool named = !strncmp(rule, names[call], length) && rule[length] == ':';
-    wanted     = strtol(strchr(rule, ':') + 1, &end, 10);
-    *code      = (cl_int)strtol(strrchr(rule, ':') + 1, NULL, 10);
-    if (named && number == wanted && *end == '+') {
-        gone = true; /* and does nothing more */
-        if (queue) ((__typeof__(clFinish) *)real(CALL_clFinish))(queue);
-    }
-    return (named && number == wanted) || (gone && !releases);
+    if (queue) REAL(clFinish)(queue);
 }
 
 #define WRAP_CODE(name, parameters, arguments)                                                                         \
-    __attribute__((visibility("default"))) cl_int CL_API_CALL name parameters                                          \
+    FAULTS_SEEN cl_int CL_API_CALL name parameters                                                                     \
     {                                                                                                                  \
         cl_int fault;                                                                                                  \
         if (fails(CALL_##name, false, &fault)) return fault;                                                           \
-        return ((__typeof__(name) *)real(CALL_##name))arguments;                                                       \
+        return REAL(name) arguments;                                                                                   \
     }
 CODES(WRAP_CODE)
 
 #define WRAP_MAKER(name, type, parameters, arguments)                                                                  \
-    __attribute__((visibility("default"))) type CL_API_CALL name parameters                                            \
+    FAULTS_SEEN type CL_API_CALL name parameters                                                                       \
     {                                                                                                                  \
         cl_int fault;                                                                                                  \
         if (fails(CALL_##name, false, &fault)) {                                                                       \
             if (code) *code = fault;                                                                                   \
             return NULL;                                                                                               \
         }                                                                                                              \
-        type made = ((__typeof__(name) *)real(CALL_##name))arguments;                                                  \
+        type made = REAL(name) arguments;                                                                              \
         if (made) left++;                                                                                              \
         if (CALL_##name == CALL_clCreateCommandQueue) queue = (cl_command_queue)made;                                  \
         return made;                                                                                                   \
@@ -141,22 +95,11 @@ CODES(WRAP_CODE)
 MAKERS(WRAP_MAKER)
 
 #define WRAP_RELEASER(name, type)                                                                                      \
-    __attribute__((visibility("default"))) cl_int CL_API_CALL name(type object)                                        \
+    FAULTS_SEEN cl_int CL_API_CALL name(type object)                                                                   \
     {                                                                                                                  \
         cl_int fault;                                                                                                  \
         left--;                                                                                                        \
         if (fails(CALL_##name, true, &fault)) return fault;                                                            \
-        return ((__typeof__(name) *)real(CALL_##name))(object);                                                        \
+        return REAL(name)(object);                                                                                     \
     }
 RELEASERS(WRAP_RELEASER)
-
-__attribute__((destructor)) static void report(void)
-{
-    const char *path = getenv("SCRY_FAULT_REPORT");
-    FILE       *file = path ? fopen(path, "w") : NULL;
-    if (!file) return;
-    for (int i = 0; i < CALL_COUNT; i++)
-        if (calls[i]) fprintf(file, "%s %ld\n", names[i], (long)calls[i]);
-    fprintf(file, "left %ld\n", (long)left);
-    fclose(file);
-}
