@@ -1,4 +1,4 @@
-// out = value, with any strides; `whole` where out is i32. f16 and bf16 are rounded to nearest even.
+// out = value, with any strides; f16 and bf16 are rounded to nearest even.
 //
 // out of the shape that is walked. An item takes a run of RUN elements of a row.
 #version 450
@@ -12,8 +12,7 @@ const uint RUN = 4;
 
 layout(std430, set = 0, binding = 0) readonly buffer parameters_block {
     view  out_view;
-    float value;
-    int   whole;
+    uint  word; // the value's bits: of an int where out is i32, else of a float
     uint  shape[4];
     uint  runs;
 };
@@ -27,7 +26,7 @@ void main()
     const uint i0 = row / (shape[1] * shape[2]), i1 = row / shape[2] % shape[1], i2 = row % shape[2];
     const uint count = min(RUN, shape[3] - begin);
     const bool is_short = TO == F16 || TO == BF16;
-    const uint bits = is_short ? short_of_float(value, TO) : TO == I32 ? uint(whole) : floatBitsToUint(value);
+    const uint bits = is_short ? short_of_float(uintBitsToFloat(word), TO) : word;
     uint to = out_view.offset + i0 * out_view.stride[0] + i1 * out_view.stride[1] + i2 * out_view.stride[2] +
               begin * out_view.stride[3];
     for (uint i = 0; i < count; i++, to += out_view.stride[3]) {
