@@ -61,6 +61,13 @@ static void bind(struct scry__vk_call *call, VkBuffer buffer, size_t offset, siz
     if (!call->status) call->bindings[call->binding_count++] = (struct scry__vk_touched){buffer, offset, bytes, access};
 }
 
+static bool lies_in_fours(const struct view *view, int rank)
+{
+    uint32_t places = view->offset;
+    for (int i = 0; i < rank - 1; i++) places |= view->stride[i];
+    return places % 4 == 0 && view->stride[rank - 1] == 1;
+}
+
 void scry__vk_tensor(struct scry__vk_call *call, const scry_tensor *tensor, unsigned access)
 {
     struct view           view  = {.dtype = (uint32_t)tensor->dtype, .present = present(tensor)};
@@ -72,6 +79,7 @@ void scry__vk_tensor(struct scry__vk_call *call, const scry_tensor *tensor, unsi
         bytes        = scry__extent_bytes(tensor);
         view.offset  = (uint32_t)(extra / scry__element_bytes(tensor->dtype));
         for (int i = 0; i < tensor->rank; i++) view.stride[i] = tensor->shape[i] == 1 ? 0 : (uint32_t)tensor->stride[i];
+        call->uneven |= tensor->dtype != SCRY_I32 && !lies_in_fours(&view, tensor->rank);
     }
     bind(call, place.buffer, place.offset - extra, bytes ? extra + bytes : 0, access);
     scry__vk_bytes(call, &view, sizeof view);

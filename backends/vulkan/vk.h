@@ -218,6 +218,7 @@ struct scry__vk_call {
     scry_status      status;
     uint32_t         subgroup_size; /* to be required; 0: any */
     int              constant_count, binding_count, staged_count;
+    bool             uneven; /* a row of a float tensor does not begin at a multiple of four, or has gaps */
     size_t           parameter_bytes;
     uint32_t         constants[SCRY__VK_CONSTANTS];
     /* Binding 0 is the parameters'. */
@@ -266,6 +267,12 @@ enum { SCRY__VK_UNIT = 256 };
 #define SCRY__VK_OP_LIST(X)                                                                                            \
     X(SOFTMAX_CAPTURE, softmax, scry_softmax)                                                                          \
     X(ATTENTION, attention, scry_attention)                                                                            \
+    X(ROPE, rope, scry_rope)                                                                                           \
+    X(NORM, norm, scry_norm)                                                                                           \
+    X(EMBED, embed, scry_embed)                                                                                        \
+    X(ADD, add, scry_add)                                                                                              \
+    X(SCALE, scale, scry_scale)                                                                                        \
+    X(ACTIVATION, activation, scry_activation)                                                                         \
     X(COPY, copy, scry_copy)                                                                                           \
     X(FILL, fill, scry_fill)
 
@@ -281,9 +288,17 @@ __typeof__(scry_device_kernels) scry__vk_kernels;
 
 /* Ops with more than one kernel, and the NULL-terminated list of their names. The name that the device was opened with
  * is in vk->front->kernel; NULL there leaves the choice to the op. Add X(MATMUL, scry__vk_matmul_kernels) and so on. */
-#define SCRY__VK_KERNELS_LIST(X) X(SOFTMAX_CAPTURE, scry__vk_softmax_kernels(device->impl))
+#define SCRY__VK_KERNELS_LIST(X)                                                                                       \
+    X(SOFTMAX_CAPTURE, scry__vk_softmax_kernels(device->impl))                                                         \
+    X(ROPE, scry__vk_runs_kernels)                                                                                     \
+    X(NORM, scry__vk_norm_kernels)                                                                                     \
+    X(EMBED, scry__vk_runs_kernels)                                                                                    \
+    X(ADD, scry__vk_runs_kernels)                                                                                      \
+    X(SCALE, scry__vk_runs_kernels)                                                                                    \
+    X(ACTIVATION, scry__vk_runs_kernels)
 
-const char *const *scry__vk_softmax_kernels(struct scry__vk *vk);
+const char *const       *scry__vk_softmax_kernels(struct scry__vk *vk);
+extern const char *const scry__vk_runs_kernels[], *const scry__vk_norm_kernels[];
 
 /* Says no in query. */
 void scry__vk_refuse(scry_op_info *info, const char *format, ...) __attribute__((format(printf, 2, 3)));

@@ -1,0 +1,58 @@
+/* norm: an item for each row ("block"), or a group of items ("group"). */
+#include "runs.h"
+
+#include <stdio.h>
+
+enum {
+    BLOCK     = 8,       /* items of a group: the lanes of one vector */
+    GROUP     = 64,      /* items for a row */
+    WIDE      = 4096,    /* entries from which a CPU, too, shares a row out */
+    TOO_WIDE  = 1 << 16, /* entries that no item takes alone: lavapipe ends loops at 65535 turns in all */
+    ABSENT    = 255,     /* as in norm.glsl */
+    PER_ENTRY = 12,      /* operations */
+    PER_ROW   = 500,
+};
+
+const char *const scry__vk_norm_kernels[] = {"block", "group", NULL};
+
+/* By the size of a row only: it has the same bits, however many others there are. */
+static bool is_block(const struct scry__vk *vk, const scry_norm *op)
+{
+    int64_t entries = op->x.shape[op->x.rank - 1];
+    return scry__vk_is_block(vk, SCRY_OP_NORM) && entries < (vk->front->kernel[SCRY_OP_NORM] ? TOO_WIDE : WIDE);
+}
+
+void scry__vk_norm_query(const struct scry__vk *vk, const scry_norm *op, scry_op_info *info)
+{
+    snprintf(info->kernel, sizeof info->kernel, "%s", scry__vk_norm_kernels[!is_block(vk, op)]);
+}
+
+static uint32_t dtype_of(const scry_tensor *x)
+{
+    return present(x) ? (uint32_t)x->dtype : ABSENT;
+}
+
+scry_status scry__vk_norm(struct scry__vk *vk, const scry_norm *op)
+{
+    const scry_norm_parameters *parameters = &op->parameters;
+    const bool                  block      = is_block(vk, op);
+    scry_tensor x = scry__widened(op->x, 0), out = scry__widened(op->out, 0), scale = scry__widened(op->scale, 1);
+    int64_t     rows = x.shape[0] * x.shape[1] * x.shape[2], entries = x.shape[3];
+    struct scry__vk_call call = scry__vk_call(vk, block ? "norm_block" : "norm_group", block ? BLOCK : GROUP);
+    scry__vk_constant(&call, 0); /* FOURS */
+    scry__vk_constant(&call, (uint32_t)parameters->kind);
+    scry__vk_constant(&call, dtype_of(&parameters->weight));
+    scry__vk_constant(&call, dtype_of(&parameters->bias));
+    scry__vk_tensor(&call, &x, SCRY__VK_READ);
+    scry__vk_tensor(&call, &parameters->weight, SCRY__VK_READ);
+    scry__vk_tensor(&call, &parameters->bias, SCRY__VK_READ);
+    scry__vk_tensor(&call, &out, SCRY__VK_WRITE);
+    call.constants[1] = entries % 4 == 0 && !call.uneven; /* before `scale`, which is no row */
+    scry__vk_tensor(&call, &scale, SCRY__VK_WRITE);
+    for (int i = 0; i < SCRY_MAX_RANK; i++) scry__vk_int(&call, x.shape[i]);
+    scry__vk_float(&call, parameters->epsilon);
+    scry__vk_float(&call, parameters->weight_offset);
+    scry__vk_float(&call, 1 / (float)entries);
+    return scry__vk_launch(&call, block ? units_of(rows, BLOCK) : rows,
+                           (double)rows * ((double)entries * PER_ENTRY + PER_ROW));
+}
