@@ -48,9 +48,10 @@ static scry_status choose_rows(struct conform *state)
     if (!run->rows) return SCRY_OUT_OF_MEMORY;
     for (int kind = 0; kind < SCRY_OP_COUNT; kind++)
         for (int i = 0; i < cases + relations; i++) {
-            bool       relation = i >= cases;
-            int        index    = relation ? i - cases : i;
-            scry__case row      = relation ? scry__relation_at(index) : scry__case_at(index);
+            bool relation = i >= cases;
+            if (relation && run->tuned) break; /* they compare shapes, which may run different kernels */
+            int        index = relation ? i - cases : i;
+            scry__case row   = relation ? scry__relation_at(index) : scry__case_at(index);
             if ((int)row.kind == kind && is_chosen(state, &row))
                 run->rows[run->row_count++] = (struct conform_row){row, index, relation};
         }
@@ -137,13 +138,14 @@ static void run_device(struct conform *state, struct conform_device *to, scry_de
     struct conform_run       *run      = &state->run;
     scry_device              *device   = NULL;
     struct cli_progress       progress = {0};
-    const scry_device_options options  = {.name = to->name, .kernels = to->kernels};
+    const scry_device_options options  = {.name = to->name, .kernels = to->kernels, .untuned = !run->tuned};
     to->status                         = scry_device_open(&device, &options);
     if (to->status) {
         snprintf(to->reason, sizeof to->reason, "%s", scry_last_error());
         return;
     }
     to->info = *scry_device_get_info(device);
+    scry_device_get_tuning(device, &to->tuning);
     cli_progress_start(&progress, &state->common, to->heading);
     for (int i = 0; !run->stopped && !to->status && i < run->row_count; i++) {
         struct conform_outcome *outcome = &to->outcomes[i];
@@ -257,6 +259,7 @@ int cli_conform(int argc, char **argv)
          0},
         {0, "kernels", CLI_STRING, &state.run.kernels, "OP=NAME,..",
          "kernels instead of the device's choice; \"each\": all of its own in turn", 0, 0},
+        {0, "tuned", CLI_FLAG, &state.run.tuned, NULL, "with the kernels that scry tune chose; no relations", 0, 0},
         {0, "seed", CLI_SEED, &state.run.seed, "N", "other data (default: each row its own)", 0, 0},
         {0, "fail-fast", CLI_FLAG, &state.fail_fast, NULL, "stop at the first failure", 0, 0},
         {0, "list", CLI_FLAG, &state.list, NULL, "list the rows and run nothing", 0, 0},

@@ -36,6 +36,7 @@ struct conform_device {
     char                    kernels[512];            /* that it is opened with; "": its own choice */
     bool                    left_out[SCRY_OP_COUNT]; /* ops of which nothing is asked */
     scry_device_info        info;                    /* name "" where it could not be opened */
+    scry_device_tuning      tuning;                  /* with --tuned */
     scry_status             status;                  /* why rows were not run: could not be opened, or was lost */
     char                    reason[256];
     struct conform_outcome *outcomes; /* [row_count] */
@@ -43,7 +44,7 @@ struct conform_device {
 
 struct conform_run {
     const char            *kernels; /* --kernels, or NULL */
-    bool                   each_kernel;
+    bool                   each_kernel, tuned;
     uint64_t               seed; /* --seed; 0: each row its own */
     scry__tier             tier;
     int                    row_count, device_count;

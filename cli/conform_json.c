@@ -2,7 +2,7 @@
 #include "cli/conform.h"
 
 #include "base/alloc.h"
-#include "report/json_build.h"
+#include "report/json_parts.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -77,6 +77,7 @@ static json_t *device_object(scry__json_builder *builder, const struct conform_r
     if (!*info.name) snprintf(info.name, sizeof info.name, "%.31s", device->name);
     scry__json_add_device(builder, object, &info);
     scry__json_set_text(builder, object, "kernels", *device->kernels ? device->kernels : NULL);
+    scry__json_set(builder, object, "tuning", scry__json_tuning(builder, &device->tuning));
     scry__json_set_text(builder, object, "status", scry_status_text(device->status));
     scry__json_set_text(builder, object, "reason", device->status ? device->reason : NULL);
     set_counts(builder, object, &summary);

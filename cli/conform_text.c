@@ -75,6 +75,7 @@ void conform_add_command(scry__text *out, const struct conform_run *run, const s
 {
     scry__text_addf(out, "scry conform --device %s --only '%s'", *device->info.name ? device->info.name : device->name,
                     row->row.name);
+    if (run->tuned) scry__text_adds(out, " --tuned");
     if (run->seed) scry__text_addf(out, " --seed %llu", (unsigned long long)run->seed);
     add_kernels(out, run, device, row->row.kind);
 }
@@ -150,6 +151,7 @@ static void add_devices(scry__text *out, const struct conform_run *run)
                         *device->info.driver ? ", " : "", device->info.driver,
                         device->status && *device->info.name ? "; " : "", device->reason);
         if (run->each_kernel) scry__text_addf(out, "    kernels %s\n", device->kernels);
+        cli_add_tuning(out, "    tuning ", &device->tuning);
     }
     for (int i = 0; run->found && i < run->found->count; i++) {
         const scry_device_entry *entry = &run->found->entries[i];

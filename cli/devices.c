@@ -42,6 +42,7 @@ static void print_entry(scry__text *out, const scry_device_entry *entry, bool ve
     for (int i = 0; i < entry->property_count; i++)
         scry__text_addf(out, "    %-16s %s\n", entry->properties[i].name, entry->properties[i].value);
     print_kernels(out, entry);
+    cli_add_tuning(out, "    tuning           ", &entry->tuning);
 }
 
 static scry_status run(void *state, const char *unused)
@@ -70,7 +71,7 @@ int cli_devices(int argc, char **argv)
     const struct cli_option options[] = {
         {0, "json", CLI_FLAG, &common.json, NULL, "one JSON object on stdout", 0, 0},
         {'q', "quiet", CLI_FLAG, &common.quiet, NULL, "no notes", 0, 0},
-        {'v', "verbose", CLI_FLAG, &common.verbose, NULL, "limits and kernels of each device", 0, 0},
+        {'v', "verbose", CLI_FLAG, &common.verbose, NULL, "limits, kernels and tuning of each device", 0, 0},
     };
     const struct cli_syntax syntax = {
         .usage = "scry devices [options]",

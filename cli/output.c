@@ -2,6 +2,7 @@
 #include "cli/output.h"
 
 #include "base/error.h"
+#include "base/json_build.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -66,6 +67,16 @@ scry_status cli_add_tokens(scry__npz *npz, const scry_tokens *tokens)
     scry_status   status = scry__npz_add(npz, "tokens", SCRY__NPY_I32, 1, &count, tokens->ids);
     if (!status) status = scry__npz_add_texts(npz, "token_texts", (const char *const *)tokens->texts, tokens->count);
     return status;
+}
+
+void cli_add_tuning(scry__text *out, const char *prefix, const scry_device_tuning *tuning)
+{
+    if (!*tuning->file) return;
+    if (*tuning->reason)
+        scry__text_addf(out, "%snot used: %s\n", prefix, tuning->reason);
+    else
+        scry__text_addf(out, "%s%d of %d classes of shapes run another kernel than the device would choose (%s, %s)\n",
+                        prefix, tuning->choices, tuning->classes, tuning->date, tuning->file);
 }
 
 void cli_note_fallbacks(const struct cli_common *common)

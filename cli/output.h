@@ -22,6 +22,9 @@ scry__json_source cli_source(const struct cli_common *common);
 /* Beside captures, a file says which tokens they belong to: `tokens` (ids) and `token_texts`. */
 scry_status cli_add_tokens(scry__npz *npz, const scry_tokens *tokens);
 
+/* "PREFIX2 of 15 classes of shapes run another kernel ..., FILE" and a line's end; nothing where nothing was tuned. */
+void cli_add_tuning(scry__text *out, const char *prefix, const scry_device_tuning *tuning);
+
 /* Notes each fallback on stderr once the work is done. */
 void cli_note_fallbacks(const struct cli_common *common);
 

@@ -235,6 +235,7 @@ static void test_all(candidate *candidates, int count)
         entry->usable             = !open_tested(&device, &candidates[i], &(scry_device_options){0});
         if (entry->usable) note_kernels(entry, device);
         if (entry->usable) note_properties(entry, device);
+        if (entry->usable) scry_device_get_tuning(device, &entry->tuning);
         scry_device_destroy(&device);
         if (entry->usable) continue;
         snprintf(entry->reason, sizeof entry->reason, "%s", scry_last_error());

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "device/front.h"
+#include "device/tuning.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,6 +40,7 @@ scry_status scry__device_open_at(scry_device **out, const struct scry_backend *b
     memcpy(device->info.name, info->name, sizeof info->name);
     memcpy(device->info.backend, info->backend, sizeof info->backend);
     status = scry__kernels_choose(device, options->kernels);
+    if (!status && !options->untuned) status = scry__tuned_load(device);
     if (status) {
         backend->close(device);
         goto fail;

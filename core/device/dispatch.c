@@ -6,6 +6,7 @@
 #include "device/fallback.h"
 #include "device/front.h"
 #include "device/split.h"
+#include "device/tuning.h"
 #include "device/validate.h"
 
 #include <stdio.h>
@@ -70,6 +71,19 @@ static scry_status ask(scry_device *device, const scry_op *op, answer *sum)
     return SCRY_OK;
 }
 
+/* The same with the kernel that the tuning has for the whole op, so that its pieces run one kernel; device->kernel is
+ * left as the op has to run. Where that kernel cannot run the op, the backend chooses. */
+static scry_status ask_tuned(scry_device *device, const scry_op *op, answer *sum)
+{
+    const char *tuned = scry__tuned_kernel(device, op);
+    if (!tuned) return ask(device, op, sum);
+    device->kernel[op->kind] = tuned;
+    scry_status status       = ask(device, op, sum);
+    if (status || sum->info.support != SCRY_NOT_SUPPORTED) return status;
+    device->kernel[op->kind] = NULL;
+    return ask(device, op, sum);
+}
+
 static scry_status begin(scry_device *device, const scry_op *op)
 {
     if (!device || !op) return scry__fail(SCRY_BAD_ARGUMENT, "op: expected a device and an op");
@@ -93,7 +107,10 @@ scry_status scry_device_query(scry_device *device, const scry_op *op, scry_op_in
     if (!info) return scry__fail(SCRY_BAD_ARGUMENT, "query: expected a place for the answer");
     answer      sum;
     scry_status status = begin(device, op);
-    if (!status) status = ask(device, op, &sum);
+    if (status) return status;
+    const char *asked        = device->kernel[op->kind];
+    status                   = ask_tuned(device, op, &sum);
+    device->kernel[op->kind] = asked;
     if (status) return status;
     *info             = sum.info;
     info->flops       = scry__op_flops(op);
@@ -115,13 +132,12 @@ static void tell_pieces(const scry_device *device, const scry_op *op, int64_t pi
               device->info.name, scry_op_text(op->kind), (long long)pieces);
 }
 
-scry_status scry_device_run(scry_device *device, const scry_op *op)
+/* A valid op that does something. */
+static scry_status run_op(scry_device *device, const scry_op *op)
 {
     answer      sum;
     char        uncuttable[SCRY__UNCUTTABLE_TEXT];
-    scry_status status = begin(device, op);
-    if (status || scry__op_is_empty(op)) return status;
-    status = ask(device, op, &sum);
+    scry_status status = ask_tuned(device, op, &sum);
     if (status) return status;
     if (sum.info.support == SCRY_NOT_SUPPORTED && device->front->fallback == SCRY_FALLBACK_ALLOW_CPU)
         return scry__fallback_run(device, op, sum.info.reason);
@@ -131,6 +147,16 @@ scry_status scry_device_run(scry_device *device, const scry_op *op)
     if (status) return status;
     tell_pieces(device, op, sum.pieces);
     return scry__split(device, op, run_piece, device, uncuttable);
+}
+
+scry_status scry_device_run(scry_device *device, const scry_op *op)
+{
+    scry_status status = begin(device, op);
+    if (status || scry__op_is_empty(op)) return status;
+    const char *asked        = device->kernel[op->kind];
+    status                   = run_op(device, op);
+    device->kernel[op->kind] = asked;
+    return status;
 }
 
 scry_status scry_device_finish(scry_device *device)

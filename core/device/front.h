@@ -2,18 +2,21 @@
 #ifndef SCRY_DEVICE_FRONT_H
 #define SCRY_DEVICE_FRONT_H
 
+#include "device/shape_class.h"
 #include "scry/backend.h"
 
 /* The front door's own state of an open device. */
 struct scry_front {
-    scry_fallback fallback;
-    int           threads; /* of the cpu device below */
-    uint64_t      fallbacks;
-    char          last_fallback[256];
-    scry_device  *cpu;         /* where fallbacks run; opened by the first */
-    bool          told_pieces; /* that ops run in pieces was logged */
-    bool          lost;
-    char          lost_reason[256];
+    scry_fallback      fallback;
+    int                threads; /* of the cpu device below */
+    uint64_t           fallbacks;
+    char               last_fallback[256];
+    scry_device       *cpu;         /* where fallbacks run; opened by the first */
+    bool               told_pieces; /* that ops run in pieces was logged */
+    bool               lost;
+    char               lost_reason[256];
+    scry_device_tuning tuning;
+    const char        *tuned[SCRY_OP_COUNT][SCRY__MAX_CLASSES]; /* the backend's own names; NULL: it chooses */
 };
 
 /* Opens device `index` of `backend`, whose find told `info`. */

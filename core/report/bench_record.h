@@ -2,7 +2,7 @@
 #ifndef SCRY_REPORT_BENCH_RECORD_H
 #define SCRY_REPORT_BENCH_RECORD_H
 
-#include "report/json_build.h"
+#include "report/json_parts.h"
 #include "scry/device.h"
 
 enum { SCRY__BENCH_DEVICES = 16, SCRY__BENCH_COPIES = 8, SCRY__BENCH_VARIABLES = 32 };
@@ -51,6 +51,7 @@ typedef struct scry__bench_copy {
 typedef struct scry__bench_device {
     scry_device_info info;
     char             kernels[128]; /* asked for; "" where the device chose */
+    int64_t          tuned;        /* classes of shapes for which a tuning chose another kernel */
     double           open_seconds; /* the first time */
     double           peak;         /* floating-point operations a second of the fastest matmul; 0: none ran */
     char             peak_by[80];  /* "1024 x 1024 x 1024 by tile" */

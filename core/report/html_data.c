@@ -9,7 +9,7 @@
 #include "report/base64.h"
 #include "report/colour.h"
 #include "report/html_attention.h"
-#include "report/json_build.h"
+#include "report/json_parts.h"
 #include "report/label.h"
 
 #include <math.h>

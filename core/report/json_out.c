@@ -2,7 +2,7 @@
 #include "report/json_out.h"
 
 #include "base/error.h"
-#include "report/json_build.h"
+#include "report/json_parts.h"
 
 #include <math.h>
 #include <string.h>
@@ -201,6 +201,7 @@ scry_status scry__json_devices(json_t **out, const scry_device_list *devices)
         scry__json_set_text(&builder, line, "reason", devices->entries[i].reason);
         scry__json_set(&builder, line, "kernels", kernels_of(&builder, &devices->entries[i]));
         scry__json_set(&builder, line, "properties", properties_of(&builder, &devices->entries[i]));
+        scry__json_set(&builder, line, "tuning", scry__json_tuning(&builder, &devices->entries[i].tuning));
         scry__json_append(&builder, array, line);
     }
     scry__json_set(&builder, object, "devices", array);

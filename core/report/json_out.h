@@ -4,7 +4,6 @@
 #ifndef SCRY_REPORT_JSON_OUT_H
 #define SCRY_REPORT_JSON_OUT_H
 
-#include "base/text.h"
 #include "scry/lens.h"
 #include "scry/trace.h"
 
@@ -50,9 +49,5 @@ scry_status scry__json_devices(json_t **out, const scry_device_list *devices);
 
 /* scry.error/1: what --json prints when a command fails, with the thread's last error as detail. */
 scry_status scry__json_error(json_t **out, scry_status status);
-
-/* Appends the object as text: one line, or indented; keys in the order in which they were set, numbers with nine
- * significant digits, which give every f32 back exactly. Ends with a newline. */
-void scry__json_dump(scry__text *out, const json_t *object, bool indent);
 
 #endif

@@ -1,5 +1,5 @@
-/* The parts that JSON results share: model, device, tokens, candidates. See json_build.h. */
-#include "report/json_build.h"
+/* The parts that JSON results share: model, device, tokens, candidates. See json_parts.h. */
+#include "report/json_parts.h"
 
 #include <string.h>
 
@@ -16,6 +16,18 @@ void scry__json_add_device(scry__json_builder *builder, json_t *object, const sc
     scry__json_set_int(builder, object, "shared_bytes", info->shared_bytes);
     scry__json_set_int(builder, object, "subgroup_size", info->subgroup_size);
     scry__json_set_int(builder, object, "compute_units", info->compute_units);
+}
+
+json_t *scry__json_tuning(scry__json_builder *builder, const scry_device_tuning *tuning)
+{
+    if (!*tuning->file) return json_null();
+    json_t *object = scry__json_new_object(builder);
+    scry__json_set_int(builder, object, "classes", tuning->classes);
+    scry__json_set_int(builder, object, "choices", tuning->choices);
+    scry__json_set_text(builder, object, "date", *tuning->date ? tuning->date : NULL);
+    scry__json_set_text(builder, object, "file", tuning->file);
+    scry__json_set_text(builder, object, "reason", *tuning->reason ? tuning->reason : NULL);
+    return object;
 }
 
 json_t *scry__json_device(scry__json_builder *builder, const scry__json_source *source)

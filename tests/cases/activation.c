@@ -81,6 +81,12 @@ static const struct row {
      .shape     = {1024, 5632},
      .tier      = SCRY__TIER_FULL,
      .benchmark = true},
+    {.name     = "activation/1024x768-spaced",
+     .function = SCRY_SILU,
+     .rank     = 2,
+     .shape    = {1024, 768},
+     .layout   = SCRY__SPACED,
+     .tier     = SCRY__TIER_FULL},
 };
 
 static scry__case describe(int row)

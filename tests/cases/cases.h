@@ -32,6 +32,9 @@ int        scry__case_count(void);
 scry__case scry__case_at(int index);
 int        scry__case_find(const char *name); /* -1: there is none */
 
+/* The row that stands for a class of shapes (device/shape_class.h) of an op; -1: the op has no such class. */
+int scry__case_of_class(scry_op_kind kind, const char *class);
+
 typedef struct scry__case_result {
     scry_status status;      /* of the run: OK, or why there is nothing to compare (SCRY_UNSUPPORTED, ...) */
     bool        passed;      /* status OK and nothing wrong */

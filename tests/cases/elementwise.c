@@ -178,6 +178,7 @@ static const struct row add_rows[] = {
      .tier   = SCRY__TIER_FULL},
     {.name = "add/past-128-MiB", .rank = 2, .shape = {34003, 1009}, .tier = SCRY__TIER_FULL},
     {.name = "add/1024x768", .rank = 2, .shape = {1024, 768}, .tier = SCRY__TIER_FULL, .benchmark = true},
+    {.name = "add/1024x768-turned", .rank = 2, .shape = {1024, 768}, .second = T, .tier = SCRY__TIER_FULL},
 };
 
 static scry__case describe_add(int row)
@@ -238,6 +239,12 @@ static const struct row scale_rows[] = {
      .factor    = 0.125,
      .tier      = SCRY__TIER_FULL,
      .benchmark = true},
+    {.name   = "scale/1024x768-turned",
+     .rank   = 2,
+     .shape  = {1024, 768},
+     .factor = 0.7,
+     .first  = T,
+     .tier   = SCRY__TIER_FULL},
 };
 
 static scry__case describe_scale(int row)
@@ -316,6 +323,7 @@ static const struct row copy_rows[] = {
      .to        = SCRY_BF16,
      .tier      = SCRY__TIER_FULL,
      .benchmark = true},
+    {.name = "copy/1024x768-turned", .rank = 2, .shape = {1024, 768}, .first = T, .tier = SCRY__TIER_FULL},
 };
 
 static scry__case describe_copy(int row)
@@ -359,6 +367,7 @@ static const struct row fill_rows[] = {
      .factor    = 0.5,
      .tier      = SCRY__TIER_FULL,
      .benchmark = true},
+    {.name = "fill/1024x768-spaced", .rank = 2, .shape = {1024, 768}, .factor = 0.5, .out = X, .tier = SCRY__TIER_FULL},
 };
 
 static scry__case describe_fill(int row)

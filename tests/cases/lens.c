@@ -350,6 +350,13 @@ static const struct row {
      .weight     = SCRY_BF16,
      .tier       = SCRY__TIER_FULL,
      .benchmark  = true},
+    {.name = "lens/gpt2-one-row", .size = {1, 1, 768, 50257}, .top = 10, .statistics = true, .tier = SCRY__TIER_FULL},
+    {.name = "lens/2000-ids", .size = {7, 16, 256, 2000}, .top = 10, .statistics = true, .tier = SCRY__TIER_FULL},
+    {.name       = "lens/2000-ids-one-row",
+     .size       = {1, 1, 256, 2000},
+     .top        = 10,
+     .statistics = true,
+     .tier       = SCRY__TIER_FULL},
 };
 
 static scry__case describe(int row)

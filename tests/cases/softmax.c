@@ -112,6 +112,7 @@ static const struct row {
      .mask      = {.causal = true},
      .tier      = SCRY__TIER_FULL,
      .benchmark = true},
+    {.name = "softmax/gpt2-short", .shape = {1, 12, 128, 128}, .mask = {.causal = true}, .tier = SCRY__TIER_FULL},
 };
 
 static scry__case describe(int row)

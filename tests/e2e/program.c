@@ -47,6 +47,7 @@ static void start(const char *const *arguments, int out, int err)
     char *argv[MOST_ARGUMENTS + 2] = {(char *)program_path()};
     for (int i = 0; arguments[i] && i < MOST_ARGUMENTS; i++) argv[i + 1] = (char *)arguments[i];
     unsetenv("SCRY_DEVICE");
+    setenv("SCRY_TUNED", "0", 0); /* whatever the machine was tuned to */
     unsetenv("SCRY_PLUGIN_PATH");
     if (getenv("SCRY_TEST_PLUGINS")) setenv("SCRY_PLUGIN_PATH", getenv("SCRY_TEST_PLUGINS"), 1);
     int null = open("/dev/null", O_RDONLY);

@@ -6,14 +6,19 @@
  *   SCRY_FAKE_REFUSE  "rope": query says that this op is not supported
  *   SCRY_FAKE_HALF    "matmul": query promises only f16 for this op
  *   SCRY_FAKE_WRONG   "matmul": run leaves this op's output alone
+ *   SCRY_FAKE_SLOW    "500:matmul": run takes 500 microseconds more for this op
  *   SCRY_FAKE_SCRATCH "4096": scratch bytes that query asks for besides
  *   SCRY_FAKE_TYPE    "99": what find calls the type of its devices
  *   SCRY_FAKE_ROUND   "f16": run rounds f32 inputs to it (or to tf32, bf16), as kernels do that stage them so
  *   SCRY_FAKE_REACH   "512:4096": one op reaches 512 bytes of a buffer wherever they lie, and what lies within one of
  *                     its parts of 4096 (0: none); run fails where an operand lies beyond that
- *   SCRY_FAKE_KERNELS "1": matmul has the kernels first and second; "null": NULL for every op; "long": two long names
+ *   SCRY_FAKE_KERNELS "1": matmul has the kernels first and second; "norm": norm has them; "null": NULL for every op;
+ *                     "long": matmul has two long names
+ *   SCRY_FAKE_DRIVER  "2.0": what find says of the driver
  *   SCRY_FAKE_REMOTE  "1": memory has no host address, and ops run when somebody waits for them, as on a GPU; a buffer
  *                     destroyed before its work is a failure of the next wait. Set before the device is opened.
+ *
+ * Where an op is named, "matmul=second" means that op with that kernel. The backend's own choice is first.
  *
  * Its statistics count the ops that have run since loading as programs_built. */
 #include "device/operands.h"
@@ -23,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 scry_backend_entry_function scry_reference_entry;
 
@@ -63,17 +69,6 @@ static scry_status drain(scry_device *device)
     if (!destroyed_early) return status;
     destroyed_early = false;
     return host->fail(SCRY_CHECK_FAILED, "a buffer was destroyed before its work was done");
-}
-
-static bool names_op(const char *variable, const scry_op *op)
-{
-    static const char *const texts[] = {
-#define OP_TEXT(name, text, member) text,
-        SCRY_OP_LIST(OP_TEXT)
-#undef OP_TEXT
-    };
-    const char *value = getenv(variable);
-    return value && !strcmp(value, texts[op->kind]);
 }
 
 /* The status that SCRY_FAKE_FAIL wants from this call of `slot`. */
@@ -120,6 +115,16 @@ static scry_status check_reach(const scry_op *op)
     return SCRY_OK;
 }
 
+static const char *op_text(scry_op_kind kind)
+{
+    static const char *const texts[] = {
+#define OP_TEXT(name, text, member) text,
+        SCRY_OP_LIST(OP_TEXT)
+#undef OP_TEXT
+    };
+    return texts[kind];
+}
+
 static const char *const *fake_kernels(const scry_device *device, scry_op_kind kind)
 {
     static const char *const none[] = {NULL}, *const two[] = {"first", "second", NULL};
@@ -128,8 +133,31 @@ static const char *const *fake_kernels(const scry_device *device, scry_op_kind k
     const char              *rule     = getenv("SCRY_FAKE_KERNELS");
     (void)device;
     if (rule && !strcmp(rule, "null")) return NULL;
+    if (rule && !strcmp(rule, op_text(kind))) return two;
     if (!rule || kind != SCRY_OP_MATMUL) return none;
-    return !strcmp(rule, "long") ? longer : two;
+    return !strcmp(rule, "long") ? longer : !strcmp(rule, "1") ? two : none;
+}
+
+/* The kernel that runs an op; NULL where it has none by name. */
+static const char *kernel_of(const scry_device *device, scry_op_kind kind)
+{
+    const char *const *kernels = fake_kernels(device, kind);
+    return device->kernel[kind] ? device->kernel[kind] : kernels ? *kernels : NULL;
+}
+
+/* Whether a rule "matmul" or "matmul=second" means this op here. */
+static bool means(const char *rule, const scry_device *device, scry_op_kind kind)
+{
+    const char *kernel = kernel_of(device, kind);
+    size_t      length = strlen(op_text(kind));
+    if (!rule || strncmp(rule, op_text(kind), length)) return false;
+    return !rule[length] || (rule[length] == '=' && kernel && !strcmp(rule + length + 1, kernel));
+}
+
+static void delay(const scry_device *device, scry_op_kind kind)
+{
+    const char *rule = getenv("SCRY_FAKE_SLOW"), *op = rule ? strchr(rule, ':') : NULL;
+    if (op && means(op + 1, device, kind)) usleep((useconds_t)atoi(rule));
 }
 
 static void fake_statistics(const scry_device *device, scry_device_statistics *statistics)
@@ -148,6 +176,7 @@ static scry_status fake_find(scry_device_info *infos, int capacity, int *count)
         info.score            = (int)strtol(scores, &end, 10);
         unsigned long long anywhere, part;
         if (read_reach(&anywhere, &part)) info.max_buffer_bytes = anywhere > part ? anywhere : part;
+        if (getenv("SCRY_FAKE_DRIVER")) snprintf(info.driver, sizeof info.driver, "%s", getenv("SCRY_FAKE_DRIVER"));
         if (getenv("SCRY_FAKE_TYPE")) info.type = (scry_device_type)atoi(getenv("SCRY_FAKE_TYPE"));
         if (*count < capacity) infos[*count] = info;
         ++*count;
@@ -157,8 +186,11 @@ static scry_status fake_find(scry_device_info *infos, int capacity, int *count)
 
 static scry_status fake_open(scry_device *device, int index, const scry_device_options *options)
 {
-    scry_status status = wanted("open");
-    return status ? status : inner->open(device, index, options);
+    const scry_device_info told   = device->info;
+    scry_status            status = wanted("open");
+    if (!status) status = inner->open(device, index, options);
+    device->info = told; /* not the reference's */
+    return status;
 }
 
 static scry_status fake_buffer_create(scry_buffer **out, scry_device *device, size_t bytes)
@@ -206,11 +238,9 @@ static scry_status fake_query(scry_device *device, const scry_op *op, scry_op_in
     scry_status status = wanted("query");
     if (!status) status = inner->query(device, op, info);
     if (getenv("SCRY_FAKE_SCRATCH")) info->scratch_bytes += (size_t)strtoull(getenv("SCRY_FAKE_SCRATCH"), NULL, 10);
-    const char *const *kernels = fake_kernels(device, op->kind);
-    const char        *asked   = device->kernel[op->kind];
-    if (kernels && *kernels) snprintf(info->kernel, sizeof info->kernel, "%s", asked ? asked : *kernels);
-    if (names_op("SCRY_FAKE_HALF", op)) info->precision = SCRY_ALLOW_F16;
-    if (names_op("SCRY_FAKE_REFUSE", op)) {
+    if (kernel_of(device, op->kind)) snprintf(info->kernel, sizeof info->kernel, "%s", kernel_of(device, op->kind));
+    if (means(getenv("SCRY_FAKE_HALF"), device, op->kind)) info->precision = SCRY_ALLOW_F16;
+    if (means(getenv("SCRY_FAKE_REFUSE"), device, op->kind)) {
         info->support = SCRY_NOT_SUPPORTED;
         snprintf(info->reason, sizeof info->reason, "it takes more than the 32 KiB at hand");
     }
@@ -277,7 +307,8 @@ static scry_status fake_run(scry_device *device, const scry_op *op)
 {
     scry_status status = wanted("run");
     if (!status) status = check_reach(op);
-    if (status || names_op("SCRY_FAKE_WRONG", op)) return status;
+    if (status || means(getenv("SCRY_FAKE_WRONG"), device, op->kind)) return status;
+    delay(device, op->kind);
     runs++;
     if (getenv("SCRY_FAKE_ROUND")) return run_rounded(device, op, getenv("SCRY_FAKE_ROUND"));
     if (!is_remote()) return inner->run(device, op);

@@ -1,6 +1,7 @@
 /* Tests of core/report/json_out: schemas, keys, numbers. */
 #include "base/alloc.h"
 #include "base/error.h"
+#include "base/json_build.h"
 #include "report/json_out.h"
 
 #include <criterion/criterion.h>
@@ -131,14 +132,18 @@ Test(json_out, generation_trace_attention_devices_error__have_their_keys)
                                  .reason         = "chosen",
                                  .kernels        = {[SCRY_OP_MATMUL] = "tile,library", [SCRY_OP_LENS] = "group"},
                                  .properties     = {{"subgroups", "8, proved"}},
-                                 .property_count = 1};
+                                 .property_count = 1,
+                                 .tuning         = {.classes = 15, .choices = 2, .date = "today", .file = "f.json"}};
     scry_device_list  devices = {1, &entry};
     cr_assert_eq(scry__json_devices(&object, &devices), SCRY_OK);
     cr_expect_str_eq(keys_of(object), "schema,version,devices");
     text = text_of(object);
-    cr_expect(strstr(text, "\"reason\":\"chosen\",\"kernels\":{\"matmul\":[\"tile\",\"library\"],\"lens\":[\"group\"]},"
-                           "\"properties\":{\"subgroups\":\"8, proved\"}}"),
-              "%s", text);
+    cr_expect(
+        strstr(text,
+               "\"reason\":\"chosen\",\"kernels\":{\"matmul\":[\"tile\",\"library\"],\"lens\":[\"group\"]},"
+               "\"properties\":{\"subgroups\":\"8, proved\"},"
+               "\"tuning\":{\"classes\":15,\"choices\":2,\"date\":\"today\",\"file\":\"f.json\",\"reason\":null}}"),
+        "%s", text);
     scry__free(text);
 
     scry__fail(SCRY_BAD_INPUT, "x: \xff");

@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this header, op.h, tensor.h or device.h changes its layout or meaning. */
-enum { SCRY_BACKEND_ABI = 3 };
+enum { SCRY_BACKEND_ABI = 4 };
 
 #define SCRY_BACKEND_ENTRY "scry_backend_entry"
 
@@ -43,8 +43,9 @@ struct scry_device {
     scry_device_info           info;
     void                      *impl;
     scry_buffer               *scratch; /* at least as large as the running op's scratch_bytes; may be NULL for 0 */
-    const char        *kernel[SCRY_OP_COUNT]; /* asked for, one of the backend's own names; NULL: the backend chooses */
-    struct scry_front *front;                 /* the front door's own state; not for backends */
+    /* To be used, one of the backend's own names; NULL: the backend chooses. It may change between ops. */
+    const char        *kernel[SCRY_OP_COUNT];
+    struct scry_front *front; /* the front door's own state; not for backends */
 };
 
 /* Device memory. The backend allocates the struct through the host and fills `host` and `impl`; the front door sets

@@ -25,6 +25,7 @@ typedef struct scry_device_options {
     int           threads; /* cpu: number of threads; 0: as many as the process may use */
     const char   *kernels; /* "matmul=tile,lens=group": to be used instead of the backend's choice; NULL: its choice.
                               Where no device is named, the best one that has them is taken */
+    bool untuned;          /* leave to the backend what `scry tune` found to be faster */
 } scry_device_options;
 
 typedef enum scry_device_type {
@@ -44,6 +45,15 @@ typedef struct scry_device_property {
 } scry_device_property;
 
 enum { SCRY_MAX_PROPERTIES = 48 };
+
+/* What `scry tune` has measured on a device: which kernel is the fastest for ops of each class of shapes. */
+typedef struct scry_device_tuning {
+    int  classes;     /* measured; 0: the device was not tuned */
+    int  choices;     /* of them, those for which another kernel runs than the backend would choose */
+    char date[32];    /* when, as 2026-11-21T01:02:03Z */
+    char file[256];   /* its file; "" where there is none */
+    char reason[256]; /* why that is not used: made for another driver or version, or damaged; "" if it is */
+} scry_device_tuning;
 
 typedef struct scry_device_info {
     char             name[32]; /* "cpu:0"; what --device takes */
@@ -67,6 +77,7 @@ typedef struct scry_device_entry {
     char kernels[SCRY_OP_COUNT][64]; /* of a usable device: names with commas between; "" where an op has only one */
     scry_device_property properties[SCRY_MAX_PROPERTIES]; /* of a usable device: what was probed; `property_count` */
     int                  property_count;
+    scry_device_tuning   tuning; /* of a usable device */
 } scry_device_entry;
 
 typedef struct scry_device_list {
@@ -130,6 +141,10 @@ SCRY_API scry_status scry_device_finish(scry_device *device);
 /* The names of a device's kernels for an op, NULL-terminated; empty where there is only one. "library" is the vendor's
  * or the ecosystem's (OpenBLAS, CLBlast), there only where it can be loaded. Static for the life of the device. */
 SCRY_API const char *const *scry_device_kernels(const scry_device *device, scry_op_kind kind);
+
+/* The tuning in use. It applies to ops of strict f32 for which no kernel was asked for by name. Two ops of different
+ * classes may then differ in the last bits where they compute the same. */
+SCRY_API void scry_device_get_tuning(const scry_device *device, scry_device_tuning *tuning);
 
 /* What a device has done since it was opened, besides running ops. */
 typedef struct scry_device_statistics {

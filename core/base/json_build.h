@@ -1,9 +1,10 @@
-/* Building JSON objects with jansson: the first failure is kept, so that callers check once at the end. */
-#ifndef SCRY_REPORT_JSON_BUILD_H
-#define SCRY_REPORT_JSON_BUILD_H
+/* Building and printing JSON with jansson: the first failure is kept, so that callers check once at the end. */
+#ifndef SCRY_BASE_JSON_BUILD_H
+#define SCRY_BASE_JSON_BUILD_H
 
 #include "base/text.h"
-#include "report/json_out.h"
+
+#include <jansson.h>
 
 typedef struct scry__json_builder {
     scry_status status;
@@ -27,20 +28,11 @@ void scry__json_append_int(scry__json_builder *builder, json_t *array, int64_t v
 void scry__json_append_number(scry__json_builder *builder, json_t *array, double value);
 void scry__json_append_text(scry__json_builder *builder, json_t *array, const char *text);
 
-/* What every result begins with: schema, version, and of a source (which may be NULL) model and device. */
-json_t *scry__json_result(scry__json_builder *builder, const char *schema, const scry__json_source *source);
-json_t *scry__json_model(scry__json_builder *builder, const scry__json_source *source);
-json_t *scry__json_device(scry__json_builder *builder, const scry__json_source *source);
-void    scry__json_add_device(scry__json_builder *builder, json_t *object, const scry_device_info *info);
-
-/* [{"id", "text"}, ...] */
-json_t *scry__json_tokens(scry__json_builder *builder, const scry_tokens *tokens);
-
-/* {"id", "text", "logit", "probability"}, and an array of them. */
-json_t *scry__json_candidate(scry__json_builder *builder, const scry_candidate *candidate);
-json_t *scry__json_candidates(scry__json_builder *builder, const scry_candidate *candidates, int count);
-
 /* Hands the object over in *out, or releases it and returns what failed. */
 scry_status scry__json_finish(scry__json_builder *builder, json_t *object, json_t **out);
+
+/* Appends the object as text: one line, or indented; keys in the order in which they were set, numbers with nine
+ * significant digits, which give every f32 back exactly. Ends with a newline. */
+void scry__json_dump(scry__text *out, const json_t *object, bool indent);
 
 #endif

@@ -1,5 +1,5 @@
-/* Building and printing JSON. See json_build.h and json_out.h. */
-#include "report/json_build.h"
+/* Building and printing JSON. See json_build.h. */
+#include "base/json_build.h"
 
 #include "base/error.h"
 
