@@ -32,6 +32,9 @@ scry_status bench_target_open(struct bench_target *target, const char *name, con
     if (status) return status;
     record->open_seconds = bench_now() - start;
     record->info         = *scry_device_get_info(target->device);
+    scry_device_tuning tuning;
+    scry_device_get_tuning(target->device, &tuning);
+    record->tuned = tuning.choices;
     snprintf(record->kernels, sizeof record->kernels, "%s", kernels ? kernels : "");
     return open_library(target);
 }
@@ -111,17 +114,16 @@ static scry_status race(scry__bench_row *row, scry_device *device, const scry__c
 {
     struct bench_contender contenders[2] = {{.device = device, .op = scry__case_load_op(ours)},
                                             {.device = target->library}};
-    scry__bench_times      ratios;
     if (library) contenders[1].op = scry__case_load_op(library);
-    scry_status status = bench_race(contenders, library ? 2 : 1, effort, &ratios);
+    scry_status status = bench_race(contenders, library ? 2 : 1, effort);
     if (status) return status;
     row->times      = contenders[0].times;
     row->roof_share = scry__bench_roof_seconds(target->record, row->flops, row->bytes) / row->times.median;
     if (!library) return SCRY_OK;
     row->library_times = contenders[1].times;
-    row->ratio         = ratios.median;
-    row->ratio_low     = ratios.low;
-    row->ratio_high    = ratios.high;
+    row->ratio         = contenders[1].ratio.median;
+    row->ratio_low     = contenders[1].ratio.low;
+    row->ratio_high    = contenders[1].ratio.high;
     return SCRY_OK;
 }
 

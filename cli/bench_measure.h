@@ -41,6 +41,8 @@ scry_status bench_measure_roof(const struct bench_target *target, const struct b
 void bench_measure_row(scry__bench_row *row, int index, const struct bench_target *target, scry_device *reference,
                        const struct bench_effort *effort);
 
+enum { BENCH_CONTENDERS = 8 };
+
 /* One op on one handle, to be timed against others. */
 struct bench_contender {
     scry_device   *device;
@@ -48,11 +50,14 @@ struct bench_contender {
     /* Filled by bench_race: */
     int64_t           runs;
     scry__bench_times times;
+    scry__bench_times ratio;                           /* its time over the first contender's, block by block */
+    double            processor_seconds, wall_seconds; /* of all its samples: what the process took, and how long */
 };
 
-/* Times `count` contenders in alternating blocks. Where there are two, *ratios is the second's time over the first's:
- * the median over the blocks, with least and largest as low and high. */
-scry_status bench_race(struct bench_contender *contenders, int count, const struct bench_effort *effort,
-                       scry__bench_times *ratios);
+/* Times up to BENCH_CONTENDERS in alternating blocks. */
+scry_status bench_race(struct bench_contender *contenders, int count, const struct bench_effort *effort);
+
+/* One run of a contender that is warm: what is far behind the others need not race. */
+scry_status bench_time_once(struct bench_contender *contender, double *seconds);
 
 #endif

@@ -1,6 +1,8 @@
 /* Timing ops: samples well above the clock's grain, contenders in alternating blocks. See bench_measure.h. */
 #include "cli/bench_measure.h"
 
+#include "base/alloc.h"
+
 #include <math.h>
 #include <time.h>
 
@@ -27,11 +29,16 @@ void bench_count_processor_time(void)
     clock_used = CLOCK_PROCESS_CPUTIME_ID;
 }
 
-double bench_now(void)
+static double read_clock(clockid_t clock)
 {
     struct timespec time;
-    clock_gettime(clock_used, &time);
+    clock_gettime(clock, &time);
     return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+double bench_now(void)
+{
+    return read_clock(clock_used);
 }
 
 void bench_pause(void)
@@ -42,18 +49,21 @@ void bench_pause(void)
 }
 
 /* Seconds that `runs` runs and one wait take, all together. */
-static scry_status time_runs(const struct bench_contender *contender, int64_t runs, double *seconds)
+static scry_status time_runs(struct bench_contender *contender, int64_t runs, double *seconds)
 {
-    scry_status status = SCRY_OK;
-    double      start  = bench_now();
+    scry_status status    = SCRY_OK;
+    double      processor = read_clock(CLOCK_PROCESS_CPUTIME_ID), wall = read_clock(CLOCK_MONOTONIC);
+    double      start = bench_now();
     for (int64_t i = 0; !status && i < runs; i++) status = scry_device_run(contender->device, contender->op);
     if (!status) status = scry_device_finish(contender->device);
     *seconds = bench_now() - start;
+    contender->wall_seconds += read_clock(CLOCK_MONOTONIC) - wall;
+    contender->processor_seconds += read_clock(CLOCK_PROCESS_CPUTIME_ID) - processor;
     return status;
 }
 
 /* What a sample takes at least: many times a wait for nothing. */
-static scry_status find_grain(const struct bench_contender *contender, double *sample)
+static scry_status find_grain(struct bench_contender *contender, double *sample)
 {
     double      waits[11];
     scry_status status = SCRY_OK;
@@ -87,7 +97,7 @@ static int block_size(double sample, int blocks, const struct bench_effort *effo
 }
 
 /* One block: a sample to settle, whose time says how many follow, then those. A slow one needs no settling. */
-static scry_status run_block(const struct bench_contender *contender, int blocks, const struct bench_effort *effort,
+static scry_status run_block(struct bench_contender *contender, int blocks, const struct bench_effort *effort,
                              double *seconds, int *count)
 {
     double      first;
@@ -102,26 +112,52 @@ static scry_status run_block(const struct bench_contender *contender, int blocks
     return status;
 }
 
-scry_status bench_race(struct bench_contender *contenders, int count, const struct bench_effort *effort,
-                       scry__bench_times *ratios)
+scry_status bench_time_once(struct bench_contender *contender, double *seconds)
 {
-    enum { MOST = 2, PLACES = SAMPLES_MOST + BLOCKS };
-    double      samples[MOST][PLACES], block[PLACES], medians[MOST] = {0}, quotients[BLOCKS];
-    int         used[MOST] = {0}, size, blocks = count > 1 ? BLOCKS : 1;
+    scry_status status = time_runs(contender, 1, seconds);
+    return status ? status : time_runs(contender, 1, seconds);
+}
+
+/* What a race has found out so far. */
+struct race {
+    double samples[BENCH_CONTENDERS][SAMPLES_MOST + BLOCKS], quotients[BENCH_CONTENDERS][BLOCKS];
+    int    used[BENCH_CONTENDERS];
+};
+
+/* One block of each contender. */
+static scry_status run_round(struct race *race, struct bench_contender *contenders, int count, int round,
+                             const struct bench_effort *effort)
+{
+    double      block[SAMPLES_MOST + BLOCKS], first = 0;
+    int         size = 0, blocks = count > 1 ? BLOCKS : 1;
     scry_status status = SCRY_OK;
-    for (int i = 0; !status && i < count; i++) status = calibrate(&contenders[i]);
-    for (int round = 0; !status && round < blocks; round++) {
-        for (int i = 0; !status && i < count; i++) {
-            if (count > 1) bench_pause();
-            status = run_block(&contenders[i], blocks, effort, block, &size);
-            if (status) return status;
-            for (int j = 0; j < size && used[i] < PLACES; j++) samples[i][used[i]++] = block[j];
-            medians[i] = scry__bench_times_of(block, size, 1).median;
-        }
-        quotients[round] = medians[count - 1] / medians[0];
+    for (int i = 0; !status && i < count; i++) {
+        if (count > 1) bench_pause();
+        status = run_block(&contenders[i], blocks, effort, block, &size);
+        if (status) return status;
+        for (int j = 0; j < size && race->used[i] < SAMPLES_MOST + BLOCKS; j++)
+            race->samples[i][race->used[i]++] = block[j];
+        double median = scry__bench_times_of(block, size, 1).median;
+        if (!i) first = median;
+        race->quotients[i][round] = median / first;
     }
-    if (status) return status;
-    for (int i = 0; i < count; i++) contenders[i].times = scry__bench_times_of(samples[i], used[i], contenders[i].runs);
-    if (ratios) *ratios = scry__bench_times_of(quotients, blocks, 1);
-    return SCRY_OK;
+    return status;
+}
+
+scry_status bench_race(struct bench_contender *contenders, int count, const struct bench_effort *effort)
+{
+    int          blocks = count > 1 ? BLOCKS : 1;
+    struct race *race   = scry__alloc(1, sizeof *race);
+    scry_status  status = race ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+    for (int i = 0; !status && i < count; i++) {
+        status                          = calibrate(&contenders[i]);
+        contenders[i].processor_seconds = contenders[i].wall_seconds = 0;
+    }
+    for (int round = 0; !status && round < blocks; round++) status = run_round(race, contenders, count, round, effort);
+    for (int i = 0; !status && i < count; i++) {
+        contenders[i].times = scry__bench_times_of(race->samples[i], race->used[i], contenders[i].runs);
+        contenders[i].ratio = scry__bench_times_of(race->quotients[i], blocks, 1);
+    }
+    scry__free(race);
+    return status;
 }

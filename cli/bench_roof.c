@@ -39,7 +39,7 @@ static scry_status time_op(scry_device *device, const scry_op *op, const struct 
     *median                          = 0;
     scry_status status               = scry_device_query(device, op, info);
     if (status || info->support == SCRY_NOT_SUPPORTED) return status;
-    status  = bench_race(&contender, 1, &part, NULL);
+    status  = bench_race(&contender, 1, &part);
     *median = contender.times.median;
     return status;
 }

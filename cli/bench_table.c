@@ -1,73 +1,10 @@
 /* A benchmark's record, and the comparison of two, as tables. See bench_table.h. */
 #include "cli/bench_table.h"
 
-#include "base/alloc.h"
-#include "base/error.h"
+#include "cli/sheet.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-
-enum { CELL = 80, MOST_COLUMNS = 10 };
-
-/* A table under construction: cells of a fixed size, row by row. */
-struct sheet {
-    int columns, rows;
-    char (*cells)[CELL];
-};
-
-static bool sheet_create(struct sheet *sheet, int columns, int64_t most_rows)
-{
-    *sheet       = (struct sheet){.columns = columns};
-    sheet->cells = scry__alloc((size_t)columns * (size_t)most_rows, sizeof *sheet->cells);
-    return sheet->cells;
-}
-
-/* The cell of the row under way. */
-static void put(struct sheet *sheet, int column, const char *format, ...) __attribute__((format(printf, 3, 4)));
-static void put(struct sheet *sheet, int column, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(sheet->cells[sheet->rows * sheet->columns + column], CELL, format, arguments);
-    va_end(arguments);
-}
-
-static bool is_empty(const struct sheet *sheet, int column)
-{
-    for (int row = 0; row < sheet->rows; row++)
-        if (*sheet->cells[row * sheet->columns + column]) return false;
-    return true;
-}
-
-/* Without the columns that are empty. */
-static scry_status sheet_add(scry__text *out, const scry__terminal *terminal, const struct sheet *sheet,
-                             const scry__table_column *columns)
-{
-    scry__table_column shown[MOST_COLUMNS];
-    int                count = 0;
-    const char       **cells = scry__alloc((size_t)(sheet->rows * sheet->columns), sizeof *cells);
-    if (!cells) return SCRY_OUT_OF_MEMORY;
-    for (int column = 0; column < sheet->columns; column++)
-        if (!is_empty(sheet, column)) shown[count++] = columns[column];
-    for (int row = 0, at = 0; row < sheet->rows; row++)
-        for (int column = 0; column < sheet->columns; column++)
-            if (!is_empty(sheet, column)) cells[at++] = sheet->cells[row * sheet->columns + column];
-    const scry__table table  = {.column_count = count, .row_count = sheet->rows, .columns = shown, .cells = cells};
-    scry_status       status = sheet->rows ? scry__terminal_table(out, terminal, &table) : SCRY_OK;
-    scry__free(cells);
-    return status;
-}
-
-static void put_seconds(struct sheet *sheet, int column, double seconds)
-{
-    if (seconds < 1e-3)
-        put(sheet, column, "%.4g us", seconds * 1e6);
-    else if (seconds < 1)
-        put(sheet, column, "%.4g ms", seconds * 1e3);
-    else
-        put(sheet, column, "%.4g s", seconds);
-}
 
 /* --- a record --- */
 
@@ -80,19 +17,19 @@ static const scry__table_column record_columns[RECORD_COLUMNS] = {
     {"library", SCRY__ALIGN_RIGHT, true},
 };
 
-static void put_row(struct sheet *sheet, const scry__bench_row *row)
+static void put_row(struct cli_sheet *sheet, const scry__bench_row *row)
 {
     const scry__bench_times *times = &row->times;
-    put(sheet, ROW, "%s", row->name);
-    put(sheet, KERNEL, "%s", row->kernel);
-    put_seconds(sheet, MEDIAN, times->median);
-    put(sheet, SPREAD, "%.1f %%", 100 * (times->high - times->low) / times->median);
-    if (row->flops > 0) put(sheet, GFLOPS, "%.1f", row->flops / times->median * 1e-9);
-    put(sheet, GBYTES, "%.1f", row->bytes / times->median * 1e-9);
-    if (row->roof_share > 0) put(sheet, ROOF, "%.0f %%", 100 * row->roof_share);
-    put_seconds(sheet, COLD, row->cold_seconds);
-    if (row->programs_built || row->programs_loaded) put_seconds(sheet, BUILD, row->build_seconds);
-    if (*row->library) put(sheet, LIBRARY, "%.2f (%.2f-%.2f)", row->ratio, row->ratio_low, row->ratio_high);
+    cli_sheet_put(sheet, ROW, "%s", row->name);
+    cli_sheet_put(sheet, KERNEL, "%s", row->kernel);
+    cli_sheet_put_seconds(sheet, MEDIAN, times->median);
+    cli_sheet_put(sheet, SPREAD, "%.1f %%", 100 * (times->high - times->low) / times->median);
+    if (row->flops > 0) cli_sheet_put(sheet, GFLOPS, "%.1f", row->flops / times->median * 1e-9);
+    cli_sheet_put(sheet, GBYTES, "%.1f", row->bytes / times->median * 1e-9);
+    if (row->roof_share > 0) cli_sheet_put(sheet, ROOF, "%.0f %%", 100 * row->roof_share);
+    cli_sheet_put_seconds(sheet, COLD, row->cold_seconds);
+    if (row->programs_built || row->programs_loaded) cli_sheet_put_seconds(sheet, BUILD, row->build_seconds);
+    if (*row->library) cli_sheet_put(sheet, LIBRARY, "%.2f (%.2f-%.2f)", row->ratio, row->ratio_low, row->ratio_high);
     sheet->rows++;
 }
 
@@ -101,6 +38,9 @@ static void add_device(scry__text *out, const scry__bench_device *device)
     scry__text_addf(out, "%s: %s, %s%s%s; opened in %.3g ms\n", device->info.name, device->info.description,
                     *device->info.driver ? device->info.driver : "no driver", *device->kernels ? ", kernels " : "",
                     device->kernels, device->open_seconds * 1e3);
+    if (device->tuned)
+        scry__text_addf(out, "  tuned: %lld classes of shapes run another kernel than the device would choose\n",
+                        (long long)device->tuned);
     if (!(device->peak > 0) && !device->copy_count) return;
     scry__text_adds(out, "  roof: ");
     if (device->peak > 0) scry__text_addf(out, "%.1f GFLOP/s (matmul %s); ", device->peak * 1e-9, device->peak_by);
@@ -131,15 +71,15 @@ static void add_library_note(scry__text *out, const char *library)
 static scry_status add_device_rows(scry__text *out, const scry__terminal *terminal, const scry__bench_record *record,
                                    const scry__bench_device *device)
 {
-    struct sheet sheet;
-    const char  *name = device->info.name, *library = library_of(record, name);
-    if (!sheet_create(&sheet, RECORD_COLUMNS, record->row_count + 1)) return SCRY_OUT_OF_MEMORY;
+    struct cli_sheet sheet;
+    const char      *name = device->info.name, *library = library_of(record, name);
+    if (!cli_sheet_create(&sheet, RECORD_COLUMNS, record->row_count + 1)) return SCRY_OUT_OF_MEMORY;
     for (int64_t i = 0; i < record->row_count; i++)
         if (!strcmp(record->rows[i].device, name) && record->rows[i].outcome == SCRY__BENCH_MEASURED)
             put_row(&sheet, &record->rows[i]);
     add_device(out, device);
-    scry_status status = sheet_add(out, terminal, &sheet, record_columns);
-    scry__free(sheet.cells);
+    scry_status status = cli_sheet_add(out, terminal, &sheet, record_columns);
+    cli_sheet_finish(&sheet);
     if (library) add_library_note(out, library);
     for (int64_t i = 0; i < record->row_count; i++) {
         const scry__bench_row *row = &record->rows[i];
@@ -175,29 +115,29 @@ static const scry__table_column change_columns[CHANGE_COLUMNS] = {
     {"", SCRY__ALIGN_LEFT, true},
 };
 
-static void put_side(struct sheet *sheet, int column, const scry__bench_row *row)
+static void put_side(struct cli_sheet *sheet, int column, const scry__bench_row *row)
 {
     if (!row)
-        put(sheet, column, "not there");
+        cli_sheet_put(sheet, column, "not there");
     else if (row->outcome != SCRY__BENCH_MEASURED)
-        put(sheet, column, "%s", scry__bench_outcome_text(row->outcome));
+        cli_sheet_put(sheet, column, "%s", scry__bench_outcome_text(row->outcome));
     else
-        put_seconds(sheet, column, row->times.median);
+        cli_sheet_put_seconds(sheet, column, row->times.median);
 }
 
-static void put_change(struct sheet *sheet, const scry__bench_change *change)
+static void put_change(struct cli_sheet *sheet, const scry__bench_change *change)
 {
     const scry__bench_row *row = change->after ? change->after : change->before;
-    put(sheet, NAME, "%s", row->name);
-    put(sheet, DEVICE, "%s", row->device);
+    cli_sheet_put(sheet, NAME, "%s", row->name);
+    cli_sheet_put(sheet, DEVICE, "%s", row->device);
     put_side(sheet, BEFORE, change->before);
     put_side(sheet, AFTER, change->after);
     if (change->move != SCRY__BENCH_APART) {
-        put(sheet, RATIO, "%.3f", change->ratio);
-        put(sheet, NOISE, "%.1f %%", 100 * change->noise);
+        cli_sheet_put(sheet, RATIO, "%.3f", change->ratio);
+        cli_sheet_put(sheet, NOISE, "%.1f %%", 100 * change->noise);
     }
     if (change->move == SCRY__BENCH_FASTER || change->move == SCRY__BENCH_SLOWER)
-        put(sheet, MOVE, "%s", scry__bench_move_text(change->move));
+        cli_sheet_put(sheet, MOVE, "%s", scry__bench_move_text(change->move));
     sheet->rows++;
 }
 
@@ -221,14 +161,14 @@ static void add_differences(scry__text *out, const scry__bench_comparison *compa
 scry_status bench_add_comparison(scry__text *out, const scry__terminal *terminal,
                                  const scry__bench_comparison *comparison)
 {
-    struct sheet sheet;
-    if (!sheet_create(&sheet, CHANGE_COLUMNS, comparison->count + 1)) return SCRY_OUT_OF_MEMORY;
+    struct cli_sheet sheet;
+    if (!cli_sheet_create(&sheet, CHANGE_COLUMNS, comparison->count + 1)) return SCRY_OUT_OF_MEMORY;
     for (int i = 0; i < comparison->count; i++) put_change(&sheet, &comparison->changes[i]);
     scry__text_addf(out, "\nBeside %s%s%s of %s\n", comparison->before->version,
                     *comparison->before->commit ? " at " : "", comparison->before->commit, comparison->before->date);
     add_differences(out, comparison);
-    scry_status status = sheet_add(out, terminal, &sheet, change_columns);
-    scry__free(sheet.cells);
+    scry_status status = cli_sheet_add(out, terminal, &sheet, change_columns);
+    cli_sheet_finish(&sheet);
     scry__text_addf(out, "%d faster, %d slower, %d within the noise, %d not measured on both sides\n",
                     comparison->faster, comparison->slower,
                     comparison->count - comparison->faster - comparison->slower - comparison->apart, comparison->apart);

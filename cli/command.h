@@ -66,6 +66,7 @@ int cli_main(const struct cli_syntax *syntax, struct cli_common *common, int arg
 /* Each command's entry: argv[0] is its name. Gives the exit code. */
 int cli_devices(int argc, char **argv);
 int cli_bench(int argc, char **argv);
+int cli_tune(int argc, char **argv);
 int cli_run(int argc, char **argv);
 int cli_trace(int argc, char **argv);
 int cli_attn(int argc, char **argv);

@@ -17,6 +17,7 @@ static const struct {
     {"conform", "check devices against the reference, op by op", cli_conform},
     {"devices", "backends and devices, and why one is not usable", cli_devices},
     {"bench", "how fast each op is, beside roofline and libraries", cli_bench},
+    {"tune", "the fastest kernels of a device, measured and kept", cli_tune},
 };
 enum { COMMAND_COUNT = sizeof commands / sizeof *commands };
 
