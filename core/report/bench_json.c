@@ -44,11 +44,8 @@ static const field variable_fields[] = {
 
 #define OF_DEVICE(member, kind) FIELD(scry__bench_device, member, kind, false)
 static const field device_fields[] = {
-    OF_DEVICE(kernels, TEXT),
-    OF_DEVICE(tuned, COUNT),
-    OF_DEVICE(open_seconds, NUMBER),
-    OF_DEVICE(peak, POSITIVE),
-    OF_DEVICE(peak_by, TEXT),
+    OF_DEVICE(kernels, TEXT),  OF_DEVICE(tuned, COUNT),  OF_DEVICE(open_seconds, NUMBER),
+    OF_DEVICE(peak, POSITIVE), OF_DEVICE(peak_by, TEXT),
 };
 
 /* Of a device, what reading needs; writing takes scry__json_add_device. */
