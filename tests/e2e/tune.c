@@ -1,6 +1,6 @@
 /* scry tune as a user runs it, and what the file that it keeps does to later runs. No time is held against another but
  * where the fake device is told to dawdle. */
-#include "opencl.h"
+#include "faults.h"
 #include "program.h"
 
 #include <criterion/criterion.h>
@@ -263,6 +263,6 @@ Test(tune, results__are_those_of_the_kernel_by_name)
 
 Test(tune, results__are_those_of_the_kernel_by_name_on_opencl)
 {
-    need_opencl();
+    need_driver(&opencl_driver);
     expect_same_as_by_name("opencl:0", "tile", "matmul=tile");
 }
