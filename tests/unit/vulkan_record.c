@@ -243,3 +243,34 @@ Test(vulkan_record, a_device_that_does_not_answer__is_lost_for_good, .init = ope
     cr_expect_eq(scry_device_run(device, &op), SCRY_DEVICE_LOST);
     scry_buffer_destroy(&buffer);
 }
+
+/* Each open device has its own instance, queue and memory. */
+Test(vulkan_record, devices__do_not_depend_on_each_other)
+{
+    scry_device *other  = device_need("vulkan:0", NULL);
+    scry_buffer *buffer = create(SLOT * 4), *others = NULL;
+    float        seen[SLOT], others_seen[SLOT];
+    cr_assert_eq(scry_buffer_create(&others, other, SLOT * 4), SCRY_OK, "%s", scry_last_error());
+    scry_op op = fill_of(slot_of(buffer, 0), 1), others_op = fill_of(slot_of(others, 0), 2);
+    run(&op);
+    cr_assert_eq(scry_device_run(other, &others_op), SCRY_OK, "%s", scry_last_error());
+    cr_assert_eq(scry_buffer_read(others, 0, others_seen, sizeof others_seen), SCRY_OK, "%s", scry_last_error());
+    scry_buffer_destroy(&others);
+    scry_device_destroy(&other);
+    cr_assert_eq(scry_buffer_read(buffer, 0, seen, sizeof seen), SCRY_OK, "%s", scry_last_error());
+    for (int i = 0; i < SLOT; i++) cr_assert(seen[i] == 1 && others_seen[i] == 2, "element %d", i);
+    scry_buffer_destroy(&buffer);
+}
+
+/* The loader finds no driver: the reason, at once. */
+Test(vulkan_missing, driver__is_no_device_with_a_reason)
+{
+    setenv("SCRY_PLUGIN_PATH", SCRY_BUILD_DIR, 1);
+    setenv("VK_ICD_FILENAMES", "/nowhere/driver.json", 1);
+    setenv("VK_DRIVER_FILES", "/nowhere/driver.json", 1);
+    scry_device *none  = NULL;
+    double       begin = now();
+    cr_assert_eq(scry_device_open(&none, &(scry_device_options){.name = "vulkan:0"}), SCRY_NO_DEVICE);
+    cr_expect(strstr(scry_last_error(), "vulkan") || strstr(scry_last_error(), "Vulkan"), "%s", scry_last_error());
+    cr_expect_lt(now() - begin, 1.);
+}
