@@ -265,6 +265,7 @@ enum { SCRY__VK_UNIT = 256 };
 /* Each op has: what query says besides "supported in strict f32" (scratch bytes, the kernel's name, a reason against),
  * and the op itself, which records. */
 #define SCRY__VK_OP_LIST(X)                                                                                            \
+    X(MATMUL, matmul, scry_matmul)                                                                                     \
     X(SOFTMAX_CAPTURE, softmax, scry_softmax)                                                                          \
     X(ATTENTION, attention, scry_attention)                                                                            \
     X(ROPE, rope, scry_rope)                                                                                           \

@@ -1,0 +1,36 @@
+/* Products of matrices: which kernel serves which product, and its launches. For matmul's own files, and for ops that
+ * multiply on the way. */
+#ifndef SCRY_VK_MATMUL_H
+#define SCRY_VK_MATMUL_H
+
+#include "vk.h"
+
+enum scry__vk_matmul_form {
+    SCRY__VK_BLOCK, /* matmul_block.comp: block, over packed panels */
+    SCRY__VK_FEW,   /* matmul_few.comp: block */
+};
+
+/* The axes along which a product is done in pieces, one after another. */
+enum scry__vk_matmul_axis { SCRY__VK_B0, SCRY__VK_B1, SCRY__VK_K, SCRY__VK_M, SCRY__VK_N, SCRY__VK_PRODUCT_AXES };
+
+/* How a product is done. */
+struct scry__vk_product {
+    scry_tensor               a, b, bias, c; /* of rank 4, save bias */
+    float                     alpha, beta;
+    int64_t                   size[SCRY__VK_PRODUCT_AXES];
+    int64_t                   piece[SCRY__VK_PRODUCT_AXES]; /* size of each but the last one along an axis */
+    const char               *kernel;                       /* the name of the form's kernel */
+    enum scry__vk_matmul_form form;
+    int                       rows;             /* of C that an item makes */
+    size_t                    a_bytes, b_bytes; /* of the panels of one piece, in whole units of scratch */
+    size_t                    scratch_bytes;
+};
+
+/* The way of a product by the kernel named, or by the variant table's choice where `kernel` is NULL. */
+struct scry__vk_product scry__vk_product(const struct scry__vk *vk, const scry_matmul *op, const char *kernel);
+
+/* Records it; its own scratch begins at byte `scratch` of the device's, a multiple of SCRY__VK_UNIT. C may be a view of
+ * that scratch elsewhere. */
+scry_status scry__vk_multiply(struct scry__vk *vk, const struct scry__vk_product *product, size_t scratch);
+
+#endif

@@ -1,0 +1,5 @@
+// matmul "block" for any subgroups: see matmul_block.glsl.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#include "matmul_block.glsl"

@@ -1,0 +1,58 @@
+// matmul "block" for few rows, on devices whose items are lanes of a processor's vectors: b is read once, as it is
+// stored. No barriers, no scratch.
+//
+// An item makes ROWS rows (1, 4 or 8) by 4 columns; the items of a group have neighbouring columns.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#define OPERANDS view a_view, b_view;
+#include "matmul.glsl"
+#define SOURCE 2
+#include "matmul_source.glsl"
+
+layout(constant_id = 6) const uint ROWS   = 1;
+layout(constant_id = 7) const bool A_RUNS = false; // runs of 4 along k in A lie at multiples of 4
+
+layout(std430, set = 0, binding = 1) readonly buffer a_block { float a[]; };
+layout(std430, set = 0, binding = 1) readonly buffer a_fours_block { vec4 a_fours[]; };
+
+// 4 steps of the row whose first element is `first`.
+vec4 factors_at(uint first, uint step)
+{
+    if (A_RUNS) return a_fours[first + step >> 2];
+    const uint stride = a_view.stride[3], at = first + step * stride;
+    return vec4(a[at], a[at + stride], a[at + 2 * stride], a[at + 3 * stride]);
+}
+
+void main()
+{
+    const uint   across = (p.n + 4 * ITEMS - 1) / (4 * ITEMS), bands = (p.m + ROWS - 1) / ROWS, unit = group_number();
+    const uint   batch = unit / across / bands, row = unit / across % bands * ROWS;
+    const uint   column = (unit % across * ITEMS + ITEM) * 4;
+    const uint   to     = matrix_of(c_view, batch) + row * c_view.stride[2] + column;
+    const matrix from   = {matrix_of(b_view, batch), b_view.stride[3], b_view.stride[2], p.n};
+    const vec4   add    = bias_at(column);
+    uint         first[ROWS];
+    for (uint i = 0; i < ROWS; i++) first[i] = matrix_of(a_view, batch) + min(row + i, p.m - 1) * a_view.stride[2];
+    for (uint begin = 0; begin == 0 || begin < p.k; begin += STRETCH) {
+        const uint   end = min(p.k, begin + STRETCH), blocks_end = end & ~3u;
+        precise vec4 sums[ROWS];
+        for (uint i = 0; i < ROWS; i++) sums[i] = vec4(0);
+        for (uint step = begin; step < blocks_end; step += 4) {
+            vec4 block[4];
+            load_block(block, from, column, step);
+            for (uint i = 0; i < ROWS; i++) {
+                const vec4 x = factors_at(first[i], step);
+                for (uint j = 0; j < 4; j++) sums[i] = fma(vec4(x[j]), block[j], sums[i]);
+            }
+        }
+        for (uint step = blocks_end; step < end; step++) {
+            const vec4 y = load_step(from, column, step);
+            for (uint i = 0; i < ROWS; i++) sums[i] = fma(vec4(a[first[i] + step * a_view.stride[3]]), y, sums[i]);
+        }
+        for (uint i = 0; i < ROWS; i++) {
+            const uint count = row + i < p.m && column < p.n ? p.n - column : 0;
+            put(to + i * c_view.stride[2], count, sums[i], add, begin + p.continues == 0);
+        }
+    }
+}

@@ -1,0 +1,36 @@
+// A matrix of matmul, put into panels of f32 for matmul "block".
+//
+// from: a or b, lines by steps as in matmul_source.glsl, for each batch. panels [batch, panel, step, PANEL lines]; what
+// the last panel holds beyond the last line is of no use. An item moves 4 lines by 4 steps, exactly.
+#version 450
+#extension GL_GOOGLE_include_directive : require
+#include "common.glsl"
+#define SOURCE 1
+#include "matmul_source.glsl"
+
+const uint PANEL = 32;
+
+layout(std430, set = 0, binding = 0) readonly buffer parameters_block {
+    view from_view;
+    uint line_axis, lines, steps, batches, inner;
+};
+layout(std430, set = 0, binding = 2) writeonly buffer panels_block { vec4 panels[]; };
+
+void main()
+{
+    const uint across = (lines + PANEL - 1) / PANEL, down = (steps + 3) / 4;
+    const uint unit = group_number() * ITEMS + ITEM, quad = unit % (PANEL / 4), down_at = unit / (PANEL / 4) % down;
+    const uint panel = unit / (PANEL / 4) / down, batch = panel / across, step = down_at * 4;
+    if (batch >= batches) return;
+    const uint first =
+        from_view.offset + batch / inner * from_view.stride[0] + batch % inner * from_view.stride[1];
+    const matrix from = {first, from_view.stride[line_axis], from_view.stride[5 - line_axis], lines};
+    const uint   line = panel % across * PANEL + quad * 4, to = (panel * steps + step) * (PANEL / 4) + quad;
+    if (step + 4 <= steps) {
+        vec4 block[4];
+        load_block(block, from, line, step);
+        for (uint i = 0; i < 4; i++) panels[to + i * (PANEL / 4)] = block[i];
+    } else {
+        for (uint i = 0; step + i < steps; i++) panels[to + i * (PANEL / 4)] = load_step(from, line, step + i);
+    }
+}
