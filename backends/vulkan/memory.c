@@ -7,6 +7,7 @@
 enum {
     COPIED = 64 << 20, /* bytes of one command, so that a submission stays short */
     WAITED = 1 << 20,  /* a write of more bytes is worth waiting for the device, so that it is copied once, not twice */
+    MAPPED = 64 << 10, /* fewer bytes than this are copied, where they could be used in place by an allocation */
     PAGE   = 4096,
 };
 
@@ -59,7 +60,7 @@ static scry_status import(scry_buffer **out, scry_device *device, const void *me
 {
     const struct scry__vk *vk      = device->impl;
     size_t                 skipped = (uintptr_t)memory % PAGE;
-    if (!vk->limits.shares_memory || !vk->limits.imports_memory || PAGE % vk->limits.import_alignment)
+    if (!vk->limits.shares_memory || !vk->limits.imports_memory || PAGE % vk->limits.import_alignment || bytes < MAPPED)
         return SCRY_UNSUPPORTED;
     return create(out, device, bytes, (char *)memory - skipped, skipped);
 }

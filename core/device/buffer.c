@@ -58,13 +58,18 @@ fail:
 }
 
 /* Waits for the work under way, which may use a buffer that is about to go. Often the caller is cleaning up after a
- * failure, so the thread's detail stays that failure's; a device lost here says so at the next call. */
+ * failure, so the thread's detail stays that failure's; what fails here is told by the next call. */
 static void wait_quietly(scry_device *device)
 {
-    char kept[1024];
-    if (device->front->lost) return;
+    struct scry_front *front = device->front;
+    char               kept[1024];
+    if (front->lost) return;
     snprintf(kept, sizeof kept, "%s", scry_last_error());
-    if (scry__front_result(device, device->backend->finish(device))) scry__fail(SCRY_OK, "%s", kept);
+    scry_status status = scry__front_result(device, device->backend->finish(device));
+    if (!status) return;
+    front->failed = status;
+    snprintf(front->failed_reason, sizeof front->failed_reason, "%s", scry_last_error());
+    scry__fail(SCRY_OK, "%s", kept);
 }
 
 void scry_buffer_destroy(scry_buffer **buffer)

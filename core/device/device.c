@@ -96,8 +96,12 @@ void scry_device_get_statistics(const scry_device *device, scry_device_statistic
 
 scry_status scry__front_check(const scry_device *device)
 {
-    if (!device->front->lost) return SCRY_OK;
-    return scry__fail(SCRY_DEVICE_LOST, "%s was lost: %s", device->info.name, device->front->lost_reason);
+    struct scry_front *front = device->front;
+    if (front->lost) return scry__fail(SCRY_DEVICE_LOST, "%s was lost: %s", device->info.name, front->lost_reason);
+    if (!front->failed) return SCRY_OK;
+    scry_status status = front->failed;
+    front->failed      = SCRY_OK;
+    return scry__fail(status, "%s: earlier work failed: %s", device->info.name, front->failed_reason);
 }
 
 scry_status scry__front_result(scry_device *device, scry_status status)

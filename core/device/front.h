@@ -15,6 +15,8 @@ struct scry_front {
     bool               told_pieces; /* that ops run in pieces was logged */
     bool               lost;
     char               lost_reason[256];
+    scry_status        failed; /* work of which nobody was told; the next call says so */
+    char               failed_reason[256];
     scry_device_tuning tuning;
     const char        *tuned[SCRY_OP_COUNT][SCRY__MAX_CLASSES]; /* the backend's own names; NULL: it chooses */
 };
@@ -27,7 +29,8 @@ scry_status scry__device_open_at(scry_device **out, const struct scry_backend *b
 scry_status scry__kernels_check(const char *text);
 scry_status scry__kernels_choose(scry_device *device, const char *text);
 
-/* SCRY_DEVICE_LOST with the first reason if the device was lost before, else SCRY_OK. */
+/* SCRY_DEVICE_LOST with the first reason if the device was lost before; the status of work that failed while nobody
+ * could be told, once; else SCRY_OK. */
 scry_status scry__front_check(const scry_device *device);
 
 /* Passes on a backend's status; SCRY_DEVICE_LOST poisons the handle. */

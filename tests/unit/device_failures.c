@@ -94,6 +94,23 @@ Test(device_failures, call__on_a_lost_device_says_so_ever_after)
     }
 }
 
+/* Work may fail only when somebody waits for it, and destroying a buffer does. */
+Test(device_failures, work_that_fails_as_a_buffer_goes__is_told_by_the_next_call)
+{
+    for (int i = 0; i < SLOTS; i++) {
+        scry_device *device = device_open("fake", SCRY_FALLBACK_STRICT);
+        scry_buffer *arena = make_arena(device), *other = make_arena(device);
+        fail_slot("finish", SCRY_OUT_OF_MEMORY);
+        scry_buffer_destroy(&other);
+        unsetenv("SCRY_FAKE_FAIL");
+        cr_expect_eq(call_slot(slots[i], device, arena), SCRY_OUT_OF_MEMORY, "%s", slots[i]);
+        cr_expect_str_eq(scry_last_error(), "fake:0: earlier work failed: finish went wrong");
+        cr_expect_eq(call_slot(slots[i], device, arena), SCRY_OK, "%s: %s", slots[i], scry_last_error());
+        scry_buffer_destroy(&arena);
+        scry_device_destroy(&device);
+    }
+}
+
 static void list_and_expect(const char *name, const char *reason)
 {
     scry_device_list *list = NULL;

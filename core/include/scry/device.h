@@ -105,8 +105,10 @@ SCRY_API scry_status scry_buffer_create(scry_buffer **out, scry_device *device, 
 /* A read-only buffer over host memory that outlives it, such as a mapped file. Devices that share the host's memory use
  * it in place; others copy. */
 SCRY_API scry_status scry_buffer_wrap(scry_buffer **out, scry_device *device, const void *memory, size_t bytes);
-SCRY_API void        scry_buffer_destroy(scry_buffer **buffer); /* waits for work that may use it */
-SCRY_API size_t      scry_buffer_size(const scry_buffer *buffer);
+
+/* Waits for work that may use it; what fails then, the next call on the device says. */
+SCRY_API void   scry_buffer_destroy(scry_buffer **buffer);
+SCRY_API size_t scry_buffer_size(const scry_buffer *buffer);
 
 /* Copy between host and buffer; in order with the device's ops; `write` has taken the data and `read` has delivered it
  * on return. */
