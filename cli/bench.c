@@ -7,6 +7,7 @@
 #include "cli/output.h"
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "cases/cases.h"
 #include "report/roofline.h"
 
@@ -17,7 +18,7 @@ static const double usual_seconds = 0.5, quick_seconds = 0.05;
 
 struct bench {
     struct cli_common   common;
-    const char         *op, *only, *output, *picture, *compare, *from, *clock;
+    const char         *op, *only, *sections, *output, *picture, *compare, *from, *clock;
     struct bench_effort effort;
     bool                quick, strict;
     /* Filled on the way: */
@@ -32,11 +33,33 @@ struct bench {
 
 /* --- what to measure --- */
 
+static const char all_sections[] = "rows,overhead,passes";
+
+/* Who names rows wants those alone. */
+static bool has_section(const struct bench *bench, const char *section)
+{
+    const char *usual = bench->only || bench->op ? "rows" : all_sections;
+    return cli_is_listed(bench->sections ? bench->sections : usual, section);
+}
+
+static scry_status check_sections(const struct bench *bench)
+{
+    for (const char *at = bench->sections; at; at = strchr(at, ',')) {
+        char name[16];
+        at += *at == ',';
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(at, ","), at);
+        if (!cli_is_listed(all_sections, name))
+            return cli_bad("--sections \"%.60s\": expected some of %s", bench->sections, all_sections);
+    }
+    return SCRY_OK;
+}
+
 /* The rows made for benchmarks, and any other that is asked for by its whole name. */
 static scry_status choose_rows(struct bench *bench)
 {
     scry_status status = cli_check_ops(bench->op);
     if (status) return status;
+    if (!has_section(bench, "rows")) return SCRY_OK;
     bench->rows = scry__alloc((size_t)scry__case_count(), sizeof *bench->rows);
     if (!bench->rows) return SCRY_OUT_OF_MEMORY;
     for (int i = 0; i < scry__case_count(); i++) {
@@ -52,15 +75,31 @@ static scry_status choose_rows(struct bench *bench)
 
 /* --- measuring --- */
 
+/* What is said of a device besides rows. A demo model that is not installed is passed over. */
+static scry_status measure_sections(struct bench *bench, const struct bench_target *target)
+{
+    scry_status status = SCRY_OK;
+    if (has_section(bench, "overhead")) status = bench_measure_overhead(target, &bench->effort);
+    if (status || !has_section(bench, "passes")) return status;
+    char *path = cli_model_path(&bench->common);
+    if (!path) return SCRY_OUT_OF_MEMORY;
+    if (bench->common.model_path || bench->sections || scry__file_exists(path))
+        status = bench_measure_passes(target, path, &bench->effort);
+    scry__free(path);
+    return status;
+}
+
 static scry_status measure_device(struct bench *bench, const char *name, int done, int total)
 {
     struct bench_target target;
     scry__bench_device *device = &bench->record->devices[bench->record->device_count];
     scry_status         status = bench_target_open(&target, name, bench->common.kernels, device);
     if (!status) bench->record->device_count++;
+    target.processors     = bench->record->processors;
     bench->progress.label = device->info.name;
     cli_progress_step(&bench->progress, done, total);
-    if (!status) status = bench_measure_roof(&target, &bench->effort);
+    if (!status && bench->row_count) status = bench_measure_roof(&target, &bench->effort);
+    if (!status) status = measure_sections(bench, &target);
     for (int i = 0; !status && i < bench->row_count; i++) {
         scry__bench_row *row  = scry__bench_record_add(bench->record);
         bench->progress.label = scry__case_at(bench->rows[i]).name;
@@ -142,6 +181,7 @@ static scry_status run(void *state, const char *unused)
     (void)unused;
     if (!status && strcmp(bench->clock, "wall") && strcmp(bench->clock, "cpu"))
         status = cli_bad("--clock %.40s: expected wall or cpu", bench->clock);
+    if (!status) status = check_sections(bench);
     if (!bench->effort.seconds) bench->effort.seconds = bench->quick ? quick_seconds : usual_seconds;
     if (!status && bench->compare) status = scry__bench_record_read(&bench->before, bench->compare);
     if (!status && bench->from) {
@@ -175,6 +215,10 @@ int cli_bench(int argc, char **argv)
          0},
         {0, "op", CLI_STRING, &bench.op, "OP[,OP...]", "only rows of these ops", 0, 0},
         {0, "only", CLI_STRING, &bench.only, "ROW[,ROW..]", "these rows; 'matmul/*' is a pattern", 0, 0},
+        {0, "sections", CLI_STRING, &bench.sections, "LIST",
+         "some of rows,overhead,passes (default: all; rows with --op or --only)", 0, 0},
+        {'m', "model", CLI_STRING, &bench.common.model_path, "DIR",
+         "checkpoint of the passes (default: the demo model)", 0, 0},
         {0, "min-time", CLI_REAL, &bench.effort.seconds, "S", "seconds of samples for each row (0.5)", 0.001, 3600},
         {0, "quick", CLI_FLAG, &bench.quick, NULL, "a tenth of that", 0, 0},
         {0, "repeat", CLI_INT, &bench.effort.repeats, "N", "so many samples instead", 1, 1000},
@@ -194,6 +238,8 @@ int cli_bench(int argc, char **argv)
         .about =
             "Times the rows of the case table that are made for it. A row whose conformance fails is refused (exit "
             "1).\n"
+            "Overhead is what handing a small op to the device takes; passes are forward passes of a model, with the\n"
+            "dispatches, barriers and submissions of one.\n"
             "The roofline is measured too: the share of it is the time that the fastest matmul and copies allow over\n"
             "the time taken. Where OpenBLAS or CLBlast can be loaded, it takes turns with ours in the same run.",
         .options      = options,

@@ -108,6 +108,15 @@ static scry_status load_library(scry__case_load **load, scry__bench_row *row, in
     return SCRY_OK;
 }
 
+/* Where the device is the processor: 1 if none of it idled. */
+static double share_of_processors(const struct bench_target *target, const struct bench_contender *contender)
+{
+    scry_device_type type = target->record->info.type;
+    if (type != SCRY_DEVICE_CPU && type != SCRY_DEVICE_SOFTWARE_GPU && type != SCRY_DEVICE_REFERENCE) return 0;
+    double offered = contender->wall_seconds * (double)target->processors;
+    return offered > 0 ? contender->processor_seconds / offered : 0;
+}
+
 static scry_status race(scry__bench_row *row, scry_device *device, const scry__case_load *ours,
                         const struct bench_target *target, const scry__case_load *library,
                         const struct bench_effort *effort)
@@ -117,8 +126,9 @@ static scry_status race(scry__bench_row *row, scry_device *device, const scry__c
     if (library) contenders[1].op = scry__case_load_op(library);
     scry_status status = bench_race(contenders, library ? 2 : 1, effort);
     if (status) return status;
-    row->times      = contenders[0].times;
-    row->roof_share = scry__bench_roof_seconds(target->record, row->flops, row->bytes) / row->times.median;
+    row->times           = contenders[0].times;
+    row->processor_share = share_of_processors(target, &contenders[0]);
+    row->roof_share      = scry__bench_roof_seconds(target->record, row->flops, row->bytes) / row->times.median;
     if (!library) return SCRY_OK;
     row->library_times = contenders[1].times;
     row->ratio         = contenders[1].ratio.median;

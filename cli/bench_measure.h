@@ -15,7 +15,8 @@ struct bench_effort {
  * NULL where it has none, or is that handle itself. */
 struct bench_target {
     scry_device        *device, *library;
-    const char         *kernels; /* of --kernels, or NULL */
+    const char         *kernels;    /* of --kernels, or NULL */
+    int64_t             processors; /* that the process may use */
     scry__bench_device *record;
 };
 
@@ -35,6 +36,13 @@ void        bench_target_close(struct bench_target *target);
 
 /* Measures peak and copies of the target's device into its record; what does not fit its memory is left out. */
 scry_status bench_measure_roof(const struct bench_target *target, const struct bench_effort *effort);
+
+/* Times a small op of each kind, among many and alone, and a wait for nothing; into the target's record. */
+scry_status bench_measure_overhead(const struct bench_target *target, const struct bench_effort *effort);
+
+/* Times forward passes of the checkpoint at `path`, and counts what the device is handed for one. */
+scry_status bench_measure_passes(const struct bench_target *target, const char *path,
+                                 const struct bench_effort *effort);
 
 /* Cold start, conformance, warm-up and samples of row `index`, with the library beside it. A row that is refused,
  * unsupported or failed is said so in `row`. */

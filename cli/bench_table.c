@@ -8,13 +8,13 @@
 
 /* --- a record --- */
 
-enum column { ROW, KERNEL, MEDIAN, SPREAD, GFLOPS, GBYTES, ROOF, COLD, BUILD, LIBRARY, RECORD_COLUMNS };
+enum column { ROW, KERNEL, MEDIAN, SPREAD, GFLOPS, GBYTES, ROOF, CORES, COLD, BUILD, LIBRARY, RECORD_COLUMNS };
 
 static const scry__table_column record_columns[RECORD_COLUMNS] = {
-    {"row", SCRY__ALIGN_LEFT, true},      {"kernel", SCRY__ALIGN_LEFT, false},  {"median", SCRY__ALIGN_RIGHT, true},
-    {"spread", SCRY__ALIGN_RIGHT, true},  {"GFLOP/s", SCRY__ALIGN_RIGHT, true}, {"GB/s", SCRY__ALIGN_RIGHT, true},
-    {"of roof", SCRY__ALIGN_RIGHT, true}, {"cold", SCRY__ALIGN_RIGHT, true},    {"build", SCRY__ALIGN_RIGHT, true},
-    {"library", SCRY__ALIGN_RIGHT, true},
+    {"row", SCRY__ALIGN_LEFT, true},      {"kernel", SCRY__ALIGN_LEFT, false},   {"median", SCRY__ALIGN_RIGHT, true},
+    {"spread", SCRY__ALIGN_RIGHT, true},  {"GFLOP/s", SCRY__ALIGN_RIGHT, true},  {"GB/s", SCRY__ALIGN_RIGHT, true},
+    {"of roof", SCRY__ALIGN_RIGHT, true}, {"of cores", SCRY__ALIGN_RIGHT, true}, {"cold", SCRY__ALIGN_RIGHT, true},
+    {"build", SCRY__ALIGN_RIGHT, true},   {"library", SCRY__ALIGN_RIGHT, true},
 };
 
 static void put_row(struct cli_sheet *sheet, const scry__bench_row *row)
@@ -27,6 +27,7 @@ static void put_row(struct cli_sheet *sheet, const scry__bench_row *row)
     if (row->flops > 0) cli_sheet_put(sheet, GFLOPS, "%.1f", row->flops / times->median * 1e-9);
     cli_sheet_put(sheet, GBYTES, "%.1f", row->bytes / times->median * 1e-9);
     if (row->roof_share > 0) cli_sheet_put(sheet, ROOF, "%.0f %%", 100 * row->roof_share);
+    if (row->processor_share > 0) cli_sheet_put(sheet, CORES, "%.0f %%", 100 * row->processor_share);
     cli_sheet_put_seconds(sheet, COLD, row->cold_seconds);
     if (row->programs_built || row->programs_loaded) cli_sheet_put_seconds(sheet, BUILD, row->build_seconds);
     if (*row->library) cli_sheet_put(sheet, LIBRARY, "%.2f (%.2f-%.2f)", row->ratio, row->ratio_low, row->ratio_high);
@@ -48,6 +49,48 @@ static void add_device(scry__text *out, const scry__bench_device *device)
         scry__text_addf(out, "%s%.1f GB/s at %.0f MiB", i ? ", " : "copies ", device->copies[i].rate * 1e-9,
                         device->copies[i].bytes / (1 << 20));
     scry__text_adds(out, "\n");
+}
+
+enum { OP, QUEUED, ALONE, DISPATCHES, EACH, OVERHEAD_COLUMNS };
+
+static const scry__table_column overhead_columns[OVERHEAD_COLUMNS] = {
+    {"small op", SCRY__ALIGN_LEFT, true},    {"among many", SCRY__ALIGN_RIGHT, true},
+    {"alone", SCRY__ALIGN_RIGHT, true},      {"dispatches", SCRY__ALIGN_RIGHT, true},
+    {"a dispatch", SCRY__ALIGN_RIGHT, true},
+};
+
+static scry_status add_overheads(scry__text *out, const scry__terminal *terminal, const scry__bench_device *device)
+{
+    struct cli_sheet sheet;
+    if (!device->overhead_count) return SCRY_OK;
+    if (!cli_sheet_create(&sheet, OVERHEAD_COLUMNS, device->overhead_count)) return SCRY_OUT_OF_MEMORY;
+    for (int64_t i = 0; i < device->overhead_count; i++, sheet.rows++) {
+        const scry__bench_overhead *overhead = &device->overheads[i];
+        cli_sheet_put(&sheet, OP, "%s", overhead->row);
+        cli_sheet_put_seconds(&sheet, QUEUED, overhead->queued);
+        cli_sheet_put_seconds(&sheet, ALONE, overhead->alone);
+        if (!(overhead->dispatches > 0)) continue;
+        cli_sheet_put(&sheet, DISPATCHES, "%.3g", overhead->dispatches);
+        cli_sheet_put_seconds(&sheet, EACH, overhead->queued / overhead->dispatches);
+    }
+    scry_status status = cli_sheet_add(out, terminal, &sheet, overhead_columns);
+    cli_sheet_finish(&sheet);
+    scry__text_addf(out, "a wait for nothing: %.3g us\n", device->wait_seconds * 1e6);
+    return status;
+}
+
+static void add_passes(scry__text *out, const scry__bench_device *device)
+{
+    for (int64_t i = 0; i < device->pass_count; i++) {
+        const scry__bench_pass *pass = &device->passes[i];
+        scry__text_addf(out, "pass %s, %lld token%s of %s: %.4g ms (%.4g-%.4g)", pass->name, (long long)pass->tokens,
+                        pass->tokens == 1 ? "" : "s", pass->model, pass->times.median * 1e3, pass->times.low * 1e3,
+                        pass->times.high * 1e3);
+        if (pass->dispatches + pass->barriers + pass->submissions)
+            scry__text_addf(out, ", %lld dispatches, %lld barriers, %lld submissions", (long long)pass->dispatches,
+                            (long long)pass->barriers, (long long)pass->submissions);
+        scry__text_adds(out, "\n");
+    }
 }
 
 /* What the library of this device's rows is; NULL where none ran. */
@@ -86,6 +129,8 @@ static scry_status add_device_rows(scry__text *out, const scry__terminal *termin
         if (strcmp(row->device, name) || row->outcome == SCRY__BENCH_MEASURED) continue;
         scry__text_addf(out, "%s: %s: %s\n", row->name, scry__bench_outcome_text(row->outcome), row->detail);
     }
+    if (!status) status = add_overheads(out, terminal, device);
+    if (!status) add_passes(out, device);
     return status;
 }
 

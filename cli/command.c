@@ -105,8 +105,7 @@ scry_status cli_check_suffix(const char *path, const char *suffixes)
     return cli_bad("%s: expected a name that ends in %s%s", path, strchr(suffixes, ' ') ? "one of " : "", suffixes);
 }
 
-/* Is `word` one of the names, separated by commas? */
-static bool is_listed(const char *names, const char *word)
+bool cli_is_listed(const char *names, const char *word)
 {
     size_t length = strlen(word);
     for (const char *at = names; at; at = strchr(at, ',')) {
@@ -118,7 +117,7 @@ static bool is_listed(const char *names, const char *word)
 
 bool cli_has_op(const char *names, scry_op_kind kind)
 {
-    return !names || is_listed(names, scry_op_text(kind));
+    return !names || cli_is_listed(names, scry_op_text(kind));
 }
 
 bool cli_has_row(const char *patterns, const char *name, bool usual)
@@ -199,6 +198,11 @@ static char *find_demo(void)
     return path ? path : scry__strdup("models/demo");
 }
 
+char *cli_model_path(const struct cli_common *common)
+{
+    return common->model_path ? scry__strdup(common->model_path) : find_demo();
+}
+
 scry_status cli_open_device(struct cli_common *common)
 {
     const scry_device_options options = {
@@ -211,19 +215,17 @@ scry_status cli_open_device(struct cli_common *common)
 
 scry_status cli_open(struct cli_common *common, const char *text)
 {
-    char       *demo   = NULL;
+    char       *path   = NULL;
     scry_status status = SCRY_OK;
     if (!text == !common->ids_text)
         return cli_bad(text ? "TEXT and --ids were both given: expected one of them"
                             : "nothing to read: give a TEXT or --ids");
     if (common->ids_text) status = cli_parse_ids(common->ids_text, &common->ids, &common->id_count);
     if (!status) status = cli_open_device(common);
-    if (!status && !common->model_path && !(demo = find_demo())) status = SCRY_OUT_OF_MEMORY;
-    if (!status)
-        status = scry_model_open(&common->model, common->opened_device, common->model_path ? common->model_path : demo,
-                                 NULL);
+    if (!status && !(path = cli_model_path(common))) status = SCRY_OUT_OF_MEMORY;
+    if (!status) status = scry_model_open(&common->model, common->opened_device, path, NULL);
     if (!status) log_opened(common);
-    scry__free(demo);
+    scry__free(path);
     return status;
 }
 

@@ -40,12 +40,18 @@ scry_status cli_open(struct cli_common *common, const char *text);
 scry_status cli_open_device(struct cli_common *common);
 void        cli_close(struct cli_common *common);
 
+/* The directory of --model, else of the demo model; release with scry__free. NULL when memory is refused. */
+char *cli_model_path(const struct cli_common *common);
+
 /* Sets the error detail of a bad argument, printf-like. */
 scry_status cli_bad(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Whether `path` ends in one of the suffixes ".png .svg", separated by spaces; else a bad argument that lists them.
  * Asked before any work, so that a long run does not end with it. NULL passes. */
 scry_status cli_check_suffix(const char *path, const char *suffixes);
+
+/* Is `word` one of the names, which have commas between them? */
+bool cli_is_listed(const char *names, const char *word);
 
 /* "--op matmul,lens": whether every name is an op's, and whether one of them is this op's. NULL is every op. */
 scry_status cli_check_ops(const char *names);

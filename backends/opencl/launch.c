@@ -104,5 +104,6 @@ scry_status scry__cl_launch(struct scry__cl_call *call, int dimensions, const si
     cl_int code =
         clEnqueueNDRangeKernel(call->cl->queue, call->kernel, (cl_uint)dimensions, NULL, rounded, local, 0, NULL, NULL);
     scry_status status = scry__cl_check(call->cl, code, "clEnqueueNDRangeKernel");
+    if (!status) call->cl->statistics.dispatches++;
     return status || !call->staged_count ? status : scry__cl_unstage(call);
 }

@@ -44,8 +44,8 @@ static const field variable_fields[] = {
 
 #define OF_DEVICE(member, kind) FIELD(scry__bench_device, member, kind, false)
 static const field device_fields[] = {
-    OF_DEVICE(kernels, TEXT),  OF_DEVICE(tuned, COUNT),  OF_DEVICE(open_seconds, NUMBER),
-    OF_DEVICE(peak, POSITIVE), OF_DEVICE(peak_by, TEXT),
+    OF_DEVICE(kernels, TEXT),          OF_DEVICE(tuned, COUNT),   OF_DEVICE(open_seconds, NUMBER),
+    OF_DEVICE(wait_seconds, POSITIVE), OF_DEVICE(peak, POSITIVE), OF_DEVICE(peak_by, TEXT),
 };
 
 /* Of a device, what reading needs; writing takes scry__json_add_device. */
@@ -77,6 +77,7 @@ static const field row_fields[] = {
     OF_ROW(programs_built, COUNT, false),
     OF_ROW(programs_loaded, COUNT, false),
     OF_ROW(times, TIMES, false),
+    OF_ROW(processor_share, POSITIVE, false),
     OF_ROW(roof_share, POSITIVE, false),
     OF_ROW(library, TEXT, false),
     OF_ROW(library_times, TIMES, false),
@@ -85,7 +86,42 @@ static const field row_fields[] = {
     OF_ROW(ratio_high, POSITIVE, false),
 };
 
+#define OF_OVERHEAD(member, kind, required) FIELD(scry__bench_overhead, member, kind, required)
+static const field overhead_fields[] = {
+    OF_OVERHEAD(op, TEXT, true),
+    OF_OVERHEAD(row, TEXT, true),
+    OF_OVERHEAD(queued, NUMBER, true),
+    OF_OVERHEAD(alone, NUMBER, true),
+    OF_OVERHEAD(dispatches, POSITIVE, false),
+};
+
+#define OF_PASS(member, kind) FIELD(scry__bench_pass, member, kind, true)
+static const field pass_fields[] = {
+    OF_PASS(name, TEXT),        OF_PASS(model, TEXT),     OF_PASS(tokens, COUNT),      OF_PASS(times, TIMES),
+    OF_PASS(dispatches, COUNT), OF_PASS(barriers, COUNT), OF_PASS(submissions, COUNT),
+};
+
 #define COUNT_OF(fields) (int)(sizeof(fields) / sizeof *(fields))
+
+/* Arrays of structs within a device; each element is an object of such fields. */
+#define IN_DEVICE(member) (((scry__bench_device *)0)->member)
+#define LIST(member, counter, fields)                                                                                  \
+    {                                                                                                                  \
+#member, offsetof(scry__bench_device, member), sizeof *IN_DEVICE(member), COUNT_OF(IN_DEVICE(member)),         \
+            offsetof(scry__bench_device, counter), fields, COUNT_OF(fields)                                            \
+    }
+static const struct list {
+    const char  *key;
+    size_t       place, size;
+    int          most;
+    size_t       count_place;
+    const field *fields;
+    int          field_count;
+} device_lists[] = {
+    LIST(copies, copy_count, copy_fields),
+    LIST(overheads, overhead_count, overhead_fields),
+    LIST(passes, pass_count, pass_fields),
+};
 
 /* --- writing --- */
 
@@ -123,17 +159,26 @@ static void write_fields(scry__json_builder *builder, json_t *object, const void
     }
 }
 
+static void write_list(scry__json_builder *builder, json_t *object, const scry__bench_device *device,
+                       const struct list *list)
+{
+    const char *from  = (const char *)device;
+    json_t     *array = scry__json_new_array(builder);
+    int64_t     count = *(const int64_t *)(const void *)(from + list->count_place);
+    for (int64_t i = 0; i < count; i++) {
+        json_t *item = scry__json_new_object(builder);
+        write_fields(builder, item, from + list->place + (size_t)i * list->size, list->fields, list->field_count);
+        scry__json_append(builder, array, item);
+    }
+    scry__json_set(builder, object, list->key, array);
+}
+
 static json_t *device_object(scry__json_builder *builder, const scry__bench_device *device)
 {
-    json_t *object = scry__json_new_object(builder), *copies = scry__json_new_array(builder);
+    json_t *object = scry__json_new_object(builder);
     scry__json_add_device(builder, object, &device->info);
     write_fields(builder, object, device, device_fields, COUNT_OF(device_fields));
-    for (int64_t i = 0; i < device->copy_count; i++) {
-        json_t *copy = scry__json_new_object(builder);
-        write_fields(builder, copy, &device->copies[i], copy_fields, COUNT_OF(copy_fields));
-        scry__json_append(builder, copies, copy);
-    }
-    scry__json_set(builder, object, "copies", copies);
+    for (int i = 0; i < COUNT_OF(device_lists); i++) write_list(builder, object, device, &device_lists[i]);
     return object;
 }
 
@@ -284,24 +329,32 @@ static scry_status read_info(scry__json_at at, scry_device_info *info)
     return status;
 }
 
+/* Records that were written before there was such a list do not have it. */
+static scry_status read_device_list(scry__bench_device *device, scry__json_at at, const struct list *list)
+{
+    const json_t *array = NULL;
+    char          origin[ORIGIN], *into = (char *)device;
+    int64_t      *count  = (int64_t *)(void *)(into + list->count_place);
+    scry_status   status = scry__json_array(at, list->key, false, &array);
+    if (status || !array) return status;
+    if (json_array_size(array) > (size_t)list->most)
+        return scry__fail(SCRY_BAD_INPUT, "%s: key \"%s\": expected up to %d, found %zu", at.origin, list->key,
+                          list->most, json_array_size(array));
+    for (size_t i = 0; !status && i < json_array_size(array); i++) {
+        snprintf(origin, sizeof origin, "%s.%s[%zu]", at.origin, list->key, i);
+        status = read_fields((scry__json_at){json_array_get(array, i), origin}, into + list->place + i * list->size,
+                             list->fields, list->field_count);
+        ++*count;
+    }
+    return status;
+}
+
 static scry_status read_device(scry__bench_record *record, int64_t index, scry__json_at at)
 {
     scry__bench_device *device = &record->devices[index];
-    const json_t       *copies = NULL;
-    char                origin[ORIGIN];
     scry_status         status = read_info(at, &device->info);
     if (!status) status = read_fields(at, device, device_fields, COUNT_OF(device_fields));
-    if (!status) status = scry__json_array(at, "copies", true, &copies);
-    if (status) return status;
-    if (json_array_size(copies) > SCRY__BENCH_COPIES)
-        return scry__fail(SCRY_BAD_INPUT, "%s: key \"copies\": expected up to %d, found %zu", at.origin,
-                          SCRY__BENCH_COPIES, json_array_size(copies));
-    for (size_t i = 0; !status && i < json_array_size(copies); i++) {
-        snprintf(origin, sizeof origin, "%s.copies[%zu]", at.origin, i);
-        status = read_fields((scry__json_at){json_array_get(copies, i), origin}, &device->copies[i], copy_fields,
-                             COUNT_OF(copy_fields));
-        device->copy_count++;
-    }
+    for (int i = 0; !status && i < COUNT_OF(device_lists); i++) status = read_device_list(device, at, &device_lists[i]);
     return status;
 }
 

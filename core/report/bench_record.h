@@ -5,7 +5,7 @@
 #include "report/json_parts.h"
 #include "scry/device.h"
 
-enum { SCRY__BENCH_DEVICES = 16, SCRY__BENCH_COPIES = 8, SCRY__BENCH_VARIABLES = 32 };
+enum { SCRY__BENCH_DEVICES = 16, SCRY__BENCH_COPIES = 8, SCRY__BENCH_PASSES = 4, SCRY__BENCH_VARIABLES = 32 };
 
 /* Samples of one contender, in seconds a run. low and high are the 10th and the 90th percentile. */
 typedef struct scry__bench_times {
@@ -36,10 +36,11 @@ typedef struct scry__bench_row {
     double              build_seconds;
     int64_t             programs_built, programs_loaded; /* by that run */
     scry__bench_times   times;
-    double              roof_share;  /* time that the roofline allows / median */
-    char                library[48]; /* the vendor's or ecosystem's kernel beside it; "" if none */
-    scry__bench_times   library_times;
-    double              ratio, ratio_low, ratio_high; /* library's time / ours, block by block */
+    double            processor_share; /* of the processors' time while it was measured: 1: all were busy; 0: unknown */
+    double            roof_share;      /* time that the roofline allows / median */
+    char              library[48];     /* the vendor's or ecosystem's kernel beside it; "" if none */
+    scry__bench_times library_times;
+    double            ratio, ratio_low, ratio_high; /* library's time / ours, block by block */
 } scry__bench_row;
 
 /* What a device can do at most, measured on it in the same run. */
@@ -47,6 +48,23 @@ typedef struct scry__bench_copy {
     double bytes; /* read and written by one run */
     double rate;  /* bytes a second */
 } scry__bench_copy;
+
+/* What it takes to hand an op to a device: a small one of each kind. */
+typedef struct scry__bench_overhead {
+    char   op[24], row[80];
+    double queued;     /* seconds an op, of many enqueued one behind the other with one wait */
+    double alone;      /* seconds of one and its wait */
+    double dispatches; /* kernels launched for one; 0: the device does not count them */
+} scry__bench_overhead;
+
+/* Forward passes of a model: what the device was handed for one, and how long it took. */
+typedef struct scry__bench_pass {
+    char              name[24]; /* "prompt", or "next": one more token behind it */
+    char              model[128];
+    int64_t           tokens;
+    scry__bench_times times;
+    int64_t           dispatches, barriers, submissions; /* of one pass; all 0: the device does not count them */
+} scry__bench_pass;
 
 typedef struct scry__bench_device {
     scry_device_info info;
@@ -57,6 +75,11 @@ typedef struct scry__bench_device {
     char             peak_by[80];  /* "1024 x 1024 x 1024 by tile" */
     int64_t          copy_count;   /* from small to large */
     scry__bench_copy copies[SCRY__BENCH_COPIES];
+    double           wait_seconds; /* a wait for nothing */
+    int64_t          overhead_count, pass_count;
+
+    scry__bench_overhead overheads[SCRY_OP_COUNT];
+    scry__bench_pass     passes[SCRY__BENCH_PASSES];
 } scry__bench_device;
 
 /* A variable of the environment that changes speeds. */

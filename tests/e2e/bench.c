@@ -62,6 +62,7 @@ Test(bench, record__says_what_was_measured_where)
     cr_expect_gt(number_of(row, "bytes"), 0);
     cr_expect_gt(number_of(row, "cold_seconds"), 0);
     cr_expect_gt(number_of(row, "roof_share"), 0);
+    cr_expect_gt(number_of(row, "processor_share"), 0);
     cr_expect(number_of(times, "least") > 0 && number_of(times, "low") <= number_of(times, "median") &&
               number_of(times, "median") <= number_of(times, "high"));
     cr_expect_geq(number_of(times, "samples"), 3);
@@ -90,6 +91,41 @@ Test(bench, devices__take_turns_with_the_kernels_asked_for)
     cr_expect_str_eq(text_of(row_at(record, 0), "kernel"), "tile");
     cr_expect_str_eq(text_of(json_array_get(json_object_get(record, "devices"), 0), "kernels"), "matmul=tile");
     json_decref(record);
+    outcome_free(&outcome);
+}
+
+Test(bench, sections__overhead_and_passes_say_what_a_device_is_handed)
+{
+    struct outcome outcome = SCRY("bench", "-d", "cpu,fake", "--sections", "overhead", BRIEFLY, "--json");
+    json_t        *record  = outcome_json(&outcome), *device;
+    size_t         index;
+    cr_expect_eq(json_array_size(json_object_get(record, "rows")), 0);
+    json_array_foreach(json_object_get(record, "devices"), index, device)
+    {
+        json_t *overheads = json_object_get(device, "overheads"), *first = json_array_get(overheads, 0);
+        cr_expect_eq(json_array_size(overheads), 12, "every op");
+        cr_expect(number_of(first, "queued") > 0 && number_of(first, "alone") > 0);
+        cr_expect(json_is_null(json_object_get(first, "dispatches")), "nobody counts them");
+        cr_expect_gt(number_of(device, "wait_seconds"), 0);
+        cr_expect_eq(json_array_size(json_object_get(device, "passes")), 0);
+    }
+    json_decref(record);
+    outcome_free(&outcome);
+    outcome =
+        SCRY("bench", "-d", "cpu", "--sections", "passes", "--model", "tests/fixtures/models/gpt2", BRIEFLY, "--json");
+    record         = outcome_json(&outcome);
+    device         = json_array_get(json_object_get(record, "devices"), 0);
+    json_t *passes = json_object_get(device, "passes"), *next = json_array_get(passes, 1);
+    cr_expect_eq(json_array_size(passes), 2);
+    cr_expect_str_eq(text_of(next, "name"), "next");
+    cr_expect_str_eq(text_of(next, "model"), "gpt2");
+    cr_expect_eq(number_of(next, "tokens"), 1);
+    cr_expect_gt(number_of(json_object_get(next, "times"), "median"), 0);
+    json_decref(record);
+    outcome_free(&outcome);
+    outcome = SCRY("bench", "-d", "cpu", "--sections", "passes,overhead", BRIEFLY);
+    cr_expect(strstr(outcome.out, "pass prompt, 64 tokens of demo: ") && strstr(outcome.out, "a wait for nothing: "),
+              "%s%s", outcome.out, outcome.err);
     outcome_free(&outcome);
 }
 
@@ -216,6 +252,8 @@ Test(bench, bad_arguments__are_refused_before_anything_is_measured)
         {{"--op", "matmull"}, 2, "expected one of matmul"},
         {{"--op", "norm", "--only", "matmul/*"}, 2, "with --op norm"},
         {{"--svg", "roof.txt"}, 2, ".svg"},
+        {{"--sections", "rows,roof"}, 2, "expected some of rows,overhead,passes"},
+        {{"--sections", "passes", "--model", "/nonesuch", "-dcpu"}, 3, "nonesuch"},
         {{"--clock", "sun"}, 2, "expected wall or cpu"},
         {{"--repeat", "0"}, 2, "--repeat"},
         {{"--min-time", "-1"}, 2, "--min-time"},

@@ -42,11 +42,17 @@ static scry__bench_record *new_record(void)
     record->variables[0]   = (scry__bench_variable){.name = "OPENBLAS_CORETYPE", .value = "Haswell", .removed = true};
     record->device_count   = 1;
     record->devices[0]     = (scry__bench_device){
-            .info       = {.name = "cpu:0", .backend = "cpu", .description = "a processor", .type = SCRY_DEVICE_CPU},
-            .peak       = 500e9,
-            .peak_by    = "1024 x 1024 x 1024 by tile",
-            .copy_count = 2,
-            .copies     = {{1 << 20, 200e9}, {1 << 28, 40e9}}};
+            .info           = {.name = "cpu:0", .backend = "cpu", .description = "a processor", .type = SCRY_DEVICE_CPU},
+            .peak           = 500e9,
+            .peak_by        = "1024 x 1024 x 1024 by tile",
+            .copy_count     = 2,
+            .copies         = {{1 << 20, 200e9}, {1 << 28, 40e9}},
+            .tuned          = 3,
+            .wait_seconds   = 1e-6,
+            .overhead_count = 2,
+            .overheads      = {{"add", "add/one", 2e-6, 5e-6, 1.5}, {"fill", "fill/infinity", 3e-6, 5e-6, 0}},
+            .pass_count     = 1,
+            .passes         = {{"prompt", "demo", 64, {5, 1, 3e-3, 2e-3, 4e-3, 2e-3}, 120, 80, 2}}};
     return record;
 }
 
@@ -194,6 +200,7 @@ Test(bench, record__comes_back_as_it_was_written)
     scry__bench_record *record = new_record(), *again = NULL;
     scry__bench_row    *row = add_row(record, "matmul/a", 4e-3, 1e-4);
     row->library_times      = row->times;
+    row->processor_share    = 0.75;
     row->ratio = row->ratio_low = row->ratio_high = 1.5;
     snprintf(row->library, sizeof row->library, "library (OpenBLAS)");
     row          = add_row(record, "matmul/b", 0, 0);
@@ -208,6 +215,9 @@ Test(bench, record__comes_back_as_it_was_written)
     char *before = json_of(record), *after = json_of(again);
     cr_expect_str_eq(before, after);
     cr_expect(strstr(before, "\"schema\":\"scry.bench/1\"") && strstr(before, "\"outcome\":\"refused\""), "%s", before);
+    cr_expect(strstr(before, "\"tuned\":3,") && strstr(before, "\"processor_share\":0.75"), "%s", before);
+    cr_expect(strstr(before, "\"queued\":3e-6,\"alone\":5e-6,\"dispatches\":null"), "%s", before);
+    cr_expect(strstr(before, "\"dispatches\":120,\"barriers\":80,\"submissions\":2"), "%s", before);
     scry__free(before);
     scry__free(after);
     scry__bench_record_destroy(&record);
@@ -239,6 +249,9 @@ Test(bench, read__says_which_file_which_place_and_what_was_expected)
         {"\"removed\":true", "\"removed\":1", "environment[0]: key \"removed\"", "expected true or false"},
         {"\"rate\":2e11", "\"rate\":\"fast\"", "devices[0].copies[0]: key \"rate\"", "expected a number"},
         {"\"rate\":2e11", "\"rate\":-1", "devices[0].copies[0]: key \"rate\"", "expected a number from 0"},
+        {"\"queued\":2e-6", "\"queued\":null", "devices[0].overheads[0]", "no key \"queued\""},
+        {"\"barriers\":80", "\"barriers\":-1", "devices[0].passes[0]: key \"barriers\"", "-1 is outside"},
+        {"\"passes\":[", "\"passes\":[{},{},{},{},", "devices[0]: key \"passes\"", "expected up to 4, found 5"},
         {"\"type\":\"cpu\"", "\"type\":\"tpu\"", "devices[0]: key \"type\"", "found \"tpu\""},
         {"\"name\":\"matmul/a\"", "\"name\":7", "rows[0]: key \"name\"", "expected a string"},
         {"\"name\":\"matmul/b\"", "\"name\":\"matmul/a\"", "rows[1]: key \"name\"", "is there already, in rows[0]"},
