@@ -17,6 +17,22 @@ static void release(struct scry__vk *vk, struct scry__vk_memory *memory)
     scry__vk_host->release(memory);
 }
 
+/* Whether the host touches the part itself. */
+static bool is_shared(const struct scry__vk *vk, const struct scry__vk_part *part)
+{
+    return vk->limits.shares_memory && scry__vk_part_host(part);
+}
+
+/* Where the host may read and write a whole buffer by itself, as soon as nothing uses it; NULL: nowhere. */
+static char *host_of(const struct scry__vk *vk, const struct scry__vk_memory *memory)
+{
+    const struct scry__vk_part *part  = &memory->parts[0];
+    bool                        whole = memory->count == 1 && is_shared(vk, part);
+    return whole && scry__vk_part_is_cached(part) && scry__vk_part_is_coherent(part)
+               ? scry__vk_part_host(part) + memory->skipped
+               : NULL;
+}
+
 /* A buffer of `bytes` over new memory, or over `host`, of which it skips the first bytes. */
 static scry_status create(scry_buffer **out, scry_device *device, size_t bytes, char *host, size_t skipped)
 {
@@ -35,7 +51,7 @@ static scry_status create(scry_buffer **out, scry_device *device, size_t bytes, 
                       : scry__vk_part_create(&memory->parts[i], vk, some, SCRY__VK_FOR_DEVICE);
     }
     if (status) goto fail;
-    *buffer = (scry_buffer){.device = device, .size = bytes, .impl = memory};
+    *buffer = (scry_buffer){.device = device, .size = bytes, .impl = memory, .host = host_of(vk, memory)};
     *out    = buffer;
     return SCRY_OK;
 
@@ -126,12 +142,6 @@ scry_status scry__vk_move(struct scry__vk *vk, scry_buffer *to, size_t to_offset
         status                       = scry__vk_part_copy(vk, &target, &source, some);
     }
     return status;
-}
-
-/* Whether the host touches the part itself. */
-static bool is_shared(const struct scry__vk *vk, const struct scry__vk_part *part)
-{
-    return vk->limits.shares_memory && scry__vk_part_host(part);
 }
 
 /* Bytes that the host writes where it sees the part, once no work uses them. */

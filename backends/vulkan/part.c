@@ -171,10 +171,20 @@ char *scry__vk_part_host(const struct scry__vk_part *part)
     return range->block->host ? range->block->host + range->offset : NULL;
 }
 
-bool scry__vk_part_is_cached(const struct scry__vk_part *part)
+static bool has(const struct scry__vk_part *part, VkMemoryPropertyFlags flag)
 {
     const struct scry__vk_range *range = part->allocation;
-    return range->block->flags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT;
+    return range->block->flags & flag;
+}
+
+bool scry__vk_part_is_cached(const struct scry__vk_part *part)
+{
+    return has(part, VK_MEMORY_PROPERTY_HOST_CACHED_BIT);
+}
+
+bool scry__vk_part_is_coherent(const struct scry__vk_part *part)
+{
+    return has(part, VK_MEMORY_PROPERTY_HOST_COHERENT_BIT);
 }
 
 /* The units of non-coherent memory that hold these bytes of the part; false where its memory is coherent. */
@@ -183,7 +193,7 @@ static bool find_units(VkMappedMemoryRange *out, const struct scry__vk *vk, cons
 {
     const struct scry__vk_range *range = part->allocation;
     const size_t                 atom  = vk->limits.atom;
-    if (range->block->flags & VK_MEMORY_PROPERTY_HOST_COHERENT_BIT) return false;
+    if (scry__vk_part_is_coherent(part)) return false;
     size_t begin = (range->offset + offset) / atom * atom;
     size_t end   = (size_t)round_up((int64_t)(range->offset + offset + bytes), (int64_t)atom);
     *out         = (VkMappedMemoryRange){.sType  = VK_STRUCTURE_TYPE_MAPPED_MEMORY_RANGE,

@@ -30,6 +30,8 @@ void scry__vk_part_destroy(struct scry__vk *vk, struct scry__vk_part *part);
 char *scry__vk_part_host(const struct scry__vk_part *part);
 /* Whether the host reads it as fast as memory of its own. */
 bool scry__vk_part_is_cached(const struct scry__vk_part *part);
+/* Whether what one of both writes needs no flush or invalidation for the other. */
+bool scry__vk_part_is_coherent(const struct scry__vk_part *part);
 /* Bytes that the host wrote become the device's; bytes that the device wrote become the host's. */
 scry_status scry__vk_part_flush(struct scry__vk *vk, const struct scry__vk_part *part, size_t offset, size_t bytes);
 scry_status scry__vk_part_invalidate(struct scry__vk *vk, const struct scry__vk_part *part, size_t offset,
