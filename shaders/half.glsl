@@ -23,6 +23,11 @@ uint half_of_float(float value)
     return sign | whole + uint(rest > tie || rest == tie && (whole & 1u) == 1u);
 }
 
+bool is_short(uint dtype)
+{
+    return dtype == F16 || dtype == BF16;
+}
+
 // The 16 bits of an f32 as `dtype`, F16 or BF16.
 uint short_of_float(float value, uint dtype)
 {

@@ -1,27 +1,13 @@
 /* copy and fill: by the device's own commands where bytes move as they are in long stretches, else by a kernel. */
-#include "vk.h"
+#include "runs.h"
 
 #include <math.h>
 #include <string.h>
 
-enum { GROUP = 64, RUN = 4 /* elements of a row for an item, as in copy.comp and fill.comp */ };
-
-/* Launches over the runs of the shape that is walked, which is the kernel's last parameter. */
-static scry_status launch(struct scry__vk_call *call, const struct scry__walk *walk)
-{
-    uint32_t shape[SCRY_MAX_RANK];
-    int64_t  rows = 1;
-    for (int i = 0; i < SCRY_MAX_RANK; i++) shape[i] = (uint32_t)walk->shape[i];
-    for (int i = 0; i < SCRY_MAX_RANK - 1; i++) rows *= walk->shape[i];
-    scry__vk_bytes(call, shape, sizeof shape);
-    int64_t runs = rows * units_of(walk->shape[SCRY_MAX_RANK - 1], RUN);
-    scry__vk_int(call, runs);
-    return scry__vk_launch(call, units_of(runs, GROUP), (double)runs * RUN);
-}
-
 void scry__vk_copy_query(const struct scry__vk *vk, const scry_copy *op, scry_op_info *info)
 {
-    (void)vk, (void)op, (void)info;
+    (void)op;
+    scry__vk_runs_query(vk, SCRY_OP_COPY, info);
 }
 
 /* Rows of the elements that are walked, each of them one stretch in both operands. */
@@ -79,17 +65,20 @@ scry_status scry__vk_copy(struct scry__vk *vk, const scry_copy *op)
     scry__walk_prepare(&walk);
     if (bytes <= from.left && scry__extent_bytes(&op->out) <= to.left && has_long_rows(vk, &walk))
         return copy_rows(vk, &walk, &from, &to);
-    struct scry__vk_call call = scry__vk_call(vk, "copy", GROUP);
-    scry__vk_constant(&call, (uint32_t)op->x.dtype);
-    scry__vk_constant(&call, (uint32_t)op->out.dtype);
+    /* Of i32, as of whatever is not converted, bits are moved. */
+    if (op->x.dtype == SCRY_I32) walk.operand[0].dtype = walk.operand[1].dtype = SCRY_F32;
+    struct scry__vk_call call = scry__vk_runs_call(vk, SCRY_OP_COPY, "copy");
+    scry__vk_constant(&call, (uint32_t)walk.operand[0].dtype);
+    scry__vk_constant(&call, (uint32_t)walk.operand[1].dtype);
     scry__vk_tensor(&call, &walk.operand[0], SCRY__VK_READ);
     scry__vk_tensor(&call, &walk.operand[1], SCRY__VK_READ | SCRY__VK_WRITE);
-    return launch(&call, &walk);
+    return scry__vk_runs_launch(&call, SCRY_OP_COPY, walk.shape, true, 1);
 }
 
 void scry__vk_fill_query(const struct scry__vk *vk, const scry_fill *op, scry_op_info *info)
 {
-    (void)vk, (void)op, (void)info;
+    (void)op;
+    scry__vk_runs_query(vk, SCRY_OP_FILL, info);
 }
 
 /* Words that lie one after another, across parts too. */
@@ -119,11 +108,12 @@ scry_status scry__vk_fill(struct scry__vk *vk, const scry_fill *op)
     memcpy(&word, is_whole ? (const void *)&whole : &value, sizeof word);
     if (scry__element_bytes(op->out.dtype) == sizeof word && scry__is_dense(&op->out))
         return fill_words(vk, &op->out, word);
-    struct scry__walk    walk = {.count = 1, .operand = {op->out}};
-    struct scry__vk_call call = scry__vk_call(vk, "fill", GROUP);
+    struct scry__walk walk = {.count = 1, .operand = {op->out}};
     scry__walk_prepare(&walk);
-    scry__vk_constant(&call, (uint32_t)op->out.dtype);
+    if (is_whole) walk.operand[0].dtype = SCRY_F32; /* its bits are */
+    struct scry__vk_call call = scry__vk_runs_call(vk, SCRY_OP_FILL, "fill");
+    scry__vk_constant(&call, (uint32_t)walk.operand[0].dtype);
     scry__vk_tensor(&call, &walk.operand[0], SCRY__VK_READ | SCRY__VK_WRITE);
     scry__vk_int(&call, word);
-    return launch(&call, &walk);
+    return scry__vk_runs_launch(&call, SCRY_OP_FILL, walk.shape, true, 1);
 }

@@ -296,7 +296,9 @@ __typeof__(scry_device_kernels) scry__vk_kernels;
     X(EMBED, scry__vk_runs_kernels)                                                                                    \
     X(ADD, scry__vk_runs_kernels)                                                                                      \
     X(SCALE, scry__vk_runs_kernels)                                                                                    \
-    X(ACTIVATION, scry__vk_runs_kernels)
+    X(ACTIVATION, scry__vk_runs_kernels)                                                                               \
+    X(COPY, scry__vk_runs_kernels)                                                                                     \
+    X(FILL, scry__vk_runs_kernels)
 
 const char *const       *scry__vk_softmax_kernels(struct scry__vk *vk);
 extern const char *const scry__vk_runs_kernels[], *const scry__vk_norm_kernels[];

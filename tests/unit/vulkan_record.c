@@ -206,7 +206,12 @@ Test(vulkan_record, submissions__are_short)
     scry_buffer_destroy(&buffer);
 }
 
-Test(vulkan_record, groups__may_be_more_than_a_dispatch_has)
+static void open_thin(void)
+{
+    device = device_need("vulkan:0", "fill=thin");
+}
+
+Test(vulkan_record, groups__may_be_more_than_a_dispatch_has, .init = open_thin)
 {
     const int64_t          size   = 17 << 20; /* 65,535 groups of 256 elements are less */
     scry_buffer           *buffer = create((size_t)size * 2);
