@@ -16,7 +16,8 @@
     X(config)                                                                                                          \
     X(model)                                                                                                           \
     X(tokenizer)                                                                                                       \
-    X(text)
+    X(text)                                                                                                            \
+    X(tuning)
 
 #define FUZZ_DECLARE(name) void fuzz_##name(const uint8_t *data, size_t size);
 FUZZ_TARGET_LIST(FUZZ_DECLARE)
