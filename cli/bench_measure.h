@@ -65,7 +65,7 @@ struct bench_contender {
 /* Times up to BENCH_CONTENDERS in alternating blocks. */
 scry_status bench_race(struct bench_contender *contenders, int count, const struct bench_effort *effort);
 
-/* One run of a contender that is warm: what is far behind the others need not race. */
+/* One run of a contender, the second where that is soon over: what is far behind the others need not race. */
 scry_status bench_time_once(struct bench_contender *contender, double *seconds);
 
 #endif

@@ -18,6 +18,9 @@ enum {
 /* A sample's least time, whatever the grain is. */
 static const double sample_least = 1e-3;
 
+/* A single run of this length tells enough, warm or not. */
+static const double slow_seconds = 1;
+
 /* OpenBLAS's threads look for work for up to 100 ms after a product, at half a core
  * each; after this pause they sleep, so that a process for each contender would separate them no better. */
 static const double pause_seconds = 0.12;
@@ -115,7 +118,7 @@ static scry_status run_block(struct bench_contender *contender, int blocks, cons
 scry_status bench_time_once(struct bench_contender *contender, double *seconds)
 {
     scry_status status = time_runs(contender, 1, seconds);
-    return status ? status : time_runs(contender, 1, seconds);
+    return status || *seconds > slow_seconds ? status : time_runs(contender, 1, seconds);
 }
 
 /* What a race has found out so far. */

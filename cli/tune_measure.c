@@ -150,25 +150,37 @@ static struct bench_contender contender_of(const struct field *field, const stru
     return (struct bench_contender){.device = device_of(run, op, i), .op = scry__case_load_op(field->loads[i])};
 }
 
-/* Who races: all that are not hopeless in one run, the own choice first where it may win. */
-static scry_status choose_racers(struct field *field, const struct tune_run *run, const struct tune_op *op,
-                                 struct tune_class *at)
+/* One run of each, and the fastest of them. */
+static scry_status run_once(const struct field *field, const struct tune_run *run, const struct tune_op *op,
+                            struct tune_class *at, double *best)
 {
-    double      best   = 0;
     scry_status status = SCRY_OK;
+    *best              = 0;
     for (int i = 0; !status && i <= op->kernel_count; i++) {
         if (!field->loads[i]) continue;
         struct bench_contender contender = contender_of(field, run, op, i);
         status                           = bench_time_once(&contender, &at->times[i].seconds);
-        if (!(best > 0) || at->times[i].seconds < best) best = at->times[i].seconds;
+        if (!(*best > 0) || at->times[i].seconds < *best) *best = at->times[i].seconds;
     }
-    if (!status && field->loads[at->own]) field->racers[field->racer_count++] = at->own;
-    for (int i = 0; !status && i <= op->kernel_count; i++) {
-        if (!field->loads[i] || i == at->own) continue;
-        if (at->times[i].seconds > hopeless * best)
+    return status;
+}
+
+/* Who races: all that are right at this shape and not hopeless in one run; the own choice, never hopeless, is the
+ * first.
+ */
+static scry_status choose_racers(struct field *field, const struct tune_run *run, const struct tune_op *op,
+                                 struct tune_class *at)
+{
+    double      best;
+    scry_status status = run_once(field, run, op, at, &best);
+    for (int turn = -1; !status && turn <= op->kernel_count; turn++) {
+        int i = turn < 0 ? at->own : turn;
+        if (!field->loads[i] || (turn >= 0 && i == at->own)) continue;
+        if (i != at->own && at->times[i].seconds > hopeless * best)
             at->times[i].outcome = TUNE_BEHIND;
         else
-            field->racers[field->racer_count++] = i;
+            status = check_shape(field, run, op, at, i);
+        if (!status && field->loads[i] && at->times[i].outcome == TUNE_TIMED) field->racers[field->racer_count++] = i;
     }
     return status;
 }
@@ -216,8 +228,6 @@ scry_status tune_measure_class(struct tune_run *run, struct tune_op *op, struct 
         scry__case_load_destroy(&field.loads[last]);
         at->times[last] = (struct tune_time){.outcome = TUNE_UNSUPPORTED};
     }
-    for (int i = 0; !status && i <= last; i++)
-        if (field.loads[i]) status = check_shape(&field, run, op, at, i);
     if (!status) status = race(&field, run, op, at);
     for (int i = 0; i <= last; i++) scry__case_load_destroy(&field.loads[i]);
     return status;
