@@ -110,14 +110,19 @@ static void chain_features(struct features *all, const struct extensions *has)
 
 /* --- Filling the limits --- */
 
-/* No more than the environment variable `name` says, for tests and for drivers that promise too much; at least
- * `least_bytes`, in whole pages. */
-static size_t bounded(uint64_t given, const char *name, size_t least_bytes)
+/* No more than the environment variable `name` says, for tests and for drivers that promise too much. */
+static uint64_t at_most_told(uint64_t given, const char *name)
 {
     const char        *text = secure_getenv(name);
     char              *end  = NULL;
     unsigned long long told = text ? strtoull(text, &end, 10) : 0;
-    if (told && !*end && told < given) given = told;
+    return told && !*end && told < given ? told : given;
+}
+
+/* The same for bytes: at least `least_bytes`, in whole pages. */
+static size_t bounded(uint64_t given, const char *name, size_t least_bytes)
+{
+    given = at_most_told(given, name);
     if (given > SIZE_MAX / 2) given = SIZE_MAX / 2;
     given -= given % PAGE;
     return (size_t)(given < least_bytes ? least_bytes : given);
@@ -165,7 +170,8 @@ static void fill_limits(struct scry__vk_limits *out, const struct properties *al
         bounded(all->eleven.maxMemoryAllocationSize, "SCRY_VULKAN_MAX_ALLOCATION", SCRY_REACHABLE_BYTES);
     out->alignment        = (uint32_t)most(4, (int64_t)limits->minStorageBufferOffsetAlignment);
     out->atom             = (uint32_t)limits->nonCoherentAtomSize;
-    out->most_groups      = (uint32_t)least(limits->maxComputeWorkGroupCount[0], INT32_MAX);
+    out->most_groups      = (uint32_t)at_most_told((uint64_t)least(limits->maxComputeWorkGroupCount[0], INT32_MAX),
+                                                   "SCRY_VULKAN_MAX_GROUPS");
     out->most_items       = (uint32_t)least(limits->maxComputeWorkGroupSize[0], limits->maxComputeWorkGroupInvocations);
     out->shared_bytes     = limits->maxComputeSharedMemorySize;
     out->timestamp_period = limits->timestampPeriod;

@@ -17,7 +17,7 @@ static const struct row {
     int            rank;
     int64_t        shape[SCRY_MAX_RANK];
     bool           weight, bias, scale, in_place, special, bare;
-    scry_dtype     dtype; /* of weight and bias */
+    scry_dtype     dtype, bias_dtype; /* of weight and bias */
     float          weight_offset, epsilon;
     double         mean, deviation; /* of x; deviation 0: 1 */
     unsigned       x, out;
@@ -45,8 +45,28 @@ static const struct row {
     {.name = "norm/layer-in-place", .rank = 2, .shape = {17, 65}, .weight = true, .bias = true, .in_place = true},
     {.name = "norm/layer-padded", .rank = 3, .shape = {3, 5, 33}, .weight = true, .scale = true, .x = P, .out = P},
     {.name = "norm/layer-spaced", .rank = 2, .shape = {5, 33}, .weight = true, .bias = true, .x = X, .out = X},
-    {.name = "norm/layer-bf16", .rank = 2, .shape = {9, 65}, .weight = true, .bias = true, .dtype = SCRY_BF16},
-    {.name = "norm/layer-f16", .rank = 2, .shape = {9, 65}, .weight = true, .bias = true, .dtype = SCRY_F16},
+    {.name       = "norm/layer-bf16",
+     .rank       = 2,
+     .shape      = {9, 65},
+     .weight     = true,
+     .bias       = true,
+     .dtype      = SCRY_BF16,
+     .bias_dtype = SCRY_BF16},
+    {.name       = "norm/layer-f16",
+     .rank       = 2,
+     .shape      = {9, 65},
+     .weight     = true,
+     .bias       = true,
+     .dtype      = SCRY_F16,
+     .bias_dtype = SCRY_F16},
+    {.name       = "norm/layer-f16-64",
+     .rank       = 2,
+     .shape      = {9, 64},
+     .weight     = true,
+     .bias       = true,
+     .dtype      = SCRY_F16,
+     .bias_dtype = SCRY_BF16},
+    {.name = "norm/layer-bf16-bias-f32", .rank = 2, .shape = {9, 65}, .weight = true, .bias = true, .dtype = SCRY_BF16},
     {.name = "norm/rms", .kind = SCRY_NORM_RMS, .rank = 2, .shape = {33, 65}, .weight = true, .scale = true},
     {.name = "norm/rms-bare", .kind = SCRY_NORM_RMS, .rank = 2, .shape = {33, 65}},
     {.name          = "norm/rms-offset-weight",
@@ -88,7 +108,13 @@ static const struct row {
      .epsilon   = 1e-6f,
      .weight    = true},
     {.name = "norm/layer-special", .rank = 2, .shape = {9, 65}, .weight = true, .bias = true, .special = true},
-    {.name = "norm/rms-special", .kind = SCRY_NORM_RMS, .rank = 2, .shape = {9, 65}, .weight = true, .special = true},
+    {.name    = "norm/rms-special",
+     .kind    = SCRY_NORM_RMS,
+     .rank    = 2,
+     .shape   = {9, 65},
+     .weight  = true,
+     .scale   = true,
+     .special = true},
     {.name = "norm/none", .kind = SCRY_NORM_NONE, .rank = 2, .shape = {9, 65}, .scale = true},
     {.name = "norm/none-in-place", .kind = SCRY_NORM_NONE, .rank = 2, .shape = {9, 65}, .in_place = true},
     {.name = "norm/layer-32", .rank = 2, .shape = {31, 32}, .weight = true, .bias = true},
@@ -165,8 +191,8 @@ static void add_parameters(scry__plan *plan, const struct row *row)
         scry__array_fill_usual(
             plan, scry__plan_add(plan, &parameters->weight, "weight", SCRY__INPUT, row->dtype, 0, 1, size));
     if (row->bias)
-        scry__array_fill_usual(plan,
-                               scry__plan_add(plan, &parameters->bias, "bias", SCRY__INPUT, row->dtype, 0, 1, size));
+        scry__array_fill_usual(
+            plan, scry__plan_add(plan, &parameters->bias, "bias", SCRY__INPUT, row->bias_dtype, 0, 1, size));
 }
 
 /* Entries of one magnitude in each row: scale is that, and out the weight with x's sign. */
