@@ -65,12 +65,13 @@ void scry__vk_timing_end(struct scry__vk_timing *timing, VkCommandBuffer command
     timing->count++;
 }
 
-/* A slower kernel is believed at once, a faster one by and by. */
-static void learn(double *pace, double operations, double seconds)
+/* That a kernel is slower is believed at once, up to a factor: something else may have run meanwhile. That it is faster
+ * is believed by and by. */
+static void learn(const struct scry__vk *vk, double *pace, double operations, double seconds)
 {
-    double seen = seconds / operations;
-    if (seconds < LONG_ENOUGH) return;
-    *pace = seen > *pace ? seen : (3 * *pace + seen) / 4;
+    double seen = seconds / operations, known = scry__vk_timing_expect(vk, *pace, 1);
+    if (seen > 4 * known) seen = 4 * known;
+    *pace = seen > known || *pace <= 0 ? seen : (known + seen) / 2;
 }
 
 static void learn_from_stamps(struct scry__vk_timing *timing, struct scry__vk *vk)
@@ -84,7 +85,7 @@ static void learn_from_stamps(struct scry__vk_timing *timing, struct scry__vk *v
     if (code != VK_SUCCESS) return;
     for (int i = 0; i < timing->count; i++) {
         double seconds = (double)((stamps[2 * i + 1] - stamps[2 * i]) & mask) * period;
-        learn(timing->timed[i].pace, timing->timed[i].operations, seconds);
+        learn(vk, timing->timed[i].pace, timing->timed[i].operations, seconds);
     }
 }
 
@@ -97,7 +98,7 @@ static void learn_from_wall(struct scry__vk_timing *timing, struct scry__vk *vk,
     for (int i = 0; i < timing->count; i++) {
         double operations = timing->timed[i].operations;
         double expected   = scry__vk_timing_expect(vk, *timing->timed[i].pace, operations);
-        learn(timing->timed[i].pace, operations, waited * expected / planned);
+        learn(vk, timing->timed[i].pace, operations, waited * expected / planned);
     }
 }
 
