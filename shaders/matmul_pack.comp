@@ -8,7 +8,7 @@
 #define SOURCE 1
 #include "matmul_source.glsl"
 
-const uint PANEL = 32;
+const uint PANEL = 32, FOURS = PANEL / 4;
 
 layout(std430, set = 0, binding = 0) readonly buffer parameters_block {
     view from_view;
@@ -19,18 +19,21 @@ layout(std430, set = 0, binding = 2) writeonly buffer panels_block { vec4 panels
 void main()
 {
     const uint across = (lines + PANEL - 1) / PANEL, down = (steps + 3) / 4;
-    const uint unit = group_number() * ITEMS + ITEM, quad = unit % (PANEL / 4), down_at = unit / (PANEL / 4) % down;
-    const uint panel = unit / (PANEL / 4) / down, batch = panel / across, step = down_at * 4;
+    const uint quads = across * FOURS, unit = group_number() * ITEMS + ITEM, rest = unit % (quads * down);
+    const uint batch = unit / (quads * down);
     if (batch >= batches) return;
+    // In the order in which the matrix lies in memory.
+    const uint panel = ALONG_K ? rest / FOURS / down : rest % quads / FOURS, quad = rest % FOURS;
+    const uint step  = (ALONG_K ? rest / FOURS % down : rest / quads) * 4;
     const uint first =
         from_view.offset + batch / inner * from_view.stride[0] + batch % inner * from_view.stride[1];
     const matrix from = {first, from_view.stride[line_axis], from_view.stride[5 - line_axis], lines};
-    const uint   line = panel % across * PANEL + quad * 4, to = (panel * steps + step) * (PANEL / 4) + quad;
+    const uint   line = panel * PANEL + quad * 4, to = ((batch * across + panel) * steps + step) * FOURS + quad;
     if (step + 4 <= steps) {
         vec4 block[4];
         load_block(block, from, line, step);
-        for (uint i = 0; i < 4; i++) panels[to + i * (PANEL / 4)] = block[i];
+        for (uint i = 0; i < 4; i++) panels[to + i * FOURS] = block[i];
     } else {
-        for (uint i = 0; step + i < steps; i++) panels[to + i * (PANEL / 4)] = load_step(from, line, step + i);
+        for (uint i = 0; step + i < steps; i++) panels[to + i * FOURS] = load_step(from, line, step + i);
     }
 }
