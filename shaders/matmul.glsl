@@ -11,7 +11,7 @@
 //
 // Before it is included, OPERANDS declares the views in front of bias and c. Bindings 3 and 4 are bias and c.
 
-const uint STRETCH = 1024;
+const uint STRETCH = 512;
 
 layout(constant_id = 1) const bool READS  = true;  // C, for beta or because sums are added to it
 layout(constant_id = 2) const bool C_RUNS = false; // runs of 4 in C lie at multiples of 4, and are whole
@@ -50,7 +50,18 @@ vec4 bias_at(uint column)
     return values;
 }
 
-// Puts the sums of one stretch into 4 elements of C from element `at` on, of which `count` are there.
+// Stores 4 elements of C from element `at` on, of which `count` are there.
+void store(uint at, uint count, vec4 value)
+{
+    if (C_RUNS) {
+        if (count > 0u) c_fours[at >> 2] = value;
+    } else {
+        for (uint i = 0; i < 4; i++)
+            if (i < count) c[at + i] = value[i];
+    }
+}
+
+// Puts the sums of one stretch into these elements.
 void put(uint at, uint count, vec4 sum, vec4 add, bool is_first)
 {
     precise vec4 value = p.alpha * sum;
@@ -61,10 +72,5 @@ void put(uint at, uint count, vec4 sum, vec4 add, bool is_first)
         value = is_first ? fma(vec4(p.beta), old, value) : value + old;
     }
     if (is_first) value = value + add;
-    if (C_RUNS) {
-        if (count > 0u) c_fours[at >> 2] = value;
-    } else {
-        for (uint i = 0; i < 4; i++)
-            if (i < count) c[at + i] = value[i];
-    }
+    store(at, count, value);
 }

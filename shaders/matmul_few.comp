@@ -7,21 +7,22 @@
 #include "common.glsl"
 #define OPERANDS view a_view, b_view;
 #include "matmul.glsl"
-#define SOURCE 2
-#include "matmul_source.glsl"
+#include "matmul_operands.glsl"
 
-layout(constant_id = 6) const uint ROWS   = 1;
-layout(constant_id = 7) const bool A_RUNS = false; // runs of 4 along k in A lie at multiples of 4
+layout(constant_id = 8) const uint ROWS = 1;
 
-layout(std430, set = 0, binding = 1) readonly buffer a_block { float a[]; };
-layout(std430, set = 0, binding = 1) readonly buffer a_fours_block { vec4 a_fours[]; };
+// Element `step` of the row of A whose first element is `first`.
+float factor_at(uint first, uint step)
+{
+    return uintBitsToFloat(a_words[first + step * a_view.stride[3]]);
+}
 
-// 4 steps of the row whose first element is `first`.
+// 4 of them.
 vec4 factors_at(uint first, uint step)
 {
-    if (A_RUNS) return a_fours[first + step >> 2];
-    const uint stride = a_view.stride[3], at = first + step * stride;
-    return vec4(a[at], a[at + stride], a[at + 2 * stride], a[at + 3 * stride]);
+    if (A_RUNS && A_ALONG_K) return a_run_at(first + step);
+    return vec4(factor_at(first, step), factor_at(first, step + 1), factor_at(first, step + 2),
+                factor_at(first, step + 3));
 }
 
 void main()
@@ -30,7 +31,7 @@ void main()
     const uint   batch = unit / across / bands, row = unit / across % bands * ROWS;
     const uint   column = (unit % across * ITEMS + ITEM) * 4;
     const uint   to     = matrix_of(c_view, batch) + row * c_view.stride[2] + column;
-    const matrix from   = {matrix_of(b_view, batch), b_view.stride[3], b_view.stride[2], p.n};
+    const matrix from   = b_of(batch);
     const vec4   add    = bias_at(column);
     uint         first[ROWS];
     for (uint i = 0; i < ROWS; i++) first[i] = matrix_of(a_view, batch) + min(row + i, p.m - 1) * a_view.stride[2];
@@ -40,15 +41,15 @@ void main()
         for (uint i = 0; i < ROWS; i++) sums[i] = vec4(0);
         for (uint step = begin; step < blocks_end; step += 4) {
             vec4 block[4];
-            load_block(block, from, column, step);
+            b_block_at(block, from, column, step);
             for (uint i = 0; i < ROWS; i++) {
                 const vec4 x = factors_at(first[i], step);
                 for (uint j = 0; j < 4; j++) sums[i] = fma(vec4(x[j]), block[j], sums[i]);
             }
         }
         for (uint step = blocks_end; step < end; step++) {
-            const vec4 y = load_step(from, column, step);
-            for (uint i = 0; i < ROWS; i++) sums[i] = fma(vec4(a[first[i] + step * a_view.stride[3]]), y, sums[i]);
+            const vec4 y = b_step_at(from, column, step);
+            for (uint i = 0; i < ROWS; i++) sums[i] = fma(vec4(factor_at(first[i], step)), y, sums[i]);
         }
         for (uint i = 0; i < ROWS; i++) {
             const uint count = row + i < p.m && column < p.n ? p.n - column : 0;

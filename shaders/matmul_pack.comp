@@ -5,7 +5,16 @@
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
-#define SOURCE 1
+
+layout(constant_id = 1) const uint DTYPE   = 0;
+layout(constant_id = 2) const bool ALONG_K = false;
+layout(constant_id = 3) const bool RUNS    = false;
+
+#define SOURCE         from
+#define SOURCE_BINDING 1
+#define SOURCE_DTYPE   DTYPE
+#define SOURCE_ALONG_K ALONG_K
+#define SOURCE_RUNS    RUNS
 #include "matmul_source.glsl"
 
 const uint PANEL = 32, FOURS = PANEL / 4;
@@ -27,13 +36,13 @@ void main()
     const uint step  = (ALONG_K ? rest / FOURS % down : rest / quads) * 4;
     const uint first =
         from_view.offset + batch / inner * from_view.stride[0] + batch % inner * from_view.stride[1];
-    const matrix from = {first, from_view.stride[line_axis], from_view.stride[5 - line_axis], lines};
+    const matrix from = {first, from_view.stride[line_axis], from_view.stride[5 - line_axis], lines, steps};
     const uint   line = panel * PANEL + quad * 4, to = ((batch * across + panel) * steps + step) * FOURS + quad;
     if (step + 4 <= steps) {
         vec4 block[4];
-        load_block(block, from, line, step);
+        from_block_at(block, from, line, step);
         for (uint i = 0; i < 4; i++) panels[to + i * FOURS] = block[i];
     } else {
-        for (uint i = 0; step + i < steps; i++) panels[to + i * FOURS] = load_step(from, line, step + i);
+        for (uint i = 0; step + i < steps; i++) panels[to + i * FOURS] = from_step_at(from, line, step + i);
     }
 }

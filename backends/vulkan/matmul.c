@@ -6,72 +6,131 @@
 
 /* --- Variants --- */
 
-enum device_type { CPU_TYPE, GPU_TYPE, ANY_TYPE };
+enum { STRETCH = SCRY__VK_STRETCH, PANEL = SCRY__VK_PANEL };
+
+enum device_type { CPU_TYPE, GPU_TYPE, BY_NAME };
+
+/* Each fetches as many blocks of 4 x 4 elements for a round as it has items, and fits the least that Vulkan grants,
+ * save the items of the largest: 16 KiB of shared memory. */
+static const struct scry__vk_tile row = {
+    .m = 8, .n = 16, .item_m = 1, .item_n = 4, .steps = 64, .buffers = 2, .items = 96};
+static const struct scry__vk_tile tile32 = {
+    .m = 32, .n = 32, .item_m = 4, .item_n = 4, .steps = 16, .buffers = 2, .items = 64};
+static const struct scry__vk_tile tile64 = {
+    .m = 64, .n = 64, .item_m = 8, .item_n = 4, .steps = 16, .buffers = 2, .items = 128};
+static const struct scry__vk_tile tile128 = {
+    .m = 128, .n = 128, .item_m = 8, .item_n = 8, .steps = 16, .buffers = 1, .items = 256};
+static const struct scry__vk_tile rows1 = {.m = 1}, rows4 = {.m = 4}, rows8 = {.m = 8}, rows16 = {.m = 16},
+                                  rows32 = {.m = 32};
 
 /* The first line whose device type and ranges hold is taken; of those of one name, where that was asked for, on any
- * device. Every line adds up an element of C in the same way (shaders/matmul.glsl), so that a row of C never depends on
- * how many rows there are. */
+ * device. Every line adds up an element of C in the same way (shaders/matmul.glsl), so that its bits do not depend on
+ * the choice. */
 static const struct variant {
-    const char               *kernel;
-    enum device_type          device;
-    int64_t                   most_m; /* 0: no limit */
-    enum scry__vk_matmul_form form;
-    int                       rows;
+    const char                 *kernel;
+    enum device_type            device;                   /* BY_NAME: never chosen unasked */
+    int64_t                     least_m, most_m, least_k; /* most_m 0: no limit */
+    int64_t                     least_groups;             /* as many as keep a GPU busy */
+    enum scry__vk_matmul_form   form;
+    const struct scry__vk_tile *tile;
 } variants[] = {
-    /* Measured on lavapipe, 2 cores with AVX-512: to pack b costs as much as few rows. */
-    {"block", ANY_TYPE, .most_m = 1, .form = SCRY__VK_FEW, .rows = 1},
-    {"block", ANY_TYPE, .most_m = 4, .form = SCRY__VK_FEW, .rows = 4},
-    {"block", ANY_TYPE, .most_m = 8, .form = SCRY__VK_FEW, .rows = 8},
-    {"block", ANY_TYPE, .most_m = 16, .form = SCRY__VK_BLOCK, .rows = 16},
-    {"block", ANY_TYPE, .form = SCRY__VK_BLOCK, .rows = 32},
+    /* Measured on lavapipe, 2 cores with AVX-512: to pack b costs as much as a few rows of C. */
+    {"block", CPU_TYPE, .most_m = 1, .form = SCRY__VK_FEW, .tile = &rows1},
+    {"block", CPU_TYPE, .most_m = 4, .form = SCRY__VK_FEW, .tile = &rows4},
+    {"block", CPU_TYPE, .most_m = 8, .form = SCRY__VK_FEW, .tile = &rows8},
+    {"block", CPU_TYPE, .most_m = 16, .form = SCRY__VK_BLOCK, .tile = &rows16},
+    {"block", CPU_TYPE, .form = SCRY__VK_BLOCK, .tile = &rows32},
+    /* Reasoned, not measured: these await a GPU. The largest tile that leaves no part of it idle; where even small ones
+     * do, k is split. */
+    {"row", GPU_TYPE, .most_m = 8, .least_groups = 256, .form = SCRY__VK_TILE, .tile = &row},
+    {"tile128", GPU_TYPE, .least_m = 96, .least_groups = 192, .form = SCRY__VK_TILE, .tile = &tile128},
+    {"tile64", GPU_TYPE, .least_m = 33, .least_groups = 192, .form = SCRY__VK_TILE, .tile = &tile64},
+    {"tile32", GPU_TYPE, .least_m = 9, .least_groups = 192, .form = SCRY__VK_TILE, .tile = &tile32},
+    {"split", GPU_TYPE, .most_m = 8, .least_k = STRETCH + 1, .form = SCRY__VK_SPLIT, .tile = &row},
+    {"split", GPU_TYPE, .least_k = STRETCH + 1, .form = SCRY__VK_SPLIT, .tile = &tile32},
+    {"row", GPU_TYPE, .most_m = 8, .form = SCRY__VK_TILE, .tile = &row},
+    {"tile32", GPU_TYPE, .form = SCRY__VK_TILE, .tile = &tile32},
+    {"row", BY_NAME, .form = SCRY__VK_TILE, .tile = &row},
+    {"tile64", BY_NAME, .form = SCRY__VK_TILE, .tile = &tile64},
+    {"tile128", BY_NAME, .form = SCRY__VK_TILE, .tile = &tile128},
+    {"split", BY_NAME, .form = SCRY__VK_SPLIT, .tile = &tile32},
 };
 
-static const struct variant *choose(const struct scry__vk *vk, int64_t m, const char *kernel)
+static int64_t groups_of(const struct scry__vk_product *product, const struct scry__vk_tile *tile)
 {
-    enum device_type type = vk->limits.is_cpu ? CPU_TYPE : GPU_TYPE;
-    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++) {
-        const struct variant *variant = &variants[i];
-        bool right = kernel ? !strcmp(kernel, variant->kernel) : variant->device == ANY_TYPE || variant->device == type;
-        if (right && (!variant->most_m || m <= variant->most_m)) return variant;
-    }
-    return &variants[0]; /* not reached: each name and each type has a line without limits */
+    const int64_t *size = product->size;
+    return size[SCRY__VK_B0] * size[SCRY__VK_B1] * units_of(size[SCRY__VK_M], tile->m) *
+           units_of(size[SCRY__VK_N], tile->n ? tile->n : PANEL);
+}
+
+static bool holds(const struct variant *variant, const struct scry__vk *vk, const struct scry__vk_product *product,
+                  const char *kernel)
+{
+    int64_t m = product->size[SCRY__VK_M], k = product->size[SCRY__VK_K];
+    if (variant->tile->items > vk->limits.most_items) return false;
+    if (m < variant->least_m || (variant->most_m && m > variant->most_m) || k < variant->least_k) return false;
+    if (kernel) return !strcmp(kernel, variant->kernel);
+    return variant->device == (vk->limits.is_cpu ? CPU_TYPE : GPU_TYPE) &&
+           groups_of(product, variant->tile) >= variant->least_groups;
+}
+
+static const struct variant *choose(const struct scry__vk *vk, const struct scry__vk_product *product,
+                                    const char *kernel)
+{
+    for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)
+        if (holds(&variants[i], vk, product, kernel)) return &variants[i];
+    return kernel ? choose(vk, product, "tile32") : &variants[0]; /* too few items for the one asked for */
 }
 
 /* --- Plans --- */
 
 enum {
-    PANEL         = 32,       /* lines, as in matmul_block.glsl */
     LONGEST       = 32 << 10, /* steps of k in one launch: devices on a processor may limit how often a loop turns */
-    SHORTEST      = 1 << 10,  /* STRETCH of matmul.glsl, whose multiples pieces of k are */
     SCRATCH_BYTES = 64 << 20,
 };
 
-static size_t panel_bytes(const struct scry__vk_product *product, int axis)
+static int64_t scratch_room(const struct scry__vk *vk)
 {
-    return (size_t)(round_up(product->piece[axis], PANEL) * product->piece[SCRY__VK_K] * 4);
+    size_t bytes =
+        vk->limits.most_bound < vk->limits.most_allocated ? vk->limits.most_bound : vk->limits.most_allocated;
+    return least(SCRATCH_BYTES, (int64_t)bytes) / (2 * SCRY__VK_UNIT) * (2 * SCRY__VK_UNIT);
 }
 
-/* As much of A and of B at once as scratch holds in panels: whole batches where that is possible. */
+/* As many batches at once as `most_batches`, at least one. */
+static void plan_batches(struct scry__vk_product *product, int64_t most_batches)
+{
+    int64_t *piece     = product->piece;
+    piece[SCRY__VK_B1] = least(piece[SCRY__VK_B1], most(1, most_batches));
+    piece[SCRY__VK_B0] = least(piece[SCRY__VK_B0], most(1, most_batches / most(1, product->size[SCRY__VK_B1])));
+}
+
+/* As much of A and of B at once as half the scratch holds of each in panels. */
 static void plan_panels(const struct scry__vk *vk, struct scry__vk_product *product)
 {
-    size_t most_bytes =
-        vk->limits.most_bound < vk->limits.most_allocated / 2 ? vk->limits.most_bound : vk->limits.most_allocated / 2;
-    int64_t  room  = least(SCRATCH_BYTES / 2, (int64_t)most_bytes / SCRY__VK_UNIT * SCRY__VK_UNIT);
-    int64_t *piece = product->piece;
-    while (piece[SCRY__VK_K] > SHORTEST && piece[SCRY__VK_K] * PANEL * 4 > room)
-        piece[SCRY__VK_K] = round_up(piece[SCRY__VK_K] / 2, SHORTEST);
-    int64_t panels     = room / (most(1, piece[SCRY__VK_K]) * PANEL * 4);
-    piece[SCRY__VK_M]  = least(piece[SCRY__VK_M], panels * PANEL);
-    piece[SCRY__VK_N]  = least(piece[SCRY__VK_N], panels * PANEL);
-    int64_t longer     = most(piece[SCRY__VK_M], piece[SCRY__VK_N]);
-    int64_t batches    = most(1, panels / most(1, units_of(longer, PANEL)));
-    piece[SCRY__VK_B1] = least(piece[SCRY__VK_B1], batches);
-    piece[SCRY__VK_B0] = least(piece[SCRY__VK_B0], most(1, batches / most(1, product->size[SCRY__VK_B1])));
-
-    size_t count           = (size_t)(piece[SCRY__VK_B0] * piece[SCRY__VK_B1]);
-    product->a_bytes       = (size_t)round_up((int64_t)(count * panel_bytes(product, SCRY__VK_M)), SCRY__VK_UNIT);
-    product->b_bytes       = (size_t)round_up((int64_t)(count * panel_bytes(product, SCRY__VK_N)), SCRY__VK_UNIT);
+    int64_t room = scratch_room(vk) / 2, *piece = product->piece;
+    while (piece[SCRY__VK_K] > STRETCH && piece[SCRY__VK_K] * PANEL * 4 > room)
+        piece[SCRY__VK_K] = round_up(piece[SCRY__VK_K] / 2, STRETCH);
+    int64_t panel = most(1, piece[SCRY__VK_K]) * PANEL * 4, panels = room / panel;
+    piece[SCRY__VK_M] = least(piece[SCRY__VK_M], panels * PANEL);
+    piece[SCRY__VK_N] = least(piece[SCRY__VK_N], panels * PANEL);
+    int64_t a_panels = units_of(piece[SCRY__VK_M], PANEL), b_panels = units_of(piece[SCRY__VK_N], PANEL);
+    plan_batches(product, panels / most(1, most(a_panels, b_panels)));
+    int64_t batches        = piece[SCRY__VK_B0] * piece[SCRY__VK_B1];
+    product->a_bytes       = (size_t)round_up(batches * a_panels * panel, SCRY__VK_UNIT);
+    product->b_bytes       = (size_t)round_up(batches * b_panels * panel, SCRY__VK_UNIT);
     product->scratch_bytes = product->a_bytes + product->b_bytes;
+}
+
+/* As much of C at once as scratch holds with the sums of each stretch. */
+static void plan_split(const struct scry__vk *vk, struct scry__vk_product *product)
+{
+    int64_t *piece = product->piece, element = most(1, units_of(piece[SCRY__VK_K], STRETCH)) * 4;
+    int64_t  room     = scratch_room(vk) / element;
+    piece[SCRY__VK_N] = least(piece[SCRY__VK_N], room);
+    piece[SCRY__VK_M] = least(piece[SCRY__VK_M], room / most(1, piece[SCRY__VK_N]));
+    int64_t matrix    = most(1, piece[SCRY__VK_M] * piece[SCRY__VK_N]);
+    plan_batches(product, room / matrix);
+    product->scratch_bytes = (size_t)(piece[SCRY__VK_B0] * piece[SCRY__VK_B1] * matrix * element);
 }
 
 struct scry__vk_product scry__vk_product(const struct scry__vk *vk, const scry_matmul *op, const char *kernel)
@@ -85,17 +144,20 @@ struct scry__vk_product scry__vk_product(const struct scry__vk *vk, const scry_m
     product.size[SCRY__VK_M]        = product.c.shape[2];
     product.size[SCRY__VK_N]        = product.c.shape[3];
     product.size[SCRY__VK_K]        = product.a.shape[3];
-    const struct variant *variant   = choose(vk, product.size[SCRY__VK_M], kernel);
+    const struct variant *variant   = choose(vk, &product, kernel);
     product.kernel                  = variant->kernel;
     product.form                    = variant->form;
-    product.rows                    = variant->rows;
+    product.tile                    = *variant->tile;
     memcpy(product.piece, product.size, sizeof product.piece);
     product.piece[SCRY__VK_K] = least(product.piece[SCRY__VK_K], LONGEST);
     if (product.form == SCRY__VK_BLOCK) plan_panels(vk, &product);
+    if (product.form == SCRY__VK_SPLIT) plan_split(vk, &product);
     return product;
 }
 
 /* --- The op --- */
+
+const char *const scry__vk_matmul_kernels[] = {"block", "row", "tile32", "tile64", "tile128", "split", NULL};
 
 void scry__vk_matmul_query(const struct scry__vk *vk, const scry_matmul *op, scry_op_info *info)
 {

@@ -6,12 +6,19 @@
 #include "vk.h"
 
 enum scry__vk_matmul_form {
-    SCRY__VK_BLOCK, /* matmul_block.comp: block, over packed panels */
-    SCRY__VK_FEW,   /* matmul_few.comp: block */
+    SCRY__VK_BLOCK, /* matmul_block.comp, over packed panels */
+    SCRY__VK_FEW,   /* matmul_few.comp */
+    SCRY__VK_TILE,  /* matmul_tile.comp */
+    SCRY__VK_SPLIT, /* matmul_tile.comp by stretches of k, then matmul_merge.comp */
 };
 
 /* The axes along which a product is done in pieces, one after another. */
 enum scry__vk_matmul_axis { SCRY__VK_B0, SCRY__VK_B1, SCRY__VK_K, SCRY__VK_M, SCRY__VK_N, SCRY__VK_PRODUCT_AXES };
+
+/* What a work group makes of C, and how: BLOCK and FEW have `m` only. See the kernels. */
+struct scry__vk_tile {
+    uint32_t m, n, item_m, item_n, steps, buffers, items;
+};
 
 /* How a product is done. */
 struct scry__vk_product {
@@ -21,8 +28,8 @@ struct scry__vk_product {
     int64_t                   piece[SCRY__VK_PRODUCT_AXES]; /* size of each but the last one along an axis */
     const char               *kernel;                       /* the name of the form's kernel */
     enum scry__vk_matmul_form form;
-    int                       rows;             /* of C that an item makes */
-    size_t                    a_bytes, b_bytes; /* of the panels of one piece, in whole units of scratch */
+    struct scry__vk_tile      tile;
+    size_t                    a_bytes, b_bytes; /* BLOCK: the panels of one piece, in whole units of scratch */
     size_t                    scratch_bytes;
 };
 
@@ -32,5 +39,8 @@ struct scry__vk_product scry__vk_product(const struct scry__vk *vk, const scry_m
 /* Records it; its own scratch begins at byte `scratch` of the device's, a multiple of SCRY__VK_UNIT. C may be a view of
  * that scratch elsewhere. */
 scry_status scry__vk_multiply(struct scry__vk *vk, const struct scry__vk_product *product, size_t scratch);
+
+/* Of matmul.glsl and matmul_block.glsl: steps of k that are one chain of additions, and lines of a panel. */
+enum { SCRY__VK_STRETCH = 512, SCRY__VK_PANEL = 32 };
 
 #endif

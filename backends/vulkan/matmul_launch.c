@@ -4,12 +4,12 @@
 #include <string.h>
 
 enum {
-    LANES      = 8, /* items of a group of matmul_block and matmul_few */
-    STRETCH    = 1 << 10,
-    PACK_ITEMS = 64,
-    BLOCK      = 4, /* lines and steps that an item of matmul_pack moves */
-    PANEL      = 32,
+    LANES       = 8,  /* items of a group of matmul_block and matmul_few, each for 4 columns */
+    PACK_ITEMS  = 64, /* each for a block of 4 lines by 4 steps */
+    MERGE_ITEMS = 64, /* each for 4 columns */
 };
+
+enum { STRETCH = SCRY__VK_STRETCH, PANEL = SCRY__VK_PANEL };
 
 /* `product` of shaders/matmul.glsl. */
 struct sizes {
@@ -74,15 +74,18 @@ static bool has_runs(const scry_tensor *x, int axis)
     return scry__vk_place(x->buffer, x->offset).offset % (4 * scry__element_bytes(x->dtype)) == 0;
 }
 
-/* Constants of shaders/matmul_source.glsl. */
-static void pass_source(struct scry__vk_call *call, const scry_tensor *x, int line_axis)
+static bool is_along_k(const scry_tensor *x, int line_axis)
 {
-    int  step_axis = 5 - line_axis;
-    bool along_k   = x->shape[step_axis] > 1 && x->stride[step_axis] == 1;
-    bool aligned   = along_k ? has_runs(x, step_axis) : x->shape[line_axis] % 4 == 0 && has_runs(x, line_axis);
-    scry__vk_constant(call, (uint32_t)x->dtype);
+    return x->shape[5 - line_axis] > 1 && x->stride[5 - line_axis] == 1;
+}
+
+/* Two constants of shaders/matmul_source.glsl. */
+static void pass_layout(struct scry__vk_call *call, const scry_tensor *x, int line_axis)
+{
+    bool along_k = is_along_k(x, line_axis);
+    bool runs    = along_k ? has_runs(x, 5 - line_axis) : x->shape[line_axis] % 4 == 0 && has_runs(x, line_axis);
     scry__vk_constant(call, along_k);
-    scry__vk_constant(call, aligned);
+    scry__vk_constant(call, runs);
 }
 
 /* Constants of shaders/matmul.glsl. */
@@ -107,19 +110,73 @@ static double operations_of(const struct piece *piece)
 
 /* --- Launches --- */
 
-static scry_status multiply_few(struct scry__vk *vk, const struct piece *piece)
+static int64_t tiles_of(const struct piece *piece, int64_t m, int64_t n)
 {
-    const struct sizes  *sizes = &piece->sizes;
-    struct scry__vk_call call  = scry__vk_call(vk, "matmul_few", LANES);
+    return piece->sizes.batches * units_of(piece->sizes.m, m) * units_of(piece->sizes.n, n);
+}
+
+/* What matmul_operands.glsl wants of a call. */
+static struct scry__vk_call operands_call(struct scry__vk *vk, const char *name, uint32_t items,
+                                          const struct piece *piece)
+{
+    struct scry__vk_call call = scry__vk_call(vk, name, items);
     pass_result_kind(&call, piece);
-    pass_source(&call, &piece->b, 3);
-    scry__vk_constant(&call, (uint32_t)piece->of->rows);
-    scry__vk_constant(&call, has_runs(&piece->a, 3));
+    scry__vk_constant(&call, (uint32_t)piece->b.dtype);
+    pass_layout(&call, &piece->b, 3);
+    pass_layout(&call, &piece->a, 2);
     scry__vk_tensor(&call, &piece->a, SCRY__VK_READ);
     scry__vk_tensor(&call, &piece->b, SCRY__VK_READ);
+    return call;
+}
+
+static scry_status multiply_few(struct scry__vk *vk, const struct piece *piece)
+{
+    struct scry__vk_call call = operands_call(vk, "matmul_few", LANES, piece);
+    scry__vk_constant(&call, piece->of->tile.m);
     pass_result(&call, piece);
-    int64_t groups = sizes->batches * units_of(sizes->m, piece->of->rows) * units_of(sizes->n, LANES * 4);
-    return scry__vk_launch(&call, groups, operations_of(piece));
+    return scry__vk_launch(&call, tiles_of(piece, piece->of->tile.m, LANES * 4), operations_of(piece));
+}
+
+static scry_status multiply_tile(struct scry__vk *vk, const struct piece *piece, bool parts)
+{
+    const struct scry__vk_tile *tile = &piece->of->tile;
+    struct scry__vk_call        call = operands_call(vk, "matmul_tile", tile->items, piece);
+    scry__vk_constant(&call, tile->m);
+    scry__vk_constant(&call, tile->n);
+    scry__vk_constant(&call, tile->item_m);
+    scry__vk_constant(&call, tile->item_n);
+    scry__vk_constant(&call, tile->steps);
+    scry__vk_constant(&call, tile->buffers);
+    scry__vk_constant(&call, parts);
+    pass_result(&call, piece);
+    int64_t stretches = parts ? units_of(piece->sizes.k, STRETCH) : 1;
+    return scry__vk_launch(&call, stretches * tiles_of(piece, tile->m, tile->n), operations_of(piece));
+}
+
+/* The sums of each stretch into scratch, and from there to C. */
+static scry_status multiply_split(struct scry__vk *vk, const struct piece *piece, size_t scratch)
+{
+    const struct sizes *sizes     = &piece->sizes;
+    int64_t             stretches = units_of(sizes->k, STRETCH), lines = (int64_t)sizes->batches * sizes->m;
+    struct piece        sums = *piece;
+    if (stretches < 2) return multiply_tile(vk, piece, false);
+    sums.bias          = (scry_tensor){0};
+    sums.reads         = false;
+    sums.c             = (scry_tensor){.buffer = vk->front->scratch,
+                                       .offset = scratch,
+                                       .dtype  = SCRY_F32,
+                                       .rank   = 4,
+                                       .shape  = {1, stretches, lines, sizes->n},
+                                       .stride = {0, lines * sizes->n, sizes->n, 1}};
+    scry_status status = multiply_tile(vk, &sums, true);
+    if (status) return status;
+    struct scry__vk_call call = scry__vk_call(vk, "matmul_merge", MERGE_ITEMS);
+    pass_result_kind(&call, piece);
+    scry__vk_scratch(&call, scratch, (size_t)(stretches * lines * sizes->n) * sizeof(float), SCRY__VK_READ);
+    scry__vk_scratch(&call, 0, 0, SCRY__VK_READ);
+    pass_result(&call, piece);
+    int64_t units = lines * units_of(sizes->n, 4);
+    return scry__vk_launch(&call, units_of(units, MERGE_ITEMS), 4.0 * (double)(units * stretches));
 }
 
 static scry_status pack(struct scry__vk *vk, const struct piece *piece, const scry_tensor *x, int line_axis,
@@ -127,9 +184,8 @@ static scry_status pack(struct scry__vk *vk, const struct piece *piece, const sc
 {
     int64_t              lines = x->shape[line_axis], panels = units_of(lines, PANEL);
     struct scry__vk_call call = scry__vk_call(vk, "matmul_pack", PACK_ITEMS);
-    scry__vk_constant(&call, 0); /* of matmul.glsl */
-    scry__vk_constant(&call, 0);
-    pass_source(&call, x, line_axis);
+    scry__vk_constant(&call, (uint32_t)x->dtype);
+    pass_layout(&call, x, line_axis);
     scry__vk_tensor(&call, x, SCRY__VK_READ);
     scry__vk_scratch(&call, scratch, bytes, SCRY__VK_WRITE);
     scry__vk_int(&call, line_axis);
@@ -137,23 +193,30 @@ static scry_status pack(struct scry__vk *vk, const struct piece *piece, const sc
     scry__vk_int(&call, piece->sizes.k);
     scry__vk_int(&call, piece->sizes.batches);
     scry__vk_int(&call, piece->sizes.inner);
-    int64_t units = piece->sizes.batches * panels * (PANEL / BLOCK) * units_of(piece->sizes.k, BLOCK);
-    return scry__vk_launch(&call, units_of(units, PACK_ITEMS), (double)units * BLOCK * BLOCK);
+    int64_t units = piece->sizes.batches * panels * (PANEL / 4) * units_of(piece->sizes.k, 4);
+    return scry__vk_launch(&call, units_of(units, PACK_ITEMS), 16.0 * (double)units);
+}
+
+/* The items of a group of matmul_block are one subgroup where the device can promise it. */
+static bool has_lanes(const struct scry__vk *vk)
+{
+    const struct scry__vk_limits *limits = &vk->limits;
+    return vk->path[SCRY__VK_SUBGROUPS].usable && limits->subgroup_least && limits->subgroup_least <= LANES &&
+           limits->subgroup_most >= LANES;
 }
 
 static scry_status multiply_block(struct scry__vk *vk, const struct piece *piece, size_t scratch)
 {
     const struct scry__vk_product *product  = piece->of;
-    const struct sizes            *sizes    = &piece->sizes;
-    bool                           shuffled = vk->path[SCRY__VK_SUBGROUPS].usable && vk->limits.subgroup_size == LANES;
+    bool                           shuffled = has_lanes(vk), any = piece->sizes.k > 0;
     struct scry__vk_call           call = scry__vk_call(vk, shuffled ? "matmul_block_shuffle" : "matmul_block", LANES);
+    call.subgroup_size                  = shuffled ? LANES : 0;
     pass_result_kind(&call, piece);
-    scry__vk_constant(&call, (uint32_t)product->rows);
-    scry__vk_scratch(&call, scratch, sizes->k ? product->a_bytes : 0, SCRY__VK_READ);
-    scry__vk_scratch(&call, scratch + product->a_bytes, sizes->k ? product->b_bytes : 0, SCRY__VK_READ);
+    scry__vk_constant(&call, product->tile.m);
+    scry__vk_scratch(&call, scratch, any ? product->a_bytes : 0, SCRY__VK_READ);
+    scry__vk_scratch(&call, scratch + product->a_bytes, any ? product->b_bytes : 0, SCRY__VK_READ);
     pass_result(&call, piece);
-    int64_t groups = sizes->batches * units_of(sizes->m, product->rows) * units_of(sizes->n, PANEL);
-    return scry__vk_launch(&call, groups, operations_of(piece));
+    return scry__vk_launch(&call, tiles_of(piece, product->tile.m, PANEL), operations_of(piece));
 }
 
 /* What the panels in scratch hold. */
@@ -183,6 +246,18 @@ static bool next_piece(const struct scry__vk_product *product, int64_t *at)
     return false;
 }
 
+/* A piece by panels, which are packed where those in scratch are others. */
+static scry_status multiply_packed(struct scry__vk *vk, const struct piece *piece, const int64_t *at, struct packed *a,
+                                   struct packed *b, size_t scratch)
+{
+    const struct scry__vk_product *product = piece->of;
+    scry_status                    status  = SCRY_OK;
+    if (is_other(a, at, SCRY__VK_N)) status = pack(vk, piece, &piece->a, 2, scratch, product->a_bytes);
+    if (!status && is_other(b, at, SCRY__VK_M))
+        status = pack(vk, piece, &piece->b, 3, scratch + product->a_bytes, product->b_bytes);
+    return status ? status : multiply_block(vk, piece, scratch);
+}
+
 scry_status scry__vk_multiply(struct scry__vk *vk, const struct scry__vk_product *product, size_t scratch)
 {
     int64_t       at[SCRY__VK_PRODUCT_AXES] = {0};
@@ -190,14 +265,20 @@ scry_status scry__vk_multiply(struct scry__vk *vk, const struct scry__vk_product
     scry_status   status = SCRY_OK;
     do {
         struct piece piece = piece_at(product, at);
-        if (product->form == SCRY__VK_FEW) {
+        switch (product->form) {
+        case SCRY__VK_BLOCK:
+            status = multiply_packed(vk, &piece, at, &a, &b, scratch);
+            break;
+        case SCRY__VK_FEW:
             status = multiply_few(vk, &piece);
-            continue;
+            break;
+        case SCRY__VK_TILE:
+            status = multiply_tile(vk, &piece, false);
+            break;
+        case SCRY__VK_SPLIT:
+            status = multiply_split(vk, &piece, scratch);
+            break;
         }
-        if (is_other(&a, at, SCRY__VK_N)) status = pack(vk, &piece, &piece.a, 2, scratch, product->a_bytes);
-        if (!status && is_other(&b, at, SCRY__VK_M))
-            status = pack(vk, &piece, &piece.b, 3, scratch + product->a_bytes, product->b_bytes);
-        if (!status) status = multiply_block(vk, &piece, scratch);
     } while (!status && next_piece(product, at));
     return status;
 }

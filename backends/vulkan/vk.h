@@ -290,6 +290,7 @@ __typeof__(scry_device_kernels) scry__vk_kernels;
 /* Ops with more than one kernel, and the NULL-terminated list of their names. The name that the device was opened with
  * is in vk->front->kernel; NULL there leaves the choice to the op. Add X(MATMUL, scry__vk_matmul_kernels) and so on. */
 #define SCRY__VK_KERNELS_LIST(X)                                                                                       \
+    X(MATMUL, scry__vk_matmul_kernels)                                                                                 \
     X(SOFTMAX_CAPTURE, scry__vk_softmax_kernels(device->impl))                                                         \
     X(ROPE, scry__vk_runs_kernels)                                                                                     \
     X(NORM, scry__vk_norm_kernels)                                                                                     \
@@ -301,7 +302,7 @@ __typeof__(scry_device_kernels) scry__vk_kernels;
     X(FILL, scry__vk_runs_kernels)
 
 const char *const       *scry__vk_softmax_kernels(struct scry__vk *vk);
-extern const char *const scry__vk_runs_kernels[], *const scry__vk_norm_kernels[];
+extern const char *const scry__vk_matmul_kernels[], *const scry__vk_runs_kernels[], *const scry__vk_norm_kernels[];
 
 /* Says no in query. */
 void scry__vk_refuse(scry_op_info *info, const char *format, ...) __attribute__((format(printf, 2, 3)));
