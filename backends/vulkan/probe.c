@@ -168,7 +168,8 @@ static void fill_limits(struct scry__vk_limits *out, const struct properties *al
     out->most_bound = bounded(limits->maxStorageBufferRange, "SCRY_VULKAN_MAX_BINDING", SCRY_REACHABLE_BYTES + PAGE);
     out->most_allocated =
         bounded(all->eleven.maxMemoryAllocationSize, "SCRY_VULKAN_MAX_ALLOCATION", SCRY_REACHABLE_BYTES);
-    out->alignment        = (uint32_t)most(4, (int64_t)limits->minStorageBufferOffsetAlignment);
+    /* Kernels read four words at once. */
+    out->alignment        = (uint32_t)most(16, (int64_t)limits->minStorageBufferOffsetAlignment);
     out->atom             = (uint32_t)limits->nonCoherentAtomSize;
     out->most_groups      = (uint32_t)at_most_told((uint64_t)least(limits->maxComputeWorkGroupCount[0], INT32_MAX),
                                                    "SCRY_VULKAN_MAX_GROUPS");

@@ -1,6 +1,7 @@
 /* What recording and launching promise on Vulkan: work is done in the order given, with a barrier where two commands
  * touch the same bytes and one of both writes, and nowhere else; submissions are short; a launch may have more groups
  * than a dispatch; and a device that does not answer in time is lost for good. */
+#include "base/alloc.h"
 #include "base/number.h"
 #include "scry/device.h"
 #include "unit/device_ops.h"
@@ -169,6 +170,19 @@ Test(vulkan_record, order__is_the_one_given)
     cr_assert_eq(scry_buffer_read(buffer, 0, seen, sizeof seen), SCRY_OK, "%s", scry_last_error());
     for (int i = 0; i < SLOTS; i++)
         for (int j = 0; j < SLOT; j++) cr_assert_eq(seen[i][j], expected[i], "slot %d, element %d", i, j);
+    scry_buffer_destroy(&buffer);
+}
+
+/* The allocation that is made to fail is the first one behind the last op. */
+Test(vulkan_record, ops__allocate_nothing_once_they_ran)
+{
+    scry_buffer *buffer = create(SLOTS * SLOT * 4);
+    take_steps(buffer, "=a a>b a~c .");
+    scry__alloc_fail_at(1);
+    for (int i = 0; i < 1000; i++) take_steps(buffer, i % 10 ? "=a a>b a~c" : "=a a>b a~c .");
+    finish();
+    cr_assert_null(scry__alloc(1, 1));
+    scry__alloc_fail_at(0);
     scry_buffer_destroy(&buffer);
 }
 
