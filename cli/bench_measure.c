@@ -8,17 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char library_name[] = "library";
+const char bench_library[] = "library";
 
 /* "KERNELS,matmul=library": the last of two rules for an op counts. */
 static scry_status open_library(struct bench_target *target)
 {
     char               kernels[256];
     const char *const *names = scry_device_kernels(target->device, SCRY_OP_MATMUL);
-    while (*names && strcmp(*names, library_name)) names++;
+    while (*names && strcmp(*names, bench_library)) names++;
     if (!*names || (target->kernels && strstr(target->kernels, "matmul=library"))) return SCRY_OK;
     snprintf(kernels, sizeof kernels, "%s%smatmul=%s", target->kernels ? target->kernels : "",
-             target->kernels ? "," : "", library_name);
+             target->kernels ? "," : "", bench_library);
     return scry_device_open(&target->library,
                             &(scry_device_options){.name = target->record->info.name, .kernels = kernels});
 }
@@ -124,7 +124,9 @@ static scry_status race(scry__bench_row *row, scry_device *device, const scry__c
     struct bench_contender contenders[2] = {{.device = device, .op = scry__case_load_op(ours)},
                                             {.device = target->library}};
     if (library) contenders[1].op = scry__case_load_op(library);
-    scry_status status = bench_race(contenders, library ? 2 : 1, effort);
+    struct bench_effort with_library = *effort;
+    with_library.pauses              = library != NULL;
+    scry_status status               = bench_race(contenders, library ? 2 : 1, &with_library);
     if (status) return status;
     row->times           = contenders[0].times;
     row->processor_share = share_of_processors(target, &contenders[0]);

@@ -9,6 +9,7 @@
 struct bench_effort {
     double seconds; /* of samples for each row and contender */
     int    repeats; /* so many samples instead; 0: by time */
+    bool   pauses;  /* a library takes part: contenders wait until its threads sleep */
 };
 
 /* A device under test, opened as the user asked. `library` is a second handle whose matmul is the kernel of that name;
@@ -24,6 +25,9 @@ struct bench_target {
  * process takes, which a busy machine can still measure where one thread does the work. */
 double bench_now(void);
 void   bench_count_processor_time(void);
+
+/* The kernel of that name is the vendor's or the ecosystem's. */
+extern const char bench_library[];
 
 /* Waits until the threads of the library that ran last sleep: while they look for work, they slow whoever comes next.
  */

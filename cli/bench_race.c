@@ -135,7 +135,7 @@ static scry_status run_round(struct race *race, struct bench_contender *contende
     int         size = 0, blocks = count > 1 ? BLOCKS : 1;
     scry_status status = SCRY_OK;
     for (int i = 0; !status && i < count; i++) {
-        if (count > 1) bench_pause();
+        if (effort->pauses) bench_pause();
         status = run_block(&contenders[i], blocks, effort, block, &size);
         if (status) return status;
         for (int j = 0; j < size && race->used[i] < SAMPLES_MOST + BLOCKS; j++)

@@ -205,8 +205,12 @@ static scry_status race(struct field *field, const struct tune_run *run, const s
     struct bench_contender contenders[TUNE_KERNELS];
     scry_status            status = choose_racers(field, run, op, at);
     if (status || !field->racer_count) return status;
-    for (int i = 0; i < field->racer_count; i++) contenders[i] = contender_of(field, run, op, field->racers[i]);
-    status = bench_race(contenders, field->racer_count, &run->effort);
+    struct bench_effort effort = run->effort;
+    for (int i = 0; i < field->racer_count; i++) {
+        contenders[i] = contender_of(field, run, op, field->racers[i]);
+        effort.pauses = effort.pauses || !strcmp(op->kernels[field->racers[i]].name, bench_library);
+    }
+    status = bench_race(contenders, field->racer_count, &effort);
     for (int i = 0; !status && i < field->racer_count; i++) {
         struct tune_time *time = &at->times[field->racers[i]];
         time->seconds          = contenders[i].times.median;

@@ -15,6 +15,7 @@ enum {
     DEEP_TERMS       = 2048,    /* from this k on */
     SHORT_KEYS       = 256,
     NARROW_HEAD      = 64,
+    NARROW_ROW       = 256,
     SMALL_VOCABULARY = 4096,
     SMALL_ELEMENTS   = 1 << 16,
 };
@@ -31,7 +32,7 @@ static const char *const attention_names[] = {
     "short-wide", "short-wide-captured", "long-narrow", "long-narrow-captured", "long-wide",    "long-wide-captured",
 };
 static const char *const key_names[]     = {"short", "long"};
-static const char *const row_names[]     = {"few", "many"};
+static const char *const row_names[]     = {"narrow", "wide"};
 static const char *const lens_names[]    = {"few-small", "few-large", "many-small", "many-large"};
 static const char *const size_names[]    = {"small", "large"};
 static const char *const element_names[] = {"small", "large", "scattered"};
@@ -80,10 +81,11 @@ static int softmax_class(const scry_op *op)
     return op->softmax.scores.shape[3] > SHORT_KEYS;
 }
 
+/* By the size of a row alone: backends see to it that a row's bits do not depend on how many there are. */
 static int norm_class(const scry_op *op)
 {
     const scry_tensor *x = &op->norm.x;
-    return scry_tensor_count(x) > FEW_ROWS * x->shape[x->rank - 1];
+    return x->shape[x->rank - 1] > NARROW_ROW;
 }
 
 static int lens_class(const scry_op *op)

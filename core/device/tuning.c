@@ -36,6 +36,7 @@ static void name_file(char *name, size_t size, const scry_device_info *info)
         else if (used && plain[used - 1] != '-')
             plain[used++] = '-';
     }
+    used -= used && plain[used - 1] == '-';
     plain[used] = 0;
     snprintf(name, size, "tuning-%s-%s-%08x.json", info->backend, plain, hash_of(info->description));
 }

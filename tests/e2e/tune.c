@@ -14,7 +14,7 @@ static void set_up(void)
     setenv("SCRY_TEST_PLUGINS", SCRY_BUILD_DIR "/tests/plugins", 1);
     setenv("SCRY_CACHE_DIR", in_folder("cache/of/scry"), 1);
     setenv("SCRY_TUNED", "", 1);
-    setenv("SCRY_FAKE_KERNELS", "norm", 1);
+    setenv("SCRY_FAKE_KERNELS", "add", 1);
     setenv("SCRY_FAKE_DRIVER", "2.0", 1);
 }
 
@@ -38,10 +38,10 @@ static json_t *class_of(const json_t *result, const char *name)
     return NULL;
 }
 
-/* Tunes norm on the fake device. */
+/* Tunes add on the fake device. */
 static json_t *tune(int exit_code)
 {
-    struct outcome outcome = SCRY("tune", "-d", "fake", "--op", "norm", "--quick", "--json");
+    struct outcome outcome = SCRY("tune", "-d", "fake", "--op", "add", "--quick", "--json");
     cr_assert_eq(outcome.exit_code, exit_code, "%d: %s", outcome.exit_code, outcome.err);
     json_t *result = json_loadb(outcome.out, outcome.out_size, JSON_REJECT_DUPLICATES, NULL);
     cr_assert_not_null(result, "%s", outcome.out);
@@ -49,7 +49,7 @@ static json_t *tune(int exit_code)
     return result;
 }
 
-/* The kernel that ran a row of norm; "few" has at most 8 rows. */
+/* The kernel that ran a row of add; its class is "small". */
 static char *kernel_at(const char *row, const char *option, const char *value)
 {
     static char    kernel[64];
@@ -64,24 +64,24 @@ static char *kernel_at(const char *row, const char *option, const char *value)
 
 Test(tune, winner__is_kept_and_runs_from_then_on)
 {
-    setenv("SCRY_FAKE_SLOW", "3000:norm=first", 1);
-    json_t *result = tune(0), *few = class_of(result, "few"), *many = class_of(result, "many");
+    setenv("SCRY_FAKE_SLOW", "3000:add=first", 1);
+    json_t *result = tune(0), *small = class_of(result, "small"), *large = class_of(result, "large");
     cr_expect_str_eq(text_of(result, "schema"), "scry.tune/1");
-    cr_expect_str_eq(text_of(few, "own"), "first");
-    cr_expect_str_eq(text_of(few, "kernel"), "second");
-    cr_expect_str_eq(text_of(few, "row"), "norm/rms-1024");
-    cr_expect_str_eq(text_of(json_array_get(json_object_get(few, "times"), 1), "outcome"), "timed");
-    cr_expect_not_null(many);
+    cr_expect_str_eq(text_of(small, "own"), "first");
+    cr_expect_str_eq(text_of(small, "kernel"), "second");
+    cr_expect_str_eq(text_of(small, "row"), "add/lattice");
+    cr_expect_str_eq(text_of(json_array_get(json_object_get(small, "times"), 1), "outcome"), "timed");
+    cr_expect_not_null(large);
     json_t *file = json_load_file(text_of(result, "file"), 0, NULL);
     cr_expect_str_eq(text_of(file, "schema"), "scry.tuning/1");
     cr_expect_str_eq(text_of(file, "driver"), "2.0");
-    cr_expect_str_eq(kernel_at("norm/rms-1024", "--tuned", NULL), "second");
-    cr_expect_str_eq(kernel_at("norm/rms-1024", NULL, NULL), "first", "conform leaves tunings aside");
-    cr_expect_str_eq(kernel_at("norm/rms-1024", "--kernels", "norm=first"), "first");
+    cr_expect_str_eq(kernel_at("add/plain", "--tuned", NULL), "second");
+    cr_expect_str_eq(kernel_at("add/plain", NULL, NULL), "first", "conform leaves tunings aside");
+    cr_expect_str_eq(kernel_at("add/plain", "--kernels", "add=first"), "first");
     struct outcome devices = SCRY("devices", "-v");
-    cr_expect(strstr(devices.out, "of 2 classes of shapes run another kernel"), "%s", devices.out);
+    cr_expect(strstr(devices.out, "of 3 classes of shapes run another kernel"), "%s", devices.out);
     setenv("SCRY_TUNED", "0", 1);
-    cr_expect_str_eq(kernel_at("norm/rms-1024", "--tuned", NULL), "first");
+    cr_expect_str_eq(kernel_at("add/plain", "--tuned", NULL), "first");
     json_decref(file);
     json_decref(result);
     outcome_free(&devices);
@@ -92,39 +92,39 @@ Test(tune, kernel__that_computes_wrongly_never_wins)
     static const struct {
         const char *wrong, *slow, *own_outcome, *winner; /* winner NULL: the own choice stays */
     } cases[] = {
-        {"norm=second", "3000:norm=first", "timed", "null"},
-        {"norm=first", "3000:norm=second", "excluded", "second"},
+        {"add=second", "3000:add=first", "timed", "null"},
+        {"add=first", "3000:add=second", "excluded", "second"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         setenv("SCRY_FAKE_WRONG", cases[i].wrong, 1);
         setenv("SCRY_FAKE_SLOW", cases[i].slow, 1);
-        json_t *result = tune(1), *few = class_of(result, "few"), *times = json_object_get(few, "times");
+        json_t *result = tune(1), *small = class_of(result, "small"), *times = json_object_get(small, "times");
         size_t  wrong = i == 0;
         json_t *out   = json_array_get(times, wrong);
         cr_expect_str_eq(text_of(json_array_get(times, 0), "outcome"), cases[i].own_outcome, "case %zu", i);
         cr_expect_str_eq(text_of(out, "outcome"), "excluded", "case %zu", i);
-        cr_expect(strstr(text_of(out, "reason"), "norm/layer: out"), "case %zu: %s", i, text_of(out, "reason"));
-        cr_expect_str_eq(text_of(few, "kernel"), cases[i].winner, "case %zu", i);
+        cr_expect(strstr(text_of(out, "reason"), "add/plain: out"), "case %zu: %s", i, text_of(out, "reason"));
+        cr_expect_str_eq(text_of(small, "kernel"), cases[i].winner, "case %zu", i);
         json_decref(result);
-        struct outcome table = SCRY("tune", "-d", "fake", "--op", "norm", "--quick");
+        struct outcome table = SCRY("tune", "-d", "fake", "--op", "add", "--quick");
         cr_expect_eq(table.exit_code, 1);
-        cr_expect(strstr(table.out, "excluded") && strstr(table.out, "norm/layer: out"), "%s", table.out);
+        cr_expect(strstr(table.out, "excluded") && strstr(table.out, "add/plain: out"), "%s", table.out);
         outcome_free(&table);
     }
 }
 
 Test(tune, margin__keeps_the_own_choice_among_equals)
 {
-    setenv("SCRY_FAKE_SLOW", "3000:norm", 1); /* both: what differs is noise */
+    setenv("SCRY_FAKE_SLOW", "3000:add", 1); /* both: what differs is noise */
     json_t *result = tune(0);
-    cr_expect_str_eq(text_of(class_of(result, "few"), "kernel"), "null");
+    cr_expect_str_eq(text_of(class_of(result, "small"), "kernel"), "null");
     json_decref(result);
 }
 
 Test(tune, file__of_another_driver_or_damaged_is_ignored_with_a_note)
 {
     static const char *const damages[] = {"", "{\"schema\": ", "[]"};
-    setenv("SCRY_FAKE_SLOW", "3000:norm=first", 1);
+    setenv("SCRY_FAKE_SLOW", "3000:add=first", 1);
     json_t *result = tune(0);
     char    path[512];
     snprintf(path, sizeof path, "%s", text_of(result, "file"));
@@ -132,18 +132,18 @@ Test(tune, file__of_another_driver_or_damaged_is_ignored_with_a_note)
     unsetenv("SCRY_FAKE_SLOW");
 
     setenv("SCRY_FAKE_DRIVER", "2.1", 1);
-    struct outcome outcome = SCRY("conform", "-d", "fake", "--only", "norm/rms-1024", "--tuned");
+    struct outcome outcome = SCRY("conform", "-d", "fake", "--only", "add/plain", "--tuned");
     cr_expect(strstr(outcome.err, "it is of driver \"2.0\": expected \"2.1\"; the tuning is not used"), "%s",
               outcome.err);
     cr_expect(strstr(outcome.out, "not used: "), "%s", outcome.out);
-    cr_expect_str_eq(kernel_at("norm/rms-1024", "--tuned", NULL), "first");
+    cr_expect_str_eq(kernel_at("add/plain", "--tuned", NULL), "first");
     outcome_free(&outcome);
     setenv("SCRY_FAKE_DRIVER", "2.0", 1);
-    cr_expect_str_eq(kernel_at("norm/rms-1024", "--tuned", NULL), "second");
+    cr_expect_str_eq(kernel_at("add/plain", "--tuned", NULL), "second");
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
         FILE *file = fopen(path, "w");
         cr_assert(file && fputs(damages[i], file) >= 0 && !fclose(file));
-        cr_expect_str_eq(kernel_at("norm/rms-1024", "--tuned", NULL), "first", "case %zu", i);
+        cr_expect_str_eq(kernel_at("add/plain", "--tuned", NULL), "first", "case %zu", i);
     }
     outcome = SCRY("tune", "-d", "fake", "--forget");
     cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
@@ -153,15 +153,15 @@ Test(tune, file__of_another_driver_or_damaged_is_ignored_with_a_note)
 
 Test(tune, forget__takes_away_what_is_kept)
 {
-    setenv("SCRY_FAKE_SLOW", "3000:norm=first", 1);
+    setenv("SCRY_FAKE_SLOW", "3000:add=first", 1);
     json_decref(tune(0));
     struct outcome outcome = SCRY("tune", "-d", "fake", "--forget", "--op", "lens");
     cr_expect(strstr(outcome.out, ": 0 classes forgotten"), "%s%s", outcome.out, outcome.err);
-    cr_expect_str_eq(kernel_at("norm/rms-1024", "--tuned", NULL), "second");
+    cr_expect_str_eq(kernel_at("add/plain", "--tuned", NULL), "second");
     outcome_free(&outcome);
     outcome = SCRY("tune", "-d", "fake", "--forget");
-    cr_expect(strstr(outcome.out, ": 2 classes forgotten"), "%s%s", outcome.out, outcome.err);
-    cr_expect_str_eq(kernel_at("norm/rms-1024", "--tuned", NULL), "first");
+    cr_expect(strstr(outcome.out, ": 3 classes forgotten"), "%s%s", outcome.out, outcome.err);
+    cr_expect_str_eq(kernel_at("add/plain", "--tuned", NULL), "first");
     outcome_free(&outcome);
     outcome = SCRY("tune", "-d", "fake", "--forget");
     cr_expect(!outcome.exit_code && strstr(outcome.out, ": 0 classes forgotten"), "%s%s", outcome.out, outcome.err);
@@ -171,13 +171,13 @@ Test(tune, forget__takes_away_what_is_kept)
 Test(tune, output__is_a_file_that_SCRY_TUNED_names)
 {
     const char *path = in_folder("mine.json");
-    setenv("SCRY_FAKE_SLOW", "3000:norm=first", 1);
-    struct outcome outcome = SCRY("tune", "-d", "fake", "--op", "norm", "--quick", "-o", path);
+    setenv("SCRY_FAKE_SLOW", "3000:add=first", 1);
+    struct outcome outcome = SCRY("tune", "-d", "fake", "--op", "add", "--quick", "-o", path);
     cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
     cr_expect(strstr(outcome.out, "second, ") && strstr(outcome.out, "mine.json"), "%s", outcome.out);
-    cr_expect_str_eq(kernel_at("norm/rms-1024", "--tuned", NULL), "first");
+    cr_expect_str_eq(kernel_at("add/plain", "--tuned", NULL), "first");
     setenv("SCRY_TUNED", path, 1);
-    cr_expect_str_eq(kernel_at("norm/rms-1024", "--tuned", NULL), "second");
+    cr_expect_str_eq(kernel_at("add/plain", "--tuned", NULL), "second");
     outcome_free(&outcome);
 }
 
