@@ -28,17 +28,33 @@ const char *many_ids(void)
     return ids;
 }
 
+/* Sets a variable to what it was, if anything, and more; what it was, to be freed. */
+static char *extend(const char *variable, const char *more)
+{
+    char        whole[1024];
+    const char *given = getenv(variable);
+    snprintf(whole, sizeof whole, "%s%s%s", given ? given : "", given ? ":" : "", more);
+    char *kept = given ? strdup(given) : NULL;
+    setenv(variable, whole, 1);
+    return kept;
+}
+
+static void restore(const char *variable, char *kept)
+{
+    kept ? setenv(variable, kept, 1) : unsetenv(variable);
+    free(kept);
+}
+
 struct outcome faulty_lens(const struct driver *driver, const char *ids, const char *fault)
 {
-    char        options[512];
-    const char *given = getenv("ASAN_OPTIONS"); /* a sanitizer's library wants to be the first */
-    snprintf(options, sizeof options, "%s:verify_asan_link_order=0", given ? given : "");
-    if (!given || !strstr(given, "verify_asan_link_order")) setenv("ASAN_OPTIONS", options, 1);
     setenv("SCRY_FAULT_REPORT", in_folder("calls"), 1);
     fault ? setenv("SCRY_FAULT", fault, 1) : unsetenv("SCRY_FAULT");
-    setenv("LD_PRELOAD", driver->library, 1);
+    char *options = extend("ASAN_OPTIONS", "verify_asan_link_order=0"); /* its library wants to be the first */
+    char *preload = extend("LD_PRELOAD", driver->library);
+
     struct outcome outcome = SCRY("lens", "--device", driver->device, "--ids", ids, "--json", "-q");
-    unsetenv("LD_PRELOAD");
+    restore("LD_PRELOAD", preload);
+    restore("ASAN_OPTIONS", options);
     return outcome;
 }
 
