@@ -50,7 +50,19 @@ vec4 bias_at(uint column)
     return values;
 }
 
-// Stores 4 elements of C from element `at` on, of which `count` are there.
+// 4 elements of C from element `at` on, of which `count` are there.
+vec4 load(uint at, uint count)
+{
+    vec4 value = vec4(0);
+    if (C_RUNS) {
+        if (count > 0u) value = c_fours[at >> 2];
+    } else {
+        for (uint i = 0; i < 4; i++)
+            if (i < count) value[i] = c[at + i];
+    }
+    return value;
+}
+
 void store(uint at, uint count, vec4 value)
 {
     if (C_RUNS) {
@@ -65,12 +77,10 @@ void store(uint at, uint count, vec4 value)
 void put(uint at, uint count, vec4 sum, vec4 add, bool is_first)
 {
     precise vec4 value = p.alpha * sum;
-    vec4         old   = vec4(0);
-    if (READS && (!is_first || p.beta != 0.0)) {
-        for (uint i = 0; i < 4; i++)
-            if (i < count) old[i] = c[at + i];
-        value = is_first ? fma(vec4(p.beta), old, value) : value + old;
-    }
+    if (READS && !is_first)
+        value = load(at, count) + value;
+    else if (READS && p.beta != 0.0)
+        value = fma(vec4(p.beta), load(at, count), value);
     if (is_first) value = value + add;
     store(at, count, value);
 }

@@ -4,7 +4,8 @@
 // of 8 items makes ROWS rows (16 or 32) of one panel of columns, an item 4 of these columns. Memory is read by one
 // address for each item and 4 floats, which costs such devices more than to compute with it; so each item holds ROWS x 4
 // sums, and of the rows' elements each loads 4, which the others get from it by shuffles where SHUFFLED is defined; else
-// all of them load all.
+// all of them load all. Sums pass through shared memory so that a loop can go through them: only where it is written out
+// they are in registers, and to put each of them into C in code of its own takes long to compile.
 
 #define OPERANDS
 #include "matmul.glsl"
@@ -15,6 +16,8 @@ const uint PANEL = 32, FOURS = PANEL / 4;
 
 layout(std430, set = 0, binding = 1) readonly buffer a_block { vec4 a[]; };
 layout(std430, set = 0, binding = 2) readonly buffer b_block { vec4 b[]; };
+
+shared vec4 staged[ROWS * FOURS]; // each item reads what it wrote itself
 
 #ifdef SHUFFLED
 #define LANE gl_SubgroupInvocationID
@@ -51,9 +54,10 @@ void main()
                 for (uint j = 0; j < 4; j++) sums[i * 4 + j] = fma(vec4(x[j]), y, sums[i * 4 + j]);
             }
         }
-        for (uint i = 0; i < ROWS; i++) {
+        for (uint i = 0; i < ROWS; i++) staged[i * FOURS + ITEM] = sums[i];
+        [[dont_unroll]] for (uint i = 0; i < ROWS; i++) {
             const uint count = row + i < p.m && column < p.n ? p.n - column : 0;
-            put(to + i * c_view.stride[2], count, sums[i], add, begin + p.continues == 0);
+            put(to + i * c_view.stride[2], count, staged[i * FOURS + ITEM], add, begin + p.continues == 0);
         }
     }
 }

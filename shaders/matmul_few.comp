@@ -4,12 +4,15 @@
 // An item makes ROWS rows (1, 4 or 8) by 4 columns; the items of a group have neighbouring columns.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "common.glsl"
 #define OPERANDS view a_view, b_view;
 #include "matmul.glsl"
 #include "matmul_operands.glsl"
 
 layout(constant_id = 8) const uint ROWS = 1;
+
+shared vec4 staged[ROWS * ITEMS]; // for a loop to put into C, as in matmul_block.glsl
 
 // Element `step` of the row of A whose first element is `first`.
 float factor_at(uint first, uint step)
@@ -51,9 +54,10 @@ void main()
             const vec4 y = b_step_at(from, column, step);
             for (uint i = 0; i < ROWS; i++) sums[i] = fma(vec4(factor_at(first[i], step)), y, sums[i]);
         }
-        for (uint i = 0; i < ROWS; i++) {
+        for (uint i = 0; i < ROWS; i++) staged[i * ITEMS + ITEM] = sums[i];
+        [[dont_unroll]] for (uint i = 0; i < ROWS; i++) {
             const uint count = row + i < p.m && column < p.n ? p.n - column : 0;
-            put(to + i * c_view.stride[2], count, sums[i], add, begin + p.continues == 0);
+            put(to + i * c_view.stride[2], count, staged[i * ITEMS + ITEM], add, begin + p.continues == 0);
         }
     }
 }
