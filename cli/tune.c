@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@ struct tune {
     struct cli_common common;
     const char       *op, *output;
     bool              quick, forget;
+    bool              named; /* the file is one that the user names */
     struct tune_run   run;
     int               exit_code;
 };
@@ -126,14 +128,14 @@ static int drop(scry__tuning *tuning, const char *ops)
     return count - kept;
 }
 
-/* A file that cannot be used any more is forgotten whole. */
+/* In its own place a file that cannot be used any more is forgotten whole; one that the user names may be anything. */
 static scry_status forget(const struct tune *tune, int *forgotten)
 {
     const struct tune_run *run    = &tune->run;
     scry__tuning          *tuning = NULL;
     *forgotten                    = 0;
     if (!scry__file_exists(run->file)) return SCRY_OK;
-    scry_status status = read_old(&tuning, run);
+    scry_status status = tune->named ? scry__tuning_read(&tuning, run->file, &run->info) : read_old(&tuning, run);
     if (status) return status;
     *forgotten = drop(tuning, tune->op);
     if (tuning->count)
@@ -156,7 +158,9 @@ static scry_status print_forgotten(const struct tune *tune, int forgotten)
 
 static scry_status find_file(struct tune *tune)
 {
-    struct tune_run *run = &tune->run;
+    struct tune_run *run   = &tune->run;
+    const char      *asked = getenv("SCRY_TUNED");
+    tune->named            = tune->output || (asked && *asked);
     if (tune->output) {
         run->file = scry__strdup(tune->output);
         return run->file ? SCRY_OK : SCRY_OUT_OF_MEMORY;

@@ -168,6 +168,22 @@ Test(tune, forget__takes_away_what_is_kept)
     outcome_free(&outcome);
 }
 
+Test(tune, forget__removes_nothing_that_is_no_tuning)
+{
+    const char *path = in_folder("precious.json");
+    FILE       *file = fopen(path, "w");
+    cr_assert(file && fputs("{}", file) >= 0 && !fclose(file));
+    struct outcome given = SCRY("tune", "-d", "fake", "--forget", "-o", path);
+    setenv("SCRY_TUNED", path, 1);
+    struct outcome set = SCRY("tune", "-d", "fake", "--forget");
+    cr_expect_eq(given.exit_code, 3);
+    cr_expect_eq(set.exit_code, 3);
+    cr_expect(strstr(set.err, "no key \"schema\""), "%s", set.err);
+    free(read_file(path, NULL)); /* fails where it is gone */
+    outcome_free(&given);
+    outcome_free(&set);
+}
+
 Test(tune, output__is_a_file_that_SCRY_TUNED_names)
 {
     const char *path = in_folder("mine.json");
