@@ -9,7 +9,7 @@
 static const char *const rows[SCRY_OP_COUNT] = {
     [SCRY_OP_MATMUL]          = "matmul/1x1x1",
     [SCRY_OP_SOFTMAX_CAPTURE] = "softmax/one",
-    [SCRY_OP_ATTENTION]       = "attention/plain",
+    [SCRY_OP_ATTENTION]       = "attention/one-bare",
     [SCRY_OP_ROPE]            = "rope/one",
     [SCRY_OP_NORM]            = "norm/layer-one-entry",
     [SCRY_OP_LENS]            = "lens/one",
@@ -20,6 +20,9 @@ static const char *const rows[SCRY_OP_COUNT] = {
     [SCRY_OP_COPY]            = "copy/one",
     [SCRY_OP_FILL]            = "fill/infinity",
 };
+
+/* Of the effort for a row. */
+static const double share_of_effort = 0.25;
 
 enum { ALONE_SAMPLES = 51, COUNTED_RUNS = 16 };
 
@@ -75,7 +78,7 @@ static scry_status measure_op(scry__bench_overhead *overhead, scry_device *devic
 scry_status bench_measure_overhead(const struct bench_target *target, const struct bench_effort *effort)
 {
     scry__bench_device       *record = target->record;
-    const struct bench_effort part   = {.seconds = effort->seconds / SCRY_OP_COUNT, .repeats = effort->repeats};
+    const struct bench_effort part   = {.seconds = effort->seconds * share_of_effort, .repeats = effort->repeats};
     scry_status               status = time_alone(target->device, NULL, &record->wait_seconds);
     for (int kind = 0; !status && kind < SCRY_OP_COUNT; kind++) {
         bool                  supported = false;

@@ -150,19 +150,21 @@ static struct bench_contender contender_of(const struct field *field, const stru
     return (struct bench_contender){.device = device_of(run, op, i), .op = scry__case_load_op(field->loads[i])};
 }
 
-/* One run of each, and the fastest of them. */
-static scry_status run_once(const struct field *field, const struct tune_run *run, const struct tune_op *op,
-                            struct tune_class *at, double *best)
+/* One run of each; what fails is excluded. The time of the fastest. */
+static double run_once(struct field *field, const struct tune_run *run, const struct tune_op *op, struct tune_class *at)
 {
-    scry_status status = SCRY_OK;
-    *best              = 0;
-    for (int i = 0; !status && i <= op->kernel_count; i++) {
+    double best = 0;
+    for (int i = 0; i <= op->kernel_count; i++) {
         if (!field->loads[i]) continue;
         struct bench_contender contender = contender_of(field, run, op, i);
-        status                           = bench_time_once(&contender, &at->times[i].seconds);
-        if (!(*best > 0) || at->times[i].seconds < *best) *best = at->times[i].seconds;
+        if (bench_time_once(&contender, &at->times[i].seconds)) {
+            leave_out(&at->times[i], TUNE_EXCLUDED, scry_last_error());
+            scry__case_load_destroy(&field->loads[i]);
+        } else if (!(best > 0) || at->times[i].seconds < best) {
+            best = at->times[i].seconds;
+        }
     }
-    return status;
+    return best;
 }
 
 /* Who races: all that are right at this shape and not hopeless in one run; the own choice, never hopeless, is the
@@ -171,8 +173,8 @@ static scry_status run_once(const struct field *field, const struct tune_run *ru
 static scry_status choose_racers(struct field *field, const struct tune_run *run, const struct tune_op *op,
                                  struct tune_class *at)
 {
-    double      best;
-    scry_status status = run_once(field, run, op, at, &best);
+    double      best   = run_once(field, run, op, at);
+    scry_status status = SCRY_OK;
     for (int turn = -1; !status && turn <= op->kernel_count; turn++) {
         int i = turn < 0 ? at->own : turn;
         if (!field->loads[i] || (turn >= 0 && i == at->own)) continue;

@@ -26,6 +26,7 @@ static const struct row {
 } rows[] = {
     {.name = "attention/plain", .size = {2, 17, 33, 3, 3, 16}},
     {.name = "attention/one", .size = {1, 1, 1, 1, 1, 1}, .capture = ALL},
+    {.name = "attention/one-bare", .size = {1, 1, 1, 1, 1, 1}},
     {.name = "attention/no-queries", .size = {1, 0, 5, 2, 2, 4}, .capture = ROWS | RECEIVED},
     {.name = "attention/no-keys", .size = {1, 5, 0, 2, 2, 4}, .capture = ROWS | TOP, .top = 3},
     {.name = "attention/causal", .size = {2, 33, 33, 2, 2, 16}, .mask = {.causal = true}, .capture = ALL, .key = 4},
