@@ -123,3 +123,41 @@ Test(vulkan_buffers, many_that_come_and_go__keep_what_was_written, .timeout = 30
         scry_device_destroy(&device);
     }
 }
+
+/* An op reads what stood in its buffers when it was given, however much is written behind it. */
+static void overtake(scry_device *device, int64_t count)
+{
+    size_t       bytes = (size_t)count * sizeof(float);
+    float       *kept = (float *)words, *seen = kept + count;
+    scry_buffer *x = NULL, *out = NULL;
+    cr_assert_eq(scry_buffer_create(&x, device, bytes), SCRY_OK, "%s", scry_last_error());
+    cr_assert_eq(scry_buffer_create(&out, device, bytes), SCRY_OK, "%s", scry_last_error());
+    scry_op op = {.kind  = SCRY_OP_SCALE,
+                  .scale = {.x      = scry_tensor_of(x, 0, SCRY_F32, 1, &count),
+                            .out    = scry_tensor_of(out, 0, SCRY_F32, 1, &count),
+                            .factor = 2}};
+    for (int round = 1; round <= 6; round++) {
+        for (int64_t i = 0; i < count; i++) kept[i] = (float)(round * 1000 + i % 1000);
+        cr_assert_eq(scry_buffer_write(x, 0, kept, bytes), SCRY_OK, "%s", scry_last_error());
+        cr_assert_eq(scry_device_run(device, &op), SCRY_OK, "%s", scry_last_error());
+        memset(kept, 0, bytes);
+        cr_assert_eq(scry_buffer_write(x, 0, kept, bytes), SCRY_OK, "%s", scry_last_error());
+        cr_assert_eq(scry_buffer_read(out, 0, seen, bytes), SCRY_OK, "%s", scry_last_error());
+        for (int64_t i = 0; i < count; i++)
+            cr_assert_eq(seen[i], 2 * (float)(round * 1000 + i % 1000), "element %lld of %lld", (long long)i,
+                         (long long)count);
+    }
+    scry_buffer_destroy(&out);
+    scry_buffer_destroy(&x);
+}
+
+Test(vulkan_buffers, write_behind_an_op__does_not_overtake_it, .timeout = 300)
+{
+    static const int64_t counts[] = {1, 1000, 1 << 18, (1 << 18) + 1, 3 << 20};
+    for (int discrete = 0; discrete < 2; discrete++) {
+        if (discrete) setenv("SCRY_VULKAN_DISCRETE", "1", 1);
+        scry_device *device = device_need("vulkan:0", NULL);
+        for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) overtake(device, counts[i]);
+        scry_device_destroy(&device);
+    }
+}
