@@ -27,6 +27,11 @@ static const struct path {
     [SCRY__VK_COOPERATIVE] = {"cooperative-matrix", NULL, NULL},
 };
 
+const char *scry__vk_path_text(enum scry__vk_path path)
+{
+    return paths[path].name;
+}
+
 /* What is kept of all self-tests. */
 struct verdict {
     bool                    tested;

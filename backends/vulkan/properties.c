@@ -32,7 +32,7 @@ static void add_limits(struct list *list, const struct scry__vk_limits *limits)
     add(list, "api-version", "%u.%u.%u", VK_API_VERSION_MAJOR(limits->api_version),
         VK_API_VERSION_MINOR(limits->api_version), VK_API_VERSION_PATCH(limits->api_version));
     add(list, "vendor-device", "%04x:%04x", limits->vendor, limits->device);
-    add(list, "binding-limit", "%zu bytes, offsets of %u", limits->most_bound, limits->alignment);
+    add(list, "binding-limit", "%zu bytes, from multiples of %u", limits->most_bound, limits->alignment);
     add(list, "allocation-limit", "%zu bytes", limits->most_allocated);
     add(list, "group-limit", "%u groups of %u items, %u bytes shared", limits->most_groups, limits->most_items,
         limits->shared_bytes);
@@ -48,12 +48,9 @@ static void add_limits(struct list *list, const struct scry__vk_limits *limits)
 
 int scry__vk_properties(const scry_device *device, scry_device_property *out, int capacity)
 {
-    static const char *const      paths[] = {[SCRY__VK_SUBGROUPS]   = "path-subgroups",
-                                             [SCRY__VK_FLOAT16]     = "path-float16",
-                                             [SCRY__VK_COOPERATIVE] = "path-cooperative-matrix"};
-    const struct scry__vk        *vk      = device->impl;
-    const struct scry__vk_limits *limits  = &vk->limits;
-    struct list                   list    = {.out = out, .capacity = capacity};
+    const struct scry__vk        *vk     = device->impl;
+    const struct scry__vk_limits *limits = &vk->limits;
+    struct list                   list   = {.out = out, .capacity = capacity};
     add_limits(&list, limits);
     if (limits->subgroup_least)
         add(&list, "subgroup-size", "%u, %u to %u can be required", limits->subgroup_size, limits->subgroup_least,
@@ -65,7 +62,10 @@ int scry__vk_properties(const scry_device *device, scry_device_property *out, in
     add(&list, "storage-float16", "%s", yes(limits->storage16));
     add(&list, "cooperative-matrix", "%s", yes(limits->cooperative_matrix));
     add(&list, "float-atomics", "%s", yes(limits->float_atomics));
-    for (int i = 0; i < SCRY__VK_PATHS; i++)
-        add(&list, paths[i], "%s: %s", vk->path[i].usable ? "on" : "off", vk->path[i].reason);
+    for (int i = 0; i < SCRY__VK_PATHS; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "path-%s", scry__vk_path_text(i));
+        add(&list, name, "%s: %s", vk->path[i].usable ? "on" : "off", vk->path[i].reason);
+    }
     return least(list.count, capacity);
 }

@@ -28,9 +28,9 @@ static double cautious_pace(VkPhysicalDeviceType type)
 {
     switch ((int)type) {
     case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU:
-        return 1 / 5e10;
+        return 1 / 2e10;
     case VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU:
-        return 1 / 1e10;
+        return 1 / 4e9;
     default:
         return 1 / 1e9;
     }

@@ -64,6 +64,8 @@ struct scry__vk_path_state {
     char reason[96]; /* "proved", or why it is off */
 };
 
+const char *scry__vk_path_text(enum scry__vk_path path); /* paths.c: "subgroups", ... */
+
 /* --- The open device (device.c) --- */
 
 struct scry__vk_memory_pool; /* pool.c: blocks of device memory and what is free in them */
