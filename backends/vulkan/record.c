@@ -41,7 +41,6 @@ struct scry__vk_recorder {
     bool                    drained;
     double                  done_at; /* when the last of them was seen to be done */
     double                  timeout; /* seconds */
-    scry_status             dropped; /* why recorded work was, until a wait has told */
     int                     touched_count;
     struct scry__vk_touched touched[MOST_TOUCHED]; /* since the last barrier */
 };
@@ -167,7 +166,8 @@ scry_status scry__vk_submit(struct scry__vk *vk)
     recorder->recording = false;
     scry_status status  = scry__vk_check(vk, vkEndCommandBuffer(frame->commands), "vkEndCommandBuffer");
     if (!status) status = scry__vk_check(vk, vkQueueSubmit(vk->queue, 1, &info, frame->fence), "vkQueueSubmit");
-    if (status) return recorder->dropped = status;
+    /* What was recorded is gone then: the call that hears of it speaks for all of it. */
+    if (status) return status;
     frame->handed = scry__vk_now();
     recorder->handed++;
     vk->statistics.submissions++;
@@ -203,24 +203,10 @@ static scry_status wait_done(struct scry__vk *vk, uint64_t ticket)
     return status ? status : scry__vk_validation_check(vk->validation);
 }
 
-/* Whoever recorded last was told that work could not be handed over; whoever waits for it is told too, once. */
-static scry_status tell_dropped(struct scry__vk_recorder *recorder)
-{
-    scry_status status = recorder->dropped;
-    recorder->dropped  = SCRY_OK;
-    if (!status) return SCRY_OK;
-    return scry__vk_host->fail(status, "vulkan: work that was recorded could not be handed to the device");
-}
-
 scry_status scry__vk_wait_for(struct scry__vk *vk, uint64_t ticket)
 {
     struct scry__vk_recorder *recorder = vk->recorder;
     scry_status               status   = ticket > recorder->handed ? scry__vk_submit(vk) : SCRY_OK;
-    if (status) {
-        recorder->dropped = SCRY_OK;
-        return status;
-    }
-    status = tell_dropped(recorder);
     return status ? status : wait_done(vk, ticket < recorder->handed ? ticket : recorder->handed);
 }
 
