@@ -108,9 +108,11 @@ static void expect_nothing_left(const char *rule)
     cr_expect_eq(last_calls("left"), 0, "%s: %ld objects are not released", rule, last_calls("left"));
 }
 
+/* In one line, beside which nothing stands that is not the program's own. */
 static bool is_told(const struct driver *driver, const struct outcome *outcome)
 {
-    return count_lines(outcome->err, "scry: error: ") == 1 && strstr(outcome->err, driver->said);
+    return count_lines(outcome->err, "scry: error: ") == 1 && strstr(outcome->err, driver->said) &&
+           count_lines(outcome->err, "\n") == count_lines(outcome->err, "scry: ");
 }
 
 /* One run with a fault: the same result as without it, or an error as the table says. The result may stand where the

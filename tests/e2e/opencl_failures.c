@@ -24,6 +24,7 @@ static const struct fault faults[] = {
     {"clCreateProgramWithSource", -6, NO_MEMORY},
     {"clBuildProgram", -11, NO_DEVICE},
     {"clBuildProgram", -6, NO_MEMORY},
+    {"clGetProgramInfo", -30, HARMLESS},
     {"clCreateKernel", -46, NO_DEVICE},
     {"clCreateKernel", -5, NO_MEMORY},
     {"clSetKernelArg", -51, NO_DEVICE},
