@@ -225,7 +225,9 @@ static void open_thin(void)
     device = device_need("vulkan:0", "fill=thin");
 }
 
-Test(vulkan_record, groups__may_be_more_than_a_dispatch_has, .init = open_thin)
+TestSuite(vulkan_groups, .init = open_thin, .fini = close_device);
+
+Test(vulkan_groups, launch__may_have_more_than_a_dispatch)
 {
     const int64_t          size   = 17 << 20; /* 65,535 groups of 256 elements are less */
     scry_buffer           *buffer = create((size_t)size * 2);
@@ -251,7 +253,9 @@ static void open_impatient(void)
     open_device();
 }
 
-Test(vulkan_record, a_device_that_does_not_answer__is_lost_for_good, .init = open_impatient)
+TestSuite(vulkan_impatient, .init = open_impatient, .fini = close_device);
+
+Test(vulkan_impatient, device_that_does_not_answer__is_lost_for_good)
 {
     scry_buffer *buffer = create(2 * 2048 * 2048 * 4);
     scry_op      op     = long_op(buffer);
