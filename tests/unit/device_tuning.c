@@ -2,6 +2,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "device/tuning.h"
+#include "scry/backend.h"
 #include "unit/device_ops.h"
 
 #include <criterion/criterion.h>
@@ -131,6 +132,25 @@ Test(device_tuning, choice__runs_where_nothing_else_is_asked_for)
         scry_device_destroy(&device);
         if (cases[i].variable) unsetenv(cases[i].variable);
     }
+}
+
+Test(device_tuning, choice__does_not_outlive_its_op)
+{
+    scry_buffer *arena = NULL;
+    tune_fake("second");
+    scry_device *device = open_fake(NULL, false);
+    cr_assert_eq(scry_buffer_create(&arena, device, ARENA_BYTES), SCRY_OK);
+    scry_op op = device_op(SCRY_OP_MATMUL, arena);
+    cr_expect_str_eq(kernel_of(device, SCRY_STRICT_F32), "second");
+    cr_expect_null(device->kernel[SCRY_OP_MATMUL]);
+    cr_expect_eq(scry_device_run(device, &op), SCRY_OK, "%s", scry_last_error());
+    cr_expect_null(device->kernel[SCRY_OP_MATMUL]);
+    setenv("SCRY_FAKE_FAIL", "run:7", 1);
+    cr_expect_eq(scry_device_run(device, &op), SCRY_IO);
+    unsetenv("SCRY_FAKE_FAIL");
+    cr_expect_null(device->kernel[SCRY_OP_MATMUL], "after a failure too");
+    scry_buffer_destroy(&arena);
+    scry_device_destroy(&device);
 }
 
 /* The kernel "second" leaves outputs alone here, so what is read tells which one ran. */
