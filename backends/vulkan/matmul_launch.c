@@ -102,17 +102,17 @@ static void pass_result(struct scry__vk_call *call, const struct piece *piece)
     scry__vk_bytes(call, &piece->sizes, sizeof piece->sizes);
 }
 
-static double operations_of(const struct piece *piece)
-{
-    const struct sizes *sizes = &piece->sizes;
-    return 2.0 * sizes->batches * sizes->m * sizes->n * (sizes->k + 1.0);
-}
-
 /* --- Launches --- */
 
-static int64_t tiles_of(const struct piece *piece, int64_t m, int64_t n)
+/* A launch of which each group makes m x n elements of C, or what there is of them in the time of all. */
+static scry_status launch(struct scry__vk_call *call, const struct piece *piece, int64_t m, int64_t n,
+                          int64_t stretches)
 {
-    return piece->sizes.batches * units_of(piece->sizes.m, m) * units_of(piece->sizes.n, n);
+    const struct sizes *sizes  = &piece->sizes;
+    int64_t             groups = sizes->batches * units_of(sizes->m, m) * units_of(sizes->n, n);
+    double              operations =
+        2.0 * (double)(groups * m * n) * (double)round_up(sizes->k + 1, most(16, piece->of->tile.steps));
+    return scry__vk_launch(call, groups * stretches, operations);
 }
 
 /* What matmul_operands.glsl wants of a call. */
@@ -134,7 +134,7 @@ static scry_status multiply_few(struct scry__vk *vk, const struct piece *piece)
     struct scry__vk_call call = operands_call(vk, "matmul_few", LANES, piece);
     scry__vk_constant(&call, piece->of->tile.m);
     pass_result(&call, piece);
-    return scry__vk_launch(&call, tiles_of(piece, piece->of->tile.m, LANES * 4), operations_of(piece));
+    return launch(&call, piece, piece->of->tile.m, LANES * 4, 1);
 }
 
 static scry_status multiply_tile(struct scry__vk *vk, const struct piece *piece, bool parts)
@@ -150,7 +150,7 @@ static scry_status multiply_tile(struct scry__vk *vk, const struct piece *piece,
     scry__vk_constant(&call, parts);
     pass_result(&call, piece);
     int64_t stretches = parts ? units_of(piece->sizes.k, STRETCH) : 1;
-    return scry__vk_launch(&call, stretches * tiles_of(piece, tile->m, tile->n), operations_of(piece));
+    return launch(&call, piece, tile->m, tile->n, stretches);
 }
 
 /* The sums of each stretch into scratch, and from there to C. */
@@ -216,7 +216,7 @@ static scry_status multiply_block(struct scry__vk *vk, const struct piece *piece
     scry__vk_scratch(&call, scratch, any ? product->a_bytes : 0, SCRY__VK_READ);
     scry__vk_scratch(&call, scratch + product->a_bytes, any ? product->b_bytes : 0, SCRY__VK_READ);
     pass_result(&call, piece);
-    return scry__vk_launch(&call, tiles_of(piece, product->tile.m, PANEL), operations_of(piece));
+    return launch(&call, piece, product->tile.m, PANEL, 1);
 }
 
 /* What the panels in scratch hold. */
