@@ -43,6 +43,7 @@ void main()
         from_block_at(block, from, line, step);
         for (uint i = 0; i < 4; i++) panels[to + i * FOURS] = block[i];
     } else {
-        for (uint i = 0; step + i < steps; i++) panels[to + i * FOURS] = from_step_at(from, line, step + i);
+        for (uint i = 0; i < 3; i++)
+            if (step + i < steps) panels[to + i * FOURS] = from_step_at(from, line, step + i);
     }
 }
