@@ -10,7 +10,7 @@
     int  key;
 #include "attention_group.glsl"
 
-layout(constant_id = 1) const uint CHUNKS = 2; // 32 values each; 1 to 4
+layout(constant_id = 2) const uint CHUNKS = 2; // 32 values each; 1 to 4
 
 layout(std430, set = 0, binding = 6) readonly buffer v_block { float v[]; };
 layout(std430, set = 0, binding = 7) writeonly buffer out_block { float out_[]; };

@@ -20,10 +20,10 @@ void main()
         score_tile(scores, block, j, int(size.head_size));
         PUT_TILE(tile, scores)
         barrier();
-        for (int n = 0; ME < block.count && n < TILE; n++) top_insert(tile[n * PITCH + ME], j + n);
+        for (int n = 0; ME < block.count && n < TILE; n++) top_insert(0, tile[n * PITCH + ME], j + n);
         barrier();
     }
     if (ME >= block.count) return;
-    top_finish(softmaxes[row_number(at.b, at.h, uint(query + ME))]);
-    top_store(at.b, at.h, uint(query + ME));
+    top_finish(0, softmaxes[row_number(at.b, at.h, uint(query + ME))]);
+    top_store(0, at.b, at.h, uint(query + ME));
 }

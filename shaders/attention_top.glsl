@@ -9,34 +9,37 @@
     view top_probability_view, top_key_view;
 #ifdef BLOCK
 #include "attention_block.glsl"
+#define TOP_ROWS ROWS
 #else
 #include "attention_group.glsl"
+#define TOP_ROWS 1u
 #endif
 
-layout(constant_id = 1) const uint ROOM = 128; // for so many keys at least
+layout(constant_id = 2) const uint ROOM = 128; // for so many keys at least
 
 SOFTMAXES(6, readonly)
 layout(std430, set = 0, binding = 7) writeonly buffer top_probability_block { float top_probability[]; };
 layout(std430, set = 0, binding = 8) writeonly buffer top_key_block { int top_key[]; };
 
-// Of the item's row: scores, in the end probabilities, and their keys, in order.
-float top_values[ROOM];
-int   top_keys[ROOM];
+// Of the item's rows: scores, in the end probabilities, and their keys, in order. A row's begin at a multiple of ROOM,
+// which functions take as `row`.
+float top_values[ROOM * TOP_ROWS];
+int   top_keys[ROOM * TOP_ROWS];
 
 void top_begin()
 {
-    for (int t = 0; t < count; t++) {
+    for (uint t = 0u; t < ROOM * TOP_ROWS; t++) {
         top_values[t] = -INFINITE;
         top_keys[t]   = -1;
     }
 }
 
 // Puts a key in, behind all that are as large: those have lower keys.
-void top_insert(float value, int key)
+void top_insert(int row, float value, int key)
 {
-    if (!(value > top_values[count - 1])) return;
-    int at = count - 1;
-    for (; at > 0 && top_values[at - 1] < value; at--) {
+    int at = row + count - 1;
+    if (!(value > top_values[at])) return;
+    for (; at > row && top_values[at - 1] < value; at--) {
         top_values[at] = top_values[at - 1];
         top_keys[at]   = top_keys[at - 1];
     }
@@ -45,13 +48,13 @@ void top_insert(float value, int key)
 }
 
 // Scores become probabilities. exp, a rounded function, may swap neighbours by an ulp: they are sorted again.
-void top_finish(vec2 softmax)
+void top_finish(int row, vec2 softmax)
 {
-    for (int t = 0; t < count; t++) {
+    for (int t = row; t < row + count; t++) {
         const int   key = top_keys[t];
         const float p   = key < 0 ? 0.0 : exp_negative(top_values[t] - softmax.x) * softmax.y;
         int         at  = t;
-        for (; key >= 0 && at > 0 && (top_values[at - 1] < p || (top_values[at - 1] == p && top_keys[at - 1] > key));
+        for (; key >= 0 && at > row && (top_values[at - 1] < p || (top_values[at - 1] == p && top_keys[at - 1] > key));
              at--) {
             top_values[at] = top_values[at - 1];
             top_keys[at]   = top_keys[at - 1];
@@ -61,11 +64,11 @@ void top_finish(vec2 softmax)
     }
 }
 
-void top_store(uint b, uint h, uint i)
+void top_store(int row, uint b, uint h, uint i)
 {
     for (uint t = 0; t < uint(count); t++) {
         if (top_probability_view.present != 0u)
-            top_probability[index_of(top_probability_view, b, h, i, t)] = top_values[t];
-        if (top_key_view.present != 0u) top_key[index_of(top_key_view, b, h, i, t)] = top_keys[t];
+            top_probability[index_of(top_probability_view, b, h, i, t)] = top_values[uint(row) + t];
+        if (top_key_view.present != 0u) top_key[index_of(top_key_view, b, h, i, t)] = top_keys[uint(row) + t];
     }
 }

@@ -6,30 +6,49 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A family as it divides an op's work. */
-struct family {
-    const char *names[5];      /* of its kernels, as enum kernel counts them */
-    uint32_t    items;         /* of a work group */
-    int64_t     queries, keys; /* of one work group of each kernel */
-    int64_t     most_values;   /* of one work group of `attention` */
-};
+const char *const scry__vk_attention_kernels[] = {"block", "group", NULL};
 
-enum kernel { OUTPUT, TILE, RECEIVED, DISTANCES, TOP };
-
-static const struct family group = {
-    .names       = {"attention_group", "attention_group_tile", "attention_group_received", "attention_group_distances",
-                    "attention_group_top"},
-    .items       = 64,
-    .queries     = 32,
-    .keys        = 32,
-    .most_values = 128,
-};
+enum kernel { OUTPUT, TILE, RECEIVED, DISTANCES, TOP, KERNELS };
 
 enum {
-    CHUNK      = 32, /* values that are multiplied at a time */
-    MOST_PARTS = 8,  /* of the distances */
-    MERGED     = 64, /* items of a work group of attention_merge */
+    SIDE       = 32, /* keys, and for "group" queries, of a tile */
+    GROUP      = 64, /* items of a work group of "group", and of attention_merge */
+    CHUNK      = 32, /* values that "group" multiplies at a time */
+    MOST_CHUNK = 4,
+    MOST_HELD  = 128, /* values that a row of "block" holds */
+    MOST_PARTS = 8,   /* of the distances, in "group" */
 };
+
+static bool is_block(const struct scry__vk *vk)
+{
+    const char *asked = vk->front->kernel[SCRY_OP_ATTENTION];
+    return asked ? !strcmp(asked, "block") : vk->limits.is_cpu;
+}
+
+/* How a family divides a kernel's work. */
+struct shape {
+    const char *name;
+    uint32_t    items, rows; /* of a work group; of an item of "block" */
+    int64_t     own;         /* queries, keys or distances of a work group */
+};
+
+/* `count`: of what the lanes of "block" stand for. More rows than 4 would be faster still, but a driver then compiles
+ * for many seconds; the captures that are seldom asked for have fewer, so that they start sooner. */
+static struct shape shape_of(const struct scry__vk *vk, enum kernel kernel, int64_t count)
+{
+    static const char *const names[2][KERNELS] = {
+        {"attention_group", "attention_group_tile", "attention_group_received", "attention_group_distances",
+         "attention_group_top"},
+        {"attention_block", "attention_block_tile", "attention_block_received", "attention_block_distances",
+         "attention_block_top"},
+    };
+    struct shape shape = {names[is_block(vk)][kernel], GROUP, 1, SIDE};
+    if (!is_block(vk)) return shape;
+    shape.items = (uint32_t)most(4, least(GROUP, vk->limits.subgroup_size));
+    shape.rows  = count <= shape.items ? 1 : kernel == OUTPUT || kernel == RECEIVED ? 4 : 2;
+    shape.own   = shape.items * shape.rows;
+    return shape;
+}
 
 /* `sizes` of attention.glsl. */
 struct sizes {
@@ -57,25 +76,27 @@ static size_t softmax_bytes(const scry_attention *op)
 /* Of the number of queries only, so that a sequence's sums do not depend on the others. */
 static int64_t part_count(const scry_attention *op)
 {
-    return most(1, least(MOST_PARTS, units_of(op->q.shape[1], group.queries)));
+    return most(1, least(MOST_PARTS, units_of(op->q.shape[1], SIDE)));
 }
 
-static size_t part_bytes(const scry_attention *op)
+static size_t part_bytes(const struct scry__vk *vk, const scry_attention *op)
 {
+    if (is_block(vk)) return 0;
     return (size_t)(op->q.shape[0] * op->q.shape[2] * part_count(op) * distance_count(op)) * sizeof(float);
 }
 
 void scry__vk_attention_query(const struct scry__vk *vk, const scry_attention *op, scry_op_info *info)
 {
-    info->scratch_bytes = scry__vk_record_bytes(row_count(op)) + softmax_bytes(op) + part_bytes(op);
-    snprintf(info->kernel, sizeof info->kernel, "%s", "group");
+    info->scratch_bytes = scry__vk_record_bytes(row_count(op)) + softmax_bytes(op) + part_bytes(vk, op);
+    snprintf(info->kernel, sizeof info->kernel, "%s", scry__vk_attention_kernels[!is_block(vk)]);
     scry__vk_check_rows(vk, info, op->q.shape[1], most(op->k.shape[1], distance_count(op)));
 }
 
 /* --- Kernels --- */
 
-static struct scry__vk_call open_call(struct scry__vk *vk, const scry_attention *op, const struct family *family,
-                                      enum kernel kernel, uint32_t constant)
+/* `own` is the kernel's third constant. */
+static struct scry__vk_call open_call(struct scry__vk *vk, const scry_attention *op, enum kernel kernel,
+                                      const struct shape *shape, uint32_t own)
 {
     const struct sizes sizes = {
         .batches    = (uint32_t)op->q.shape[0],
@@ -88,8 +109,9 @@ static struct scry__vk_call open_call(struct scry__vk *vk, const scry_attention 
         .scale      = op->scale,
         .softcap    = op->softcap,
     };
-    struct scry__vk_call call = scry__vk_call(vk, family->names[kernel], family->items);
-    if (constant) scry__vk_constant(&call, constant);
+    struct scry__vk_call call = scry__vk_call(vk, shape->name, shape->items);
+    scry__vk_constant(&call, shape->rows);
+    scry__vk_constant(&call, own);
     scry__vk_bytes(&call, &sizes, sizeof sizes);
     scry__vk_tensor(&call, &op->q, SCRY__VK_READ);
     scry__vk_tensor(&call, &op->k, SCRY__VK_READ);
@@ -107,14 +129,23 @@ static double operations_of(const scry_attention *op, int64_t queries, int64_t k
     return pairs * (double)(2 * op->q.shape[3] + 2 * more + 50);
 }
 
-static scry_status attend(struct scry__vk *vk, const scry_attention *op, const struct family *family)
+/* Values that a work group takes of a head: few sizes, so that there are few programs. */
+static int64_t values_of(const struct scry__vk *vk, const scry_attention *op)
 {
-    const int64_t        chunks     = most(1, least(family->most_values / CHUNK, units_of(op->v.shape[3], CHUNK)));
-    const int64_t        blocks     = units_of(op->q.shape[1], family->queries);
-    const int64_t        stretches  = most(1, units_of(op->v.shape[3], chunks * CHUNK));
+    int64_t values = CHUNK / 2;
+    if (!is_block(vk)) return CHUNK * most(1, least(MOST_CHUNK, units_of(op->v.shape[3], CHUNK)));
+    while (values < op->v.shape[3] && values < MOST_HELD) values *= 2;
+    return values;
+}
+
+static scry_status attend(struct scry__vk *vk, const scry_attention *op)
+{
+    const struct shape   shape  = shape_of(vk, OUTPUT, op->q.shape[1]);
+    const int64_t        values = values_of(vk, op), stretches = most(1, units_of(op->v.shape[3], values));
+    const int64_t        blocks     = units_of(op->q.shape[1], shape.own);
     const bool           wants_rows = scry__rows_wanted(&op->capture.rows);
     const size_t         records    = scry__vk_record_bytes(row_count(op));
-    struct scry__vk_call call       = open_call(vk, op, family, OUTPUT, (uint32_t)chunks);
+    struct scry__vk_call call = open_call(vk, op, OUTPUT, &shape, (uint32_t)(is_block(vk) ? values : values / CHUNK));
     scry__vk_tensor(&call, &op->v, SCRY__VK_READ);
     scry__vk_tensor(&call, &op->out, SCRY__VK_WRITE);
     scry__vk_int(&call, blocks);
@@ -122,7 +153,7 @@ static scry_status attend(struct scry__vk *vk, const scry_attention *op, const s
     scry__vk_int(&call, scry__vk_key(&op->capture.rows, op->k.shape[1]));
     scry__vk_scratch(&call, 0, records, SCRY__VK_WRITE);
     scry__vk_scratch(&call, records, softmax_bytes(op), SCRY__VK_WRITE);
-    double operations = operations_of(op, op->q.shape[1], op->k.shape[1], op->v.shape[3]);
+    double operations = operations_of(op, op->q.shape[1], op->k.shape[1], values);
     return scry__vk_launch(&call, blocks * op->q.shape[2] * op->q.shape[0] * stretches, operations * (double)stretches);
 }
 
@@ -131,57 +162,78 @@ static const scry_tensor *tile_shape(const scry_attention *op)
     return present(&op->capture.scores) ? &op->capture.scores : &op->capture.probabilities;
 }
 
-static scry_status take_tile(struct scry__vk *vk, const scry_attention *op, const struct family *family)
+static scry_status take_tile(struct scry__vk *vk, const scry_attention *op)
 {
-    const int64_t       *shape  = tile_shape(op)->shape;
-    const int64_t        across = units_of(shape[3], family->keys), down = units_of(shape[2], family->queries);
-    struct scry__vk_call call = open_call(vk, op, family, TILE, 0);
+    const int64_t       *size   = tile_shape(op)->shape;
+    const struct shape   shape  = shape_of(vk, TILE, size[2]);
+    const int64_t        across = units_of(size[3], SIDE), down = units_of(size[2], shape.own);
+    struct scry__vk_call call = open_call(vk, op, TILE, &shape, 0);
     for (int i = 0; i < SCRY_MAX_HEADS / 64; i++) {
         scry__vk_int(&call, (uint32_t)op->capture.heads[i]);
         scry__vk_int(&call, (uint32_t)(op->capture.heads[i] >> 32));
     }
     scry__vk_int(&call, op->capture.query_begin);
     scry__vk_int(&call, op->capture.key_begin);
-    scry__vk_int(&call, shape[2]);
-    scry__vk_int(&call, shape[3]);
-    scry__vk_int(&call, shape[1]);
+    scry__vk_int(&call, size[2]);
+    scry__vk_int(&call, size[3]);
+    scry__vk_int(&call, size[1]);
     scry__vk_int(&call, across);
     scry__vk_int(&call, down);
     scry__vk_tensor(&call, &op->capture.probabilities, SCRY__VK_WRITE);
     scry__vk_tensor(&call, &op->capture.scores, SCRY__VK_WRITE);
-    return scry__vk_launch(&call, across * down * shape[1] * shape[0], operations_of(op, shape[2], shape[3], 0));
+    return scry__vk_launch(&call, across * down * size[1] * size[0], operations_of(op, size[2], size[3], 0));
 }
 
-static scry_status take_received(struct scry__vk *vk, const scry_attention *op, const struct family *family)
+static scry_status take_received(struct scry__vk *vk, const scry_attention *op)
 {
-    const int64_t        blocks = units_of(op->k.shape[1], family->keys);
-    struct scry__vk_call call   = open_call(vk, op, family, RECEIVED, 0);
+    const struct shape   shape  = shape_of(vk, RECEIVED, op->k.shape[1]);
+    const int64_t        blocks = units_of(op->k.shape[1], shape.own);
+    struct scry__vk_call call   = open_call(vk, op, RECEIVED, &shape, 0);
     scry__vk_tensor(&call, &op->capture.received, SCRY__VK_WRITE);
     scry__vk_int(&call, blocks);
     return scry__vk_launch(&call, blocks * op->q.shape[2] * op->q.shape[0],
                            operations_of(op, op->q.shape[1], op->k.shape[1], 0));
 }
 
-static scry_status take_distances(struct scry__vk *vk, const scry_attention *op, const struct family *family)
+/* The operations of one block of 32 queries at N distances. */
+static double near_operations_of(const scry_attention *op)
 {
-    const int64_t B = op->q.shape[0], H = op->q.shape[2], parts = part_count(op), count = distance_count(op);
-    const size_t  parts_at = scry__vk_record_bytes(row_count(op)) + softmax_bytes(op);
+    return operations_of(op, op->q.shape[1], least(op->k.shape[1], distance_count(op) + SIDE), 0);
+}
 
-    struct scry__vk_call call = open_call(vk, op, family, DISTANCES, 0);
-    scry__vk_int(&call, parts);
-    scry__vk_int(&call, count);
-    scry__vk_scratch(&call, parts_at, part_bytes(op), SCRY__VK_READ | SCRY__VK_WRITE);
-    scry_status status = scry__vk_launch(&call, parts * H * B, operations_of(op, op->q.shape[1], op->k.shape[1], 0));
+/* A work group of "block" adds up whole diagonals; those of "group" leave parts of all. */
+static scry_status take_diagonals(struct scry__vk *vk, const scry_attention *op)
+{
+    const struct shape   shape  = shape_of(vk, DISTANCES, distance_count(op));
+    const int64_t        blocks = units_of(distance_count(op), shape.own);
+    struct scry__vk_call call   = open_call(vk, op, DISTANCES, &shape, 0);
+    scry__vk_tensor(&call, &op->capture.distance, SCRY__VK_WRITE);
+    scry__vk_int(&call, blocks);
+    scry__vk_int(&call, distance_count(op));
+    return scry__vk_launch(&call, blocks * op->q.shape[2] * op->q.shape[0], near_operations_of(op));
+}
+
+static scry_status take_parts(struct scry__vk *vk, const scry_attention *op)
+{
+    const struct shape   shape    = shape_of(vk, DISTANCES, distance_count(op));
+    const size_t         parts_at = scry__vk_record_bytes(row_count(op)) + softmax_bytes(op);
+    struct scry__vk_call call     = open_call(vk, op, DISTANCES, &shape, 0);
+    scry__vk_int(&call, part_count(op));
+    scry__vk_int(&call, distance_count(op));
+    scry__vk_scratch(&call, parts_at, part_bytes(vk, op), SCRY__VK_READ | SCRY__VK_WRITE);
+    scry_status status =
+        scry__vk_launch(&call, part_count(op) * op->q.shape[2] * op->q.shape[0], near_operations_of(op));
     if (status) return status;
 
-    struct scry__vk_call merge = scry__vk_call(vk, "attention_merge", MERGED);
-    scry__vk_int(&merge, B * H * count);
-    scry__vk_int(&merge, H);
-    scry__vk_int(&merge, parts);
-    scry__vk_int(&merge, count);
-    scry__vk_scratch(&merge, parts_at, part_bytes(op), SCRY__VK_READ);
+    const int64_t        sums  = op->q.shape[0] * op->q.shape[2] * distance_count(op);
+    struct scry__vk_call merge = scry__vk_call(vk, "attention_merge", GROUP);
+    scry__vk_int(&merge, sums);
+    scry__vk_int(&merge, op->q.shape[2]);
+    scry__vk_int(&merge, part_count(op));
+    scry__vk_int(&merge, distance_count(op));
+    scry__vk_scratch(&merge, parts_at, part_bytes(vk, op), SCRY__VK_READ);
     scry__vk_tensor(&merge, &op->capture.distance, SCRY__VK_WRITE);
-    return scry__vk_launch(&merge, units_of(B * H * count, MERGED), (double)(B * H * count * parts));
+    return scry__vk_launch(&merge, units_of(sums, GROUP), (double)(sums * part_count(op)));
 }
 
 static const scry_tensor *top_shape(const scry_attention *op)
@@ -189,12 +241,13 @@ static const scry_tensor *top_shape(const scry_attention *op)
     return present(&op->capture.top_key) ? &op->capture.top_key : &op->capture.top_probability;
 }
 
-static scry_status take_top(struct scry__vk *vk, const scry_attention *op, const struct family *family)
+static scry_status take_top(struct scry__vk *vk, const scry_attention *op)
 {
-    const int64_t count = top_shape(op)->shape[3], blocks = units_of(op->q.shape[1], family->queries);
-    uint32_t      room = 8; /* a power of two, so that there are few programs */
+    const struct shape shape = shape_of(vk, TOP, op->q.shape[1]);
+    const int64_t      count = top_shape(op)->shape[3], blocks = units_of(op->q.shape[1], shape.own);
+    uint32_t           room = 8; /* a power of two, so that there are few programs */
     while (room < count) room *= 2;
-    struct scry__vk_call call = open_call(vk, op, family, TOP, room);
+    struct scry__vk_call call = open_call(vk, op, TOP, &shape, room);
     scry__vk_int(&call, blocks);
     scry__vk_int(&call, count);
     scry__vk_tensor(&call, &op->capture.top_probability, SCRY__VK_WRITE);
@@ -206,12 +259,11 @@ static scry_status take_top(struct scry__vk *vk, const scry_attention *op, const
 scry_status scry__vk_attention(struct scry__vk *vk, const scry_attention *op)
 {
     const scry_attention_capture *capture = &op->capture;
-    const struct family          *family  = &group;
-    scry_status                   status  = attend(vk, op, family);
-    if (!status && present(tile_shape(op))) status = take_tile(vk, op, family);
-    if (!status && present(&capture->received)) status = take_received(vk, op, family);
-    if (!status && present(&capture->distance)) status = take_distances(vk, op, family);
-    if (!status && present(top_shape(op))) status = take_top(vk, op, family);
+    scry_status                   status  = attend(vk, op);
+    if (!status && present(tile_shape(op))) status = take_tile(vk, op);
+    if (!status && present(&capture->received)) status = take_received(vk, op);
+    if (!status && present(&capture->distance)) status = is_block(vk) ? take_diagonals(vk, op) : take_parts(vk, op);
+    if (!status && present(top_shape(op))) status = take_top(vk, op);
     if (!status && scry__rows_wanted(&capture->rows))
         status = scry__vk_rows(vk, &capture->rows, (const int64_t[]){op->q.shape[0], op->q.shape[2], op->q.shape[1]});
     return status;

@@ -294,6 +294,7 @@ __typeof__(scry_device_kernels) scry__vk_kernels;
 #define SCRY__VK_KERNELS_LIST(X)                                                                                       \
     X(MATMUL, scry__vk_matmul_kernels)                                                                                 \
     X(SOFTMAX_CAPTURE, scry__vk_softmax_kernels(device->impl))                                                         \
+    X(ATTENTION, scry__vk_attention_kernels)                                                                           \
     X(ROPE, scry__vk_runs_kernels)                                                                                     \
     X(NORM, scry__vk_norm_kernels)                                                                                     \
     X(EMBED, scry__vk_runs_kernels)                                                                                    \
@@ -304,6 +305,7 @@ __typeof__(scry_device_kernels) scry__vk_kernels;
     X(FILL, scry__vk_runs_kernels)
 
 const char *const       *scry__vk_softmax_kernels(struct scry__vk *vk);
+extern const char *const scry__vk_attention_kernels[];
 extern const char *const scry__vk_matmul_kernels[], *const scry__vk_runs_kernels[], *const scry__vk_norm_kernels[];
 
 /* Says no in query. */
