@@ -21,6 +21,9 @@
 //
 // lavapipe leaves every loop of an item, without a word, once its loops have turned 65535 times in all, nested ones
 // counted too. A kernel whose work may take more turns is launched over pieces of it.
+//
+// A loop whose condition alone reads a binding cannot be instrumented by GPU-assisted validation, and then the
+// pipeline is not made: such a bound is copied first.
 
 #extension GL_EXT_spirv_intrinsics : require
 

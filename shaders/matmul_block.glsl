@@ -1,11 +1,11 @@
 // matmul "block", for devices whose items are lanes of a processor's vectors: no barriers, no shared memory.
 //
-// A and B lie in panels (matmul_pack.comp): a [batch, panel, k, PANEL rows], b [batch, panel, k, PANEL columns]. A group
-// of 8 items makes ROWS rows (16 or 32) of one panel of columns, an item 4 of these columns. Memory is read by one
-// address for each item and 4 floats, which costs such devices more than to compute with it; so each item holds ROWS x 4
-// sums, and of the rows' elements each loads 4, which the others get from it by shuffles where SHUFFLED is defined; else
-// all of them load all. Sums pass through shared memory so that a loop can go through them: only where it is written out
-// they are in registers, and to put each of them into C in code of its own takes long to compile.
+// A and B lie in panels (matmul_pack.comp): a [batch, panel, k, PANEL rows], b [batch, panel, k, PANEL columns]. A
+// group of 8 items makes ROWS rows (16 or 32) of one panel of columns, an item 4 of these columns. Memory is read by
+// one address for each item and 4 floats, which costs such devices more than to compute with it; so each item holds
+// ROWS x 4 sums, and of the rows' elements each loads 4, which the others get from it by shuffles where SHUFFLED is
+// defined; else all of them load all. Sums pass through shared memory so that a loop can go through them: only where
+// it is written out they are in registers, and to put each of them into C in code of its own takes long to compile.
 
 #define OPERANDS
 #include "matmul.glsl"

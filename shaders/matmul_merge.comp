@@ -14,9 +14,9 @@ void main()
     const uint across = (p.n + 3) / 4, unit = group_number() * ITEMS + ITEM, line = unit / across;
     const uint column = unit % across * 4, batch = line / p.m, row = line % p.m, count = p.n - column;
     if (batch >= p.batches) return;
-    const uint to  = matrix_of(c_view, batch) + row * c_view.stride[2] + column;
+    const uint to  = matrix_of(c_view, batch) + row * c_view.stride[2] + column, k = p.k;
     const vec4 add = bias_at(column);
-    for (uint begin = 0; begin < p.k; begin += STRETCH) {
+    for (uint begin = 0; begin < k; begin += STRETCH) {
         const uint from = (begin / STRETCH * p.batches * p.m + line) * p.n + column;
         vec4       sum  = vec4(0);
         for (uint i = 0; i < 4; i++)

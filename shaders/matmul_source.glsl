@@ -1,9 +1,10 @@
 // A matrix of matmul as it is stored, read in blocks of 4 lines by 4 steps. Lines are the rows of A or the columns of
 // B, steps go along k. A kernel that reads both includes it twice.
 //
-// Before each time: SOURCE, the matrix' name, is put in front of what is defined here; SOURCE_BINDING is its binding, and
-// SOURCE_DTYPE, SOURCE_ALONG_K and SOURCE_RUNS are constants of the kernel: its dtype, whether k is the contiguous axis,
-// and whether runs of 4 along that axis, from multiples of 4 on, lie at multiples of 4, and are whole where it is not k.
+// Before each time: SOURCE, the matrix' name, is put in front of what is defined here; SOURCE_BINDING is its
+// binding, and SOURCE_DTYPE, SOURCE_ALONG_K and SOURCE_RUNS are constants of the kernel: its dtype, whether k is the
+// contiguous axis, and whether runs of 4 along that axis, from multiples of 4 on, lie at multiples of 4, and are
+// whole where it is not k.
 
 #ifndef SOURCE_NAME
 #define SOURCE_JOIN(a, b) a##_##b
@@ -17,8 +18,14 @@ struct matrix {
 #endif
 
 layout(std430, set = 0, binding = SOURCE_BINDING) readonly buffer SOURCE_NAME(block) { uint SOURCE_NAME(words)[]; };
-layout(std430, set = 0, binding = SOURCE_BINDING) readonly buffer SOURCE_NAME(pairs_block) { uvec2 SOURCE_NAME(pairs)[]; };
-layout(std430, set = 0, binding = SOURCE_BINDING) readonly buffer SOURCE_NAME(fours_block) { uvec4 SOURCE_NAME(fours)[]; };
+layout(std430, set = 0, binding = SOURCE_BINDING) readonly buffer SOURCE_NAME(pairs_block)
+{
+    uvec2 SOURCE_NAME(pairs)[];
+};
+layout(std430, set = 0, binding = SOURCE_BINDING) readonly buffer SOURCE_NAME(fours_block)
+{
+    uvec4 SOURCE_NAME(fours)[];
+};
 
 // 4 elements from element `index` on, a multiple of 4.
 vec4 SOURCE_NAME(run_at)(uint index)

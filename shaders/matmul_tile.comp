@@ -1,10 +1,11 @@
 // matmul "row", "tile32", "tile64", "tile128" and "split", for devices with many thin items and shared memory.
 //
-// A group makes TILE_M x TILE_N elements of C, STEPS of k at a time through shared memory, an item ITEM_M x ITEM_N of
-// them in registers: rows in fours (or one), columns in fours. An item fetches a block of 4 lines by 4 steps of A or of B
-// for the next round while it computes this one, so there are as many items as blocks at least. They are handed out so
-// that 8 neighbouring items have neighbouring lines, and write neighbouring fours of floats to shared memory, and 4 times
-// as many read whole sectors of memory, whichever axis is contiguous. With BUFFERS 2 a round takes one barrier, else two.
+// A group makes TILE_M x TILE_N elements of C, STEPS of k at a time through shared memory, an item ITEM_M x ITEM_N
+// of them in registers: rows in fours (or one), columns in fours. An item fetches a block of 4 lines by 4 steps of A
+// or of B for the next round while it computes this one, so there are as many items as blocks at least. They are
+// handed out so that 8 neighbouring items have neighbouring lines, and write neighbouring fours of floats to shared
+// memory, and 4 times as many read whole sectors of memory, whichever axis is contiguous. With BUFFERS 2 a round
+// takes one barrier, else two.
 //
 // With PARTS, a group makes one stretch of k, and its sums are stored as they are: C is [stretch, B0 * B1, m, n], for
 // matmul_merge.comp. Without, a group makes all of k.
