@@ -130,3 +130,29 @@ Test(vulkan_cache, place_that_cannot_be_written__costs_only_the_cache)
         cr_expect_eq(said("the cache cannot be written", *place), 1, "%s", *place);
     }
 }
+
+/* Results stay right without the path, and what foreign kernels did is not remembered. */
+Test(vulkan_cache, self_test_that_fails__switches_the_path_off)
+{
+    begin();
+    setenv("SCRY_VULKAN_SHADERS", SCRY_PLANTED_SHADERS "/wrong", 1);
+    struct outcome outcome = SCRY("conform", "--device", "vulkan:0", "--only", "softmax/causal");
+    cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
+    cr_expect_eq(count_lines(outcome.err, "subgroups is off: its self-test failed"), 1, "%s", outcome.err);
+    outcome_free(&outcome);
+    cr_expect_eq(kept_list().count, 0);
+    unsetenv("SCRY_VULKAN_SHADERS");
+    cr_expect_eq(said("is off", "scry's own"), 0);
+}
+
+Test(vulkan_cache, switches_of_paths__are_checked)
+{
+    begin();
+    setenv("SCRY_VULKAN_PATHS", "-subgroups,-float16", 1);
+    cr_expect_eq(said("is off", "both off"), 0);
+    setenv("SCRY_VULKAN_PATHS", "-subgroups,-float", 1);
+    struct outcome outcome = SCRY("conform", "--device", "vulkan:0", "--only", "fill/zero");
+    cr_expect(strstr(outcome.out, "SCRY_VULKAN_PATHS: \"-float\""), "%s", outcome.out);
+    cr_expect_neq(outcome.exit_code, 0);
+    outcome_free(&outcome);
+}

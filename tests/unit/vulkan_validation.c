@@ -1,0 +1,70 @@
+/* The validation layer, where it is asked for: it sees what planted kernels (tests/shaders) do wrong, which the driver
+ * lets pass, and the next wait says so. */
+#include "scry/device.h"
+#include "unit/device_ops.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(vulkan_validation);
+
+static scry_tensor slot_of(scry_buffer *buffer, int slot)
+{
+    return scry_tensor_of(buffer, (size_t)slot * 4096, SCRY_F32, 1, (int64_t[]){64});
+}
+
+/* Opens the device under validation, with the planted kernels of that name (NULL: scry's own). */
+static scry_device *open_validated(const char *planted)
+{
+    scry_device *device = device_need("vulkan:0", NULL);
+    scry_device_destroy(&device);
+    char path[4096];
+    snprintf(path, sizeof path, "%s/%s", SCRY_PLANTED_SHADERS, planted ? planted : "");
+    setenv("SCRY_VULKAN_VALIDATION", "1", 1);
+    if (planted) setenv("SCRY_VULKAN_SHADERS", path, 1);
+    return device_need("vulkan:0", NULL);
+}
+
+/* Two scales of the same input, which need no barrier between them: how the wait for both ends. */
+static scry_status scale_twice(const char *planted)
+{
+    scry_device *device = open_validated(planted);
+    scry_buffer *buffer = NULL;
+    scry_status  first  = SCRY_OK;
+    cr_assert_eq(scry_buffer_create(&buffer, device, 4 * 4096), SCRY_OK, "%s", scry_last_error());
+    /* Into three places; the first tells how long one takes, so that the others are submitted together. */
+    for (int i = 1; i < 4; i++) {
+        scry_op op = {.kind  = SCRY_OP_SCALE,
+                      .scale = {.x = slot_of(buffer, 0), .out = slot_of(buffer, i), .factor = 2}};
+        cr_assert_eq(scry_device_run(device, &op), SCRY_OK, "%s", scry_last_error());
+        if (i == 1) first = scry_device_finish(device);
+    }
+    scry_status status = first ? first : scry_device_finish(device);
+    scry_buffer_destroy(&buffer);
+    scry_device_destroy(&device);
+    return status;
+}
+
+Test(vulkan_validation, kernels_that_are_right__pass)
+{
+    cr_expect_eq(scale_twice(NULL), SCRY_OK, "%s", scry_last_error());
+}
+
+Test(vulkan_validation, write_out_of_bounds__is_seen)
+{
+    cr_expect_eq(scale_twice("outside"), SCRY_CHECK_FAILED);
+    cr_expect(strstr(scry_last_error(), "out of bounds"), "%s", scry_last_error());
+    cr_expect(strstr(scry_last_error(), "errors: 1, the first:"), "%s", scry_last_error());
+}
+
+Test(vulkan_validation, machine_without_the_layer__says_so)
+{
+    scry_device *device = device_need("vulkan:0", NULL);
+    scry_device_destroy(&device);
+    setenv("VK_LAYER_PATH", "/dev/null", 1);
+    setenv("SCRY_VULKAN_VALIDATION", "1", 1);
+    cr_expect_eq(scry_device_open(&device, &(scry_device_options){.name = "vulkan:0"}), SCRY_NO_DEVICE);
+    cr_expect(strstr(scry_last_error(), "vulkan-validationlayers"), "%s", scry_last_error());
+}
