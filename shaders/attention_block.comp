@@ -121,10 +121,11 @@ void finish_rows()
 
 void put_rows(uint row, int count)
 {
+    const int fields = wants_rows != 0u ? int(RECORD) : 0;
     for (int i = 0; i < int(ROWS) && row_at(i) < count; i++) {
         const uint number = row + uint(row_at(i));
         softmaxes[number] = vec2(tile[CENTRE * int(ROWS) + i], tile[FACTOR * int(ROWS) + i]);
-        for (int field = 0; wants_rows != 0u && field < int(RECORD); field++) {
+        for (int field = 0; field < fields; field++) {
             const float shown = tile[(SHOWN + field) * int(ROWS) + i];
             records[number * RECORD + uint(field)] = field == int(ARGMAX) ? uint(best_of[i]) : floatBitsToUint(shown);
         }

@@ -63,6 +63,7 @@ void main()
     // The queries that have any key at these distances.
     const int begin = max(first - masked.position, 0);
     const int end   = min(int(size.queries), int(size.keys) + first + group_rows() - 1 - masked.position);
+    const int last = count;
     float     sum[ROWS];
 
     for (int i = 0; i < int(ROWS); i++) sum[i] = 0.0;
@@ -77,6 +78,6 @@ void main()
             }
         }
     }
-    for (int i = 0; i < int(ROWS) && n + i < count; i++)
+    for (int i = 0; i < int(ROWS) && n + i < last; i++)
         distances[index_of(distance_view, at.b, at.h, uint(n + i), 0)] = sum[i];
 }

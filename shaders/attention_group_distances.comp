@@ -26,11 +26,13 @@ void main()
 {
     const place at = place_of(group_number(), parts);
     const uint  to = ((at.b * size.heads + at.h) * parts + at.block) * count;
+    const uint  distances = count;
+    const int   end = int(size.queries), step = int(parts) * TILE;
     float       scores[EACH][EACH];
 
     // The sum of distance n is touched by item n % 64 only.
-    for (uint n = ITEM; n < count; n += uint(GROUP)) sums[to + n] = 0.0;
-    for (int query = int(at.block) * TILE; query < int(size.queries); query += int(parts) * TILE) {
+    for (uint n = ITEM; n < distances; n += uint(GROUP)) sums[to + n] = 0.0;
+    for (int query = int(at.block) * TILE; query < end; query += step) {
         const int         position = masked.position + query;
         const query_block block    = query_block_at(at.b, at.h, query, int(size.queries));
         key_range         seen     = keys_seen(block.first, block.last);

@@ -14,11 +14,11 @@ layout(std430, set = 0, binding = 2) writeonly buffer distance_block { float dis
 
 void main()
 {
-    const uint item = group_number() * ITEMS + ITEM;
+    const uint item = group_number() * ITEMS + ITEM, all = parts;
     if (item >= total) return;
     const uint head = item / count, n = item - head * count;
     float      sum = 0.0;
-    for (uint part = 0; part < parts; part++) sum = sum + sums[(head * parts + part) * count + n];
+    for (uint part = 0; part < all; part++) sum = sum + sums[(head * parts + part) * count + n];
     distances[distance_view.offset + head / heads * distance_view.stride[0] + head % heads * distance_view.stride[1] +
               n * distance_view.stride[2]] = sum;
 }

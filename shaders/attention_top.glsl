@@ -50,7 +50,8 @@ void top_insert(int row, float value, int key)
 // Scores become probabilities. exp, a rounded function, may swap neighbours by an ulp: they are sorted again.
 void top_finish(int row, vec2 softmax)
 {
-    for (int t = row; t < row + count; t++) {
+    const int end = row + count;
+    for (int t = row; t < end; t++) {
         const int   key = top_keys[t];
         const float p   = key < 0 ? 0.0 : exp_negative(top_values[t] - softmax.x) * softmax.y;
         int         at  = t;
@@ -66,7 +67,8 @@ void top_finish(int row, vec2 softmax)
 
 void top_store(int row, uint b, uint h, uint i)
 {
-    for (uint t = 0; t < uint(count); t++) {
+    const uint end = uint(count);
+    for (uint t = 0; t < end; t++) {
         if (top_probability_view.present != 0u)
             top_probability[index_of(top_probability_view, b, h, i, t)] = top_values[uint(row) + t];
         if (top_key_view.present != 0u) top_key[index_of(top_key_view, b, h, i, t)] = top_keys[uint(row) + t];

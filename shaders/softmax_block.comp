@@ -13,10 +13,11 @@ void main()
     const uint number = group_number() * ITEMS + ITEM;
     if (number >= rows) return;
     const source row    = source_of(number);
+    const int    end    = int(keys);
 
     float largest = -INFINITE, sum = 0.0, weighted = 0.0, score[RUN];
     int   argmax = -1;
-    for (int j = 0; j < int(keys); j += RUN) {
+    for (int j = 0; j < end; j += RUN) {
         const float before = largest;
         for (int n = 0; n < RUN; n++) {
             score[n] = score_of(row, j + n);
@@ -39,5 +40,5 @@ void main()
     const float centre = centre_of(largest), factor = factor_of(sum);
     put_record(row, number, centre, sum, weighted, argmax);
     if (probabilities_view.present == 0u) return;
-    for (int j = 0; j < int(keys); j++) put_probability(row, j, centre, factor);
+    for (int j = 0; j < end; j++) put_probability(row, j, centre, factor);
 }

@@ -11,10 +11,11 @@ void main()
 {
     const uint   number = group_number();
     const source row    = source_of(number);
+    const uint   end    = keys;
 
     float largest = -INFINITE;
     int   argmax  = 0x7fffffff;
-    for (uint j = ITEM; j < keys; j += ITEMS) {
+    for (uint j = ITEM; j < end; j += ITEMS) {
         const float score = score_of(row, int(j));
         if (score > largest) {
             largest = score;
@@ -26,7 +27,7 @@ void main()
 
     const float centre = centre_of(largest);
     float       sum = 0.0, weighted = 0.0;
-    for (uint j = ITEM; j < keys; j += ITEMS) {
+    for (uint j = ITEM; j < end; j += ITEMS) {
         float       below;
         const float e = exp_bounded(score_of(row, int(j)) - centre, below);
         sum           = sum + e;
@@ -41,5 +42,5 @@ void main()
     barrier();
     if (probabilities_view.present == 0u) return;
     const float factor = factor_of(sum);
-    for (uint j = ITEM; j < keys; j += ITEMS) put_probability(row, int(j), centre, factor);
+    for (uint j = ITEM; j < end; j += ITEMS) put_probability(row, int(j), centre, factor);
 }

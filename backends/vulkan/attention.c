@@ -45,7 +45,7 @@ static struct shape shape_of(const struct scry__vk *vk, enum kernel kernel, int6
     struct shape shape = {names[is_block(vk)][kernel], GROUP, 1, SIDE};
     if (!is_block(vk)) return shape;
     shape.items = (uint32_t)most(4, least(GROUP, vk->limits.subgroup_size));
-    shape.rows  = count <= shape.items ? 1 : kernel == OUTPUT || kernel == RECEIVED ? 4 : 2;
+    shape.rows  = count <= shape.items || kernel == TOP ? 1 : kernel == TILE || kernel == DISTANCES ? 2 : 4;
     shape.own   = shape.items * shape.rows;
     return shape;
 }
@@ -85,11 +85,34 @@ static size_t part_bytes(const struct scry__vk *vk, const scry_attention *op)
     return (size_t)(op->q.shape[0] * op->q.shape[2] * part_count(op) * distance_count(op)) * sizeof(float);
 }
 
+static const scry_tensor *top_shape(const scry_attention *op)
+{
+    return present(&op->capture.top_key) ? &op->capture.top_key : &op->capture.top_probability;
+}
+
+/* The most turns that the loops of one item take together, roughly from above; see SCRY__VK_TURNS. */
+static int64_t turns_of(const struct scry__vk *vk, const scry_attention *op)
+{
+    const int64_t Q = op->q.shape[1], D = op->q.shape[3], Dv = least(MOST_HELD, op->v.shape[3]);
+    const int64_t tiles = units_of(op->k.shape[1], SIDE), blocks = units_of(Q, SIDE);
+    const int64_t score = (is_block(vk) ? 1 : 2) * D + 192 + (op->softcap > 0 ? 4 * SIDE : 0) +
+                          (present(&op->mask.additive) ? 5 * SIDE : 0);
+    int64_t turns = tiles * (score + 2 * Dv) + 8 * MOST_HELD;
+    if (present(&op->capture.received)) turns = most(turns, blocks * score);
+    if (distance_count(op) && is_block(vk)) turns = most(turns, 2 * blocks * score);
+    if (distance_count(op) && !is_block(vk))
+        turns = most(turns,
+                     units_of(blocks, part_count(op)) * least(tiles, 2 + units_of(distance_count(op), SIDE)) * score);
+    if (present(top_shape(op))) turns = most(turns, tiles * score + op->k.shape[1] * (1 + top_shape(op)->shape[3]));
+    return turns;
+}
+
 void scry__vk_attention_query(const struct scry__vk *vk, const scry_attention *op, scry_op_info *info)
 {
     info->scratch_bytes = scry__vk_record_bytes(row_count(op)) + softmax_bytes(op) + part_bytes(vk, op);
     snprintf(info->kernel, sizeof info->kernel, "%s", scry__vk_attention_kernels[!is_block(vk)]);
     scry__vk_check_rows(vk, info, op->q.shape[1], most(op->k.shape[1], distance_count(op)));
+    scry__vk_check_turns(vk, info, turns_of(vk, op));
 }
 
 /* --- Kernels --- */
@@ -234,11 +257,6 @@ static scry_status take_parts(struct scry__vk *vk, const scry_attention *op)
     scry__vk_scratch(&merge, parts_at, part_bytes(vk, op), SCRY__VK_READ);
     scry__vk_tensor(&merge, &op->capture.distance, SCRY__VK_WRITE);
     return scry__vk_launch(&merge, units_of(sums, GROUP), (double)(sums * part_count(op)));
-}
-
-static const scry_tensor *top_shape(const scry_attention *op)
-{
-    return present(&op->capture.top_key) ? &op->capture.top_key : &op->capture.top_probability;
 }
 
 static scry_status take_top(struct scry__vk *vk, const scry_attention *op)

@@ -14,6 +14,13 @@ void scry__vk_check_rows(const struct scry__vk *vk, scry_op_info *info, int64_t 
                         most_bound);
 }
 
+void scry__vk_check_turns(const struct scry__vk *vk, scry_op_info *info, int64_t turns)
+{
+    if (vk->limits.is_cpu && turns > SCRY__VK_TURNS)
+        scry__vk_refuse(info, "its loops turn %lld times on a device of CPU type, whose driver may end them after %d",
+                        (long long)turns, SCRY__VK_TURNS);
+}
+
 void scry__vk_mask(struct scry__vk_call *call, const scry_mask *mask, int64_t queries, int64_t keys, int64_t distances)
 {
     /* `mask` of shaders/mask.glsl. Where queries lie behind all keys and distances, or before all keys, how far does

@@ -70,6 +70,9 @@ void scry__vk_softmax_query(const struct scry__vk *vk, const scry_softmax *op, s
     info->scratch_bytes = scry__vk_record_bytes(row_count(op));
     snprintf(info->kernel, sizeof info->kernel, "%s", form_of(vk, op)->name);
     scry__vk_check_rows(vk, info, op->scores.shape[2], op->scores.shape[3]);
+    scry__vk_check_turns(vk, info,
+                         form_of(vk, op) == &forms[0] ? 2 * op->scores.shape[3]
+                                                      : 3 * units_of(op->scores.shape[3], GROUP) + 100);
 }
 
 scry_status scry__vk_softmax(struct scry__vk *vk, const scry_softmax *op)

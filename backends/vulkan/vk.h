@@ -320,6 +320,9 @@ enum { SCRY__VK_RECORD = 8, SCRY__VK_MOST_ROWS = 1 << 29 };
 
 /* Refuses more queries or keys than masks are counted with, or records that no binding holds. */
 void scry__vk_check_rows(const struct scry__vk *vk, scry_op_info *info, int64_t queries, int64_t keys);
+/* lavapipe leaves an item's loops, without a word, once they have turned that often in all: what could is refused. */
+enum { SCRY__VK_TURNS = 65000 };
+void scry__vk_check_turns(const struct scry__vk *vk, scry_op_info *info, int64_t turns);
 /* The parameters and bindings MASK_PARAMETERS and MASK_BINDINGS. distances: of the capture, 0 where there are none. */
 void scry__vk_mask(struct scry__vk_call *call, const scry_mask *mask, int64_t queries, int64_t keys, int64_t distances);
 /* The key of the statistic key_mass; -1 where it is none of the row's. */
