@@ -62,6 +62,7 @@ shared int   reduce_ints[gl_WorkGroupSize.x];
 REDUCE(float, reduce_sum, reduce_floats, subgroupAdd, REDUCE_ADD)
 REDUCE(float, reduce_max, reduce_floats, subgroupMax, max)
 REDUCE(int, reduce_least, reduce_ints, subgroupMin, min)
+REDUCE(int, reduce_count, reduce_ints, subgroupAdd, REDUCE_ADD)
 
 // The lowest of the keys whose items have the largest value, which is returned; key is INT_MAX for items without one.
 float reduce_best(float value, inout int key)

@@ -272,6 +272,7 @@ enum { SCRY__VK_UNIT = 256 };
     X(ATTENTION, attention, scry_attention)                                                                            \
     X(ROPE, rope, scry_rope)                                                                                           \
     X(NORM, norm, scry_norm)                                                                                           \
+    X(LENS, lens, scry_lens_op)                                                                                        \
     X(EMBED, embed, scry_embed)                                                                                        \
     X(ADD, add, scry_add)                                                                                              \
     X(SCALE, scale, scry_scale)                                                                                        \
@@ -297,6 +298,7 @@ __typeof__(scry_device_kernels) scry__vk_kernels;
     X(ATTENTION, scry__vk_attention_kernels)                                                                           \
     X(ROPE, scry__vk_runs_kernels)                                                                                     \
     X(NORM, scry__vk_norm_kernels)                                                                                     \
+    X(LENS, scry__vk_lens_kernels)                                                                                     \
     X(EMBED, scry__vk_runs_kernels)                                                                                    \
     X(ADD, scry__vk_runs_kernels)                                                                                      \
     X(SCALE, scry__vk_runs_kernels)                                                                                    \
@@ -305,7 +307,7 @@ __typeof__(scry_device_kernels) scry__vk_kernels;
     X(FILL, scry__vk_runs_kernels)
 
 const char *const       *scry__vk_softmax_kernels(struct scry__vk *vk);
-extern const char *const scry__vk_attention_kernels[];
+extern const char *const scry__vk_attention_kernels[], *const scry__vk_lens_kernels[];
 extern const char *const scry__vk_matmul_kernels[], *const scry__vk_runs_kernels[], *const scry__vk_norm_kernels[];
 
 /* Says no in query. */
