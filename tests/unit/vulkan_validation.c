@@ -27,21 +27,23 @@ static scry_device *open_validated(const char *planted)
     return device_need("vulkan:0", NULL);
 }
 
-/* Two scales of the same input, which need no barrier between them: how the wait for both ends. */
-static scry_status scale_twice(const char *planted)
+/* A scale and a sum of the same input, which need no barrier between them: how the wait for both ends. */
+static scry_status scale_and_add(const char *planted)
 {
     scry_device *device = open_validated(planted);
     scry_buffer *buffer = NULL;
-    scry_status  first  = SCRY_OK;
-    cr_assert_eq(scry_buffer_create(&buffer, device, 4 * 4096), SCRY_OK, "%s", scry_last_error());
-    /* Into three places; the first tells how long one takes, so that the others are submitted together. */
-    for (int i = 1; i < 4; i++) {
-        scry_op op = {.kind  = SCRY_OP_SCALE,
-                      .scale = {.x = slot_of(buffer, 0), .out = slot_of(buffer, i), .factor = 2}};
-        cr_assert_eq(scry_device_run(device, &op), SCRY_OK, "%s", scry_last_error());
-        if (i == 1) first = scry_device_finish(device);
+    scry_status  status = SCRY_OK;
+    cr_assert_eq(scry_buffer_create(&buffer, device, 3 * 4096), SCRY_OK, "%s", scry_last_error());
+    const scry_tensor x     = slot_of(buffer, 0);
+    const scry_op     ops[] = {
+            {.kind = SCRY_OP_SCALE, .scale = {.x = x, .out = slot_of(buffer, 1), .factor = 2}},
+            {.kind = SCRY_OP_ADD, .add = {.a = x, .b = x, .out = slot_of(buffer, 2)}},
+    };
+    /* The first time tells how long they take; from then on they are submitted together. */
+    for (int i = 0; i < 4 && !status; i++) {
+        cr_assert_eq(scry_device_run(device, &ops[i % 2]), SCRY_OK, "%s", scry_last_error());
+        if (i % 2) status = scry_device_finish(device);
     }
-    scry_status status = first ? first : scry_device_finish(device);
     scry_buffer_destroy(&buffer);
     scry_device_destroy(&device);
     return status;
@@ -49,14 +51,20 @@ static scry_status scale_twice(const char *planted)
 
 Test(vulkan_validation, kernels_that_are_right__pass)
 {
-    cr_expect_eq(scale_twice(NULL), SCRY_OK, "%s", scry_last_error());
+    cr_expect_eq(scale_and_add(NULL), SCRY_OK, "%s", scry_last_error());
 }
 
 Test(vulkan_validation, write_out_of_bounds__is_seen)
 {
-    cr_expect_eq(scale_twice("outside"), SCRY_CHECK_FAILED);
+    cr_expect_eq(scale_and_add("outside"), SCRY_CHECK_FAILED);
     cr_expect(strstr(scry_last_error(), "out of bounds"), "%s", scry_last_error());
     cr_expect(strstr(scry_last_error(), "errors: 1, the first:"), "%s", scry_last_error());
+}
+
+Test(vulkan_validation, hazard_between_dispatches__is_seen)
+{
+    cr_expect_eq(scale_and_add("hazard"), SCRY_CHECK_FAILED);
+    cr_expect(strstr(scry_last_error(), "SYNC-HAZARD-READ-AFTER-WRITE"), "%s", scry_last_error());
 }
 
 Test(vulkan_validation, machine_without_the_layer__says_so)
