@@ -10,13 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* By name, for fixtures on OpenCL. */
-static const char *opencl_kernels;
+/* By name, for fixtures on a plugin's device. */
+static const char *plugin_kernels;
 
 void fixture_open(struct fixture *self, const char *device, const char *name)
 {
     char                path[600];
-    scry_device_options options = {.name = device, .kernels = strcmp(device, "opencl:0") ? NULL : opencl_kernels};
+    scry_device_options options = {.name = device, .kernels = strchr(device, ':') ? plugin_kernels : NULL};
     *self                       = (struct fixture){0};
     snprintf(self->name, sizeof self->name, "%s", name);
     snprintf(self->path, sizeof self->path, FIXTURES "/%s", name);
@@ -131,10 +131,20 @@ void fixture_for_all(void (*check)(const char *device, const char *name))
     for_each("cpu", check);
 }
 
-void fixture_for_opencl(const char *kernels, void (*check)(const char *device, const char *name))
+/* Those that run where items are many and thin. */
+#define THIN_KERNELS                                                                                                   \
+    "attention=group,softmax_capture=group,rope=thin,norm=group,lens=group,embed=thin,add=thin,scale=thin,"            \
+    "activation=thin"
+
+static const char *gpu_kernels(const char *device)
 {
-    scry_device *device = device_need("opencl:0", NULL);
-    opencl_kernels      = kernels;
-    scry_device_destroy(&device);
-    for_each("opencl:0", check);
+    return strcmp(device, "opencl:0") ? "matmul=tile64,copy=thin,fill=thin," THIN_KERNELS : "matmul=tile," THIN_KERNELS;
+}
+
+void fixture_for_plugin(const char *device, bool for_gpus, void (*check)(const char *device, const char *name))
+{
+    scry_device *opened = device_need(device, NULL);
+    plugin_kernels      = for_gpus ? gpu_kernels(device) : NULL;
+    scry_device_destroy(&opened);
+    for_each(device, check);
 }

@@ -48,8 +48,19 @@ void fixture_expect_logits(const struct fixture *self, const char *what, const f
 
 /* Calls `check` for every built-in backend and every fixture. */
 void fixture_for_all(void (*check)(const char *device, const char *name));
-/* The same on opencl:0 with kernels by name (NULL: its choice). Skips the test where there is none, fails it there
- * under $SCRY_TEST_OPENCL. */
-void fixture_for_opencl(const char *kernels, void (*check)(const char *device, const char *name));
+/* The same on a plugin's device, opencl:0 or vulkan:0; for_gpus: with its kernels for GPUs. Skips the test where there
+ * is none, fails it there under $SCRY_TEST_OPENCL or $SCRY_TEST_VULKAN. */
+void fixture_for_plugin(const char *device, bool for_gpus, void (*check)(const char *device, const char *name));
+
+/* A test of that on each of these devices. */
+#define FIXTURES_ON_PLUGINS(suite, subject, behaviour, for_gpus, check)                                                \
+    Test(suite, subject##_on_opencl__##behaviour, .timeout = 300)                                                      \
+    {                                                                                                                  \
+        fixture_for_plugin("opencl:0", for_gpus, check);                                                               \
+    }                                                                                                                  \
+    Test(suite, subject##_on_vulkan__##behaviour, .timeout = 300)                                                      \
+    {                                                                                                                  \
+        fixture_for_plugin("vulkan:0", for_gpus, check);                                                               \
+    }
 
 #endif

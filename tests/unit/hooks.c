@@ -135,10 +135,7 @@ Test(hooks, points__are_offered_once_each_in_their_shapes)
     fixture_for_all(check_hooks);
 }
 
-Test(hooks, points_on_opencl__are_offered_once_each_in_their_shapes)
-{
-    fixture_for_opencl(NULL, check_hooks);
-}
+FIXTURES_ON_PLUGINS(hooks, points, are_offered_once_each_in_their_shapes, false, check_hooks)
 
 /* The second half of a prompt, its first half cached: rows are new, keys reach back. */
 Test(hooks, points__reach_back_into_the_cache)
@@ -241,10 +238,7 @@ Test(hooks, edits__take_effect_on_what_follows)
     fixture_for_all(check_edits);
 }
 
-Test(hooks, edits_on_opencl__take_effect_on_what_follows)
-{
-    fixture_for_opencl(NULL, check_edits);
-}
+FIXTURES_ON_PLUGINS(hooks, edits, take_effect_on_what_follows, false, check_edits)
 
 /* --- tiles --- */
 

@@ -74,15 +74,9 @@ Test(lens, skip_kl__changes_nothing_else)
     fixture_for_all(check_without_kl);
 }
 
-Test(lens, last_layer_on_opencl__has_no_divergence_and_ranks_as_its_list)
-{
-    fixture_for_opencl(NULL, check_last_layer);
-}
+FIXTURES_ON_PLUGINS(lens, last_layer, has_no_divergence_and_ranks_as_its_list, false, check_last_layer)
 
-Test(lens, skip_kl_on_opencl__changes_nothing_else)
-{
-    fixture_for_opencl(NULL, check_without_kl);
-}
+FIXTURES_ON_PLUGINS(lens, skip_kl, changes_nothing_else, false, check_without_kl)
 
 Test(lens, one_token__and_more_candidates_than_tokens)
 {

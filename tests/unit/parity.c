@@ -133,27 +133,7 @@ Test(parity, generation__matches_transformers)
     fixture_for_all(check_generation);
 }
 
-Test(parity, activations_on_opencl__match_transformers)
-{
-    fixture_for_opencl(NULL, check_activations);
-}
-
-/* Those that run where items are many and thin. */
-static const char gpu_kernels[] =
-    "matmul=tile,attention=group,softmax_capture=group,rope=thin,norm=group,lens=group,embed=thin,"
-    "add=thin,scale=thin,activation=thin";
-
-Test(parity, activations_with_opencl_kernels_for_gpus__match_transformers)
-{
-    fixture_for_opencl(gpu_kernels, check_activations);
-}
-
-Test(parity, generation_with_opencl_kernels_for_gpus__matches_transformers)
-{
-    fixture_for_opencl(gpu_kernels, check_generation);
-}
-
-Test(parity, generation_on_opencl__matches_transformers)
-{
-    fixture_for_opencl(NULL, check_generation);
-}
+FIXTURES_ON_PLUGINS(parity, activations, match_transformers, false, check_activations)
+FIXTURES_ON_PLUGINS(parity, generation, matches_transformers, false, check_generation)
+FIXTURES_ON_PLUGINS(parity, activations_with_kernels_for_gpus, match_transformers, true, check_activations)
+FIXTURES_ON_PLUGINS(parity, generation_with_kernels_for_gpus, matches_transformers, true, check_generation)

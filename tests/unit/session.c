@@ -116,20 +116,11 @@ Test(session, batch__keeps_sequences_apart)
     fixture_for_all(check_batch);
 }
 
-Test(session, chunks_on_opencl__give_the_whole_pass)
-{
-    fixture_for_opencl(NULL, check_chunks);
-}
+FIXTURES_ON_PLUGINS(session, chunks, give_the_whole_pass, false, check_chunks)
 
-Test(session, rewind_on_opencl__forgets_what_came_after)
-{
-    fixture_for_opencl(NULL, check_rewind);
-}
+FIXTURES_ON_PLUGINS(session, rewind, forgets_what_came_after, false, check_rewind)
 
-Test(session, batch_on_opencl__keeps_sequences_apart)
-{
-    fixture_for_opencl(NULL, check_batch);
-}
+FIXTURES_ON_PLUGINS(session, batch, keeps_sequences_apart, false, check_batch)
 
 Test(session, logits__of_some_rows_are_those_rows)
 {
@@ -190,10 +181,7 @@ Test(session, weights__may_lie_at_any_address)
     check_addresses("cpu", "gpt2");
 }
 
-Test(session, weights_on_opencl__may_lie_at_any_address)
-{
-    fixture_for_opencl(NULL, check_addresses);
-}
+FIXTURES_ON_PLUGINS(session, weights, may_lie_at_any_address, false, check_addresses)
 
 /* Angles depend on the length here: 12 positions turn by the long factors, 4 by the short ones. Whatever passes came
  * before, a pass over 12 is the same. */

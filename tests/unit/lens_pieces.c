@@ -1,5 +1,5 @@
-/* The lens on OpenCL where the unembedding lies across many parts of its buffer, and where its scratch holds only a few
- * positions at a time: the same bits as in one piece. */
+/* The lens on plugins' devices where the unembedding lies across many parts of its buffer, and where its scratch holds
+ * only a few positions at a time: the same bits as in one piece. */
 #include "base/number.h"
 #include "scry/device.h"
 #include "unit/device_ops.h"
@@ -26,12 +26,6 @@ static const struct shape {
     {3, 11, 96, 9001, SCRY_F32, true},   {2, 5, 130, 20011, SCRY_BF16, true},  {1, 1, 1024, 3001, SCRY_F16, false},
     {7, 150, 256, 1200, SCRY_F32, true}, {2, 400, 300, 1900, SCRY_F32, false},
 };
-
-static scry_device *open_device(const char *limit, const char *kernels)
-{
-    limit ? setenv("SCRY_OPENCL_MAX_ALLOCATION", limit, 1) : unsetenv("SCRY_OPENCL_MAX_ALLOCATION");
-    return device_need("opencl:0", kernels);
-}
 
 static size_t bytes_of(const struct shape *shape)
 {
@@ -90,9 +84,9 @@ static void make_op(struct lens *lens, const struct shape *shape)
 }
 
 /* The bytes of every output, to be freed. */
-static char *run_lens(const struct shape *shape, const char *limit, const char *kernels, size_t *bytes)
+static char *run_lens(const struct shape *shape, const char *device, const char *kernels, size_t *bytes)
 {
-    struct lens lens = {.device = open_device(limit, kernels)};
+    struct lens lens = {.device = device_need(device, kernels)};
     make_op(&lens, shape);
     char *found = malloc(lens.written);
     *bytes      = lens.written;
@@ -104,24 +98,44 @@ static char *run_lens(const struct shape *shape, const char *limit, const char *
     return found;
 }
 
-static void compare_pieces(const char *kernels)
+/* limit: the variable that says how many bytes the device allocates at once, or its kernels reach; 1: as few as can be.
+ */
+static void compare_pieces(const char *device, const char *limit, const char *bytes_told, const char *kernels)
 {
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         size_t bytes[2];
-        char  *whole = run_lens(&shapes[i], NULL, kernels, &bytes[0]),
-             *pieces = run_lens(&shapes[i], "1", kernels, &bytes[1]);
-        cr_expect(bytes[0] == bytes[1] && !memcmp(whole, pieces, bytes[0]), "%s: shape %zu", kernels, i);
+        unsetenv(limit);
+        char *whole = run_lens(&shapes[i], device, kernels, &bytes[0]);
+        setenv(limit, bytes_told, 1);
+        char *pieces = run_lens(&shapes[i], device, kernels, &bytes[1]);
+        cr_expect(bytes[0] == bytes[1] && !memcmp(whole, pieces, bytes[0]), "%s, %s: shape %zu", limit, kernels, i);
         free(whole);
         free(pieces);
     }
 }
 
-Test(opencl_lens, pieces_of_the_vocabulary__change_no_bit, .timeout = 300)
+Test(lens_pieces, parts_on_opencl__change_no_bit, .timeout = 300)
 {
-    compare_pieces("lens=block");
+    compare_pieces("opencl:0", "SCRY_OPENCL_MAX_ALLOCATION", "1", "lens=block");
 }
 
-Test(opencl_lens, pieces_of_the_vocabulary_in_groups__change_no_bit, .timeout = 300)
+Test(lens_pieces, parts_in_groups_on_opencl__change_no_bit, .timeout = 300)
 {
-    compare_pieces("lens=group");
+    compare_pieces("opencl:0", "SCRY_OPENCL_MAX_ALLOCATION", "1", "lens=group");
+}
+
+Test(lens_pieces, parts_on_vulkan__change_no_bit, .timeout = 300)
+{
+    compare_pieces("vulkan:0", "SCRY_VULKAN_MAX_ALLOCATION", "1", "lens=block");
+}
+
+/* Its running results of one position take more than 1 MiB. */
+Test(lens_pieces, parts_in_groups_on_vulkan__change_no_bit, .timeout = 300)
+{
+    compare_pieces("vulkan:0", "SCRY_VULKAN_MAX_ALLOCATION", "3145728", "lens=group");
+}
+
+Test(lens_pieces, small_bindings_on_vulkan__change_no_bit, .timeout = 300)
+{
+    compare_pieces("vulkan:0", "SCRY_VULKAN_MAX_BINDING", "1", "lens=block");
 }

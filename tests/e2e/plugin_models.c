@@ -1,5 +1,5 @@
-/* Whole models on an OpenCL device through the program: every command finds what it finds on the CPU, and a device that
- * allocates little at once finds the same to the bit. */
+/* Whole models on plugins' devices through the program: every command finds what it finds on the CPU, and a device that
+ * allocates or reaches little at once finds the same to the bit. */
 #include "faults.h"
 
 #include <criterion/criterion.h>
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-TestSuite(opencl_models, .init = make_folder, .fini = remove_folder, .timeout = 600);
+TestSuite(plugin_models, .init = make_folder, .fini = remove_folder, .timeout = 600);
 
 /* Of numbers up to 1, and relative to larger ones: twice what either device may be from the truth. */
 #define NOISE 1e-4
@@ -70,7 +70,7 @@ static json_t *run_on(const char *device, const char *const *arguments)
     return result;
 }
 
-Test(opencl_models, commands__find_what_they_find_on_the_cpu)
+static void expect_findings(const struct driver *driver)
 {
     const char       *page = in_folder("r.html"), *arrays = in_folder("t.npz");
     const char *const commands[][10] = {
@@ -83,10 +83,10 @@ Test(opencl_models, commands__find_what_they_find_on_the_cpu)
         {"run", capital, "-n", "8", "--temperature", "1", "--seed", "7"},
         {"trace", capital, "--hooks", "blocks.*.hook_resid_post,blocks.*.attn.hook_pattern,logits", "-o", arrays},
     };
-    need_driver(&opencl_driver);
+    need_driver(driver);
     for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
         char    path[256] = "";
-        json_t *found = run_on("opencl:0", commands[i]), *expected = run_on("cpu:0", commands[i]);
+        json_t *found = run_on(driver->device, commands[i]), *expected = run_on("cpu:0", commands[i]);
         expect_same(found, expected, path);
         json_decref(found);
         json_decref(expected);
@@ -94,31 +94,57 @@ Test(opencl_models, commands__find_what_they_find_on_the_cpu)
 }
 
 /* Every activation of the long prompt, and what the lens reads off it. */
-static char *traced(const char *limit, size_t *size, json_t **lens)
+static char *traced(const char *device, size_t *size, json_t **lens)
 {
     const char *arrays = in_folder("t.npz");
-    limit ? setenv("SCRY_OPENCL_MAX_ALLOCATION", limit, 1) : unsetenv("SCRY_OPENCL_MAX_ALLOCATION");
-    json_decref(run_on("opencl:0", (const char *const[]){"trace", long_prompt(), "--hooks",
-                                                         "blocks.*.hook_resid_post,blocks.*.attn.hook_pattern,"
-                                                         "blocks.*.attn.stat_received,blocks.*.mlp.hook_post,logits",
-                                                         "-o", arrays, NULL}));
-    *lens = run_on("opencl:0", (const char *const[]){"lens", long_prompt(), NULL});
+    json_decref(run_on(device, (const char *const[]){"trace", long_prompt(), "--hooks",
+                                                     "blocks.*.hook_resid_post,blocks.*.attn.hook_pattern,"
+                                                     "blocks.*.attn.stat_received,blocks.*.mlp.hook_post,logits",
+                                                     "-o", arrays, NULL}));
+    *lens = run_on(device, (const char *const[]){"lens", long_prompt(), NULL});
     json_object_del(*lens, "device");
-    unsetenv("SCRY_OPENCL_MAX_ALLOCATION");
     return read_file(arrays, size);
 }
 
-Test(opencl_models, small_allocations__change_no_bit)
+/* limit: the variable that says what the device allocates at once, or what its kernels reach of it. */
+static void expect_no_difference(const struct driver *driver, const char *limit)
 {
     size_t  sizes[2];
     json_t *lenses[2];
-    need_driver(&opencl_driver);
-    char *whole = traced(NULL, &sizes[0], &lenses[0]), *parts = traced("1048576", &sizes[1], &lenses[1]);
+    need_driver(driver);
+    char *whole = traced(driver->device, &sizes[0], &lenses[0]);
+    setenv(limit, "1048576", 1);
+    char *parts = traced(driver->device, &sizes[1], &lenses[1]);
     cr_expect_gt(sizes[0], 10 << 20);
-    cr_expect(sizes[0] == sizes[1] && !memcmp(whole, parts, sizes[0]), "the arrays differ");
-    cr_expect(json_equal(lenses[0], lenses[1]), "the lens differs");
+    cr_expect(sizes[0] == sizes[1] && !memcmp(whole, parts, sizes[0]), "%s: the arrays differ", limit);
+    cr_expect(json_equal(lenses[0], lenses[1]), "%s: the lens differs", limit);
     json_decref(lenses[0]);
     json_decref(lenses[1]);
     free(whole);
     free(parts);
+}
+
+Test(plugin_models, commands_on_opencl__find_what_they_find_on_the_cpu)
+{
+    expect_findings(&opencl_driver);
+}
+
+Test(plugin_models, commands_on_vulkan__find_what_they_find_on_the_cpu)
+{
+    expect_findings(&vulkan_driver);
+}
+
+Test(plugin_models, small_allocations_on_opencl__change_no_bit)
+{
+    expect_no_difference(&opencl_driver, "SCRY_OPENCL_MAX_ALLOCATION");
+}
+
+Test(plugin_models, small_allocations_on_vulkan__change_no_bit)
+{
+    expect_no_difference(&vulkan_driver, "SCRY_VULKAN_MAX_ALLOCATION");
+}
+
+Test(plugin_models, small_bindings_on_vulkan__change_no_bit)
+{
+    expect_no_difference(&vulkan_driver, "SCRY_VULKAN_MAX_BINDING");
 }
