@@ -3,10 +3,13 @@
 
 # What building and running scry takes, by Debian and Ubuntu package name.
 build_packages="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libpcre2-dev libutf8proc-dev
-  libcairo2-dev libpango1.0-dev zlib1g-dev fonts-dejavu-core ocl-icd-opencl-dev opencl-headers"
-# What the tests take besides. PoCL and oclgrind stand in for a GPU; CLBlast and OpenBLAS are yardsticks.
+  libcairo2-dev libpango1.0-dev zlib1g-dev fonts-dejavu-core ocl-icd-opencl-dev opencl-headers
+  libvulkan-dev glslc"
+# What the tests take besides. PoCL, oclgrind and lavapipe (of Mesa's Vulkan drivers) stand in for a GPU; CLBlast and OpenBLAS are
+# yardsticks.
 test_packages="libcriterion-dev clang llvm libclang-rt-dev clang-format libopenblas-dev libexpat1-dev
-  pocl-opencl-icd libclblast-dev oclgrind"
+  pocl-opencl-icd libclblast-dev oclgrind
+  mesa-vulkan-drivers vulkan-validationlayers spirv-tools"
 
 say() { printf '%s\n' "$*"; }
 
