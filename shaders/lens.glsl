@@ -30,11 +30,15 @@ struct lens_plan {
     float logit_scale, softcap;
 };
 
+// The one that kernels are given is copied to this one at first. Read from memory at each use, it would be looked at by
+// validation as often, and that takes minutes to compile.
+lens_plan plan;
+
 const int NO_ROW = -1;
 
 // The row in scratch that a slot holds. Compared blocks hold a reference row for each position, then as many of each
 // layer.
-int row_in(lens_plan plan, uint block, uint slot)
+int row_in(uint block, uint slot)
 {
     if (plan.positions == 0u) {
         const uint row = block * plan.slots + slot;
@@ -50,25 +54,25 @@ int row_in(lens_plan plan, uint block, uint slot)
 }
 
 // Whether results of a slot's row are stored: a reference that is no layer has none.
-bool is_wanted(lens_plan plan, int row)
+bool is_wanted(int row)
 {
     return row >= 0 && row < int(plan.layers * plan.tokens);
 }
 
-uint all_slots(lens_plan plan)
+uint all_slots()
 {
     return plan.blocks * plan.slots;
 }
 
 // The first unit of a part among the entries from `first`, the beginning of a unit, on.
-uint first_unit(lens_plan plan, uint part, uint first)
+uint first_unit(uint part, uint first)
 {
     const uint unit = first / plan.unit;
     return unit + (part + plan.parts - unit % plan.parts) % plan.parts;
 }
 
 // A dot product's logit.
-float logit_of(lens_plan plan, float dot, float bias)
+float logit_of(float dot, float bias)
 {
     const float logit = fma(dot, plan.logit_scale, bias);
     return plan.softcap > 0.0 ? plan.softcap * tanh_of(logit / plan.softcap) : logit;
@@ -82,18 +86,18 @@ const uint MAXIMUM = 0, SUM = 1, ENTROPY = 2, DIVERGENCE = 3, THRESHOLD = 4, RAN
 // The maximum of nothing: finite, so that its difference from -inf is no NaN.
 const float LOWEST = -3.40282347e38;
 
-uint field_of(lens_plan plan, uint strand, uint slot, uint field)
+uint field_of(uint strand, uint slot, uint field)
 {
-    return (strand * FIELDS + field) * all_slots(plan) + slot;
+    return (strand * FIELDS + field) * all_slots() + slot;
 }
 
 // A part's largest entries of a slot, largest first, ties by id: logits, all_slots apart, and ids_from behind them ids.
-uint top_of(lens_plan plan, uint part, uint slot)
+uint top_of(uint part, uint slot)
 {
-    return part * plan.top * all_slots(plan) + slot;
+    return part * plan.top * all_slots() + slot;
 }
 
-uint ids_from(lens_plan plan)
+uint ids_from()
 {
-    return plan.parts * plan.top * all_slots(plan);
+    return plan.parts * plan.top * all_slots();
 }

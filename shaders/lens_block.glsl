@@ -1,6 +1,6 @@
-// lens "block", for devices whose items are lanes of a processor's vectors: no barriers, no shared memory. An item takes
-// PLACES slots, ENTRIES entries at a time, their dot products in registers. Launched over parts x blocks groups of 8
-// items; a block has 8 x PLACES slots, and where rows are compared the reference is in the item's place 0.
+// lens "block", for devices whose items are lanes of a processor's vectors: no barriers, no shared memory. An item
+// takes PLACES slots, ENTRIES entries at a time, their dot products in registers. Launched over parts x blocks groups
+// of 8 items; a block has 8 x PLACES slots, and where rows are compared the reference is in the item's place 0.
 //
 // Memory is read by one address for each item and 4 elements, which costs such devices far more than to compute with
 // them, also where all items read the same: so of each 8 entries an item loads one, and the others get it from there by
@@ -20,7 +20,7 @@ const uint LANES = 8, ENTRIES = 16;
 
 layout(std430, set = 0, binding = 0) readonly buffer parameters_block {
     view      unembedding_view, bias_view;
-    lens_plan plan;
+    lens_plan given;
     uint      first, count; // entries; `unembedding` and `bias` begin with them
 };
 layout(std430, set = 0, binding = 1) readonly buffer unembedding_block { uint unembedding[]; };
@@ -35,8 +35,8 @@ layout(std430, set = 0, binding = 6) buffer tops_block { uint tops[]; };
 #include "lens_running.glsl"
 #include "lens_weights.glsl"
 
-// Dot products of the `entries` entries that begin at `first_entry` with the item's rows, whose first quads are those of
-// `row`.
+// Dot products of the `entries` entries that begin at element `first_entry` with the item's rows, whose first quads are
+// those of `row`.
 void multiply(out float dots[PLACES][ENTRIES], uint first_entry, uint entries, uint row[PLACES])
 {
     const uint size = plan.size, apart = unembedding_view.stride[0];
@@ -64,16 +64,29 @@ void multiply(out float dots[PLACES][ENTRIES], uint first_entry, uint entries, u
     }
 }
 
-// The logits of a slot from its dot products; those of entries past the last are -inf, which changes nothing.
-void finish_logits(inout float logits[ENTRIES], uint entry, uint entries)
+// What is added to the logits of the `entries` entries from `entry` on.
+void load_biases(out float biases[ENTRIES], uint entry, uint entries)
 {
-    [[unroll]] for (uint i = 0; i < ENTRIES; i++) {
-        float added = 0.0;
-        if (bias_view.present != 0u)
-            added = LOAD_AS(bias, bias_view.offset + (entry + min(i, entries - 1u)) * bias_view.stride[0],
-                            bias_view.dtype);
-        logits[i] = i < entries ? logit_of(plan, logits[i], added) : -INFINITE;
+    const uint first_bias = bias_view.offset + entry * bias_view.stride[0], apart = bias_view.stride[0];
+    const uint dtype = bias_view.dtype, present = bias_view.present;
+#ifdef SHUFFLED
+    for (uint begin = 0; begin < ENTRIES; begin += LANES) {
+        float mine = 0.0;
+        if (present != 0) mine = LOAD_AS(bias, first_bias + min(begin + LANE, entries - 1) * apart, dtype);
+        for (uint i = 0; i < LANES; i++) biases[begin + i] = subgroupShuffle(mine, i);
     }
+#else
+    for (uint i = 0; i < ENTRIES; i++) {
+        biases[i] = 0.0;
+        if (present != 0) biases[i] = LOAD_AS(bias, first_bias + min(i, entries - 1) * apart, dtype);
+    }
+#endif
+}
+
+// The logits of a slot from its dot products; those of entries past the last are -inf, which changes nothing.
+void finish_logits(inout float logits[ENTRIES], float biases[ENTRIES], uint entries)
+{
+    for (uint i = 0; i < ENTRIES; i++) logits[i] = i < entries ? logit_of(logits[i], biases[i]) : -INFINITE;
 }
 
 // Candidates among logits of ids from `id` on into the slot's list.
@@ -94,12 +107,13 @@ void keep_top(inout running state, float logits[ENTRIES], uint part, uint slot, 
 // the last of them is read and not used.
 uint quad_of(uint block, uint place)
 {
-    const int row = row_in(plan, block, place * LANES);
+    const int row = row_in(block, place * LANES);
     return row < 0 ? 0u : (uint(row) + LANE) * (plan.pitch / 4u);
 }
 
 void main()
 {
+    plan = given;
     const uint part = group_number() / plan.blocks, block = group_number() % plan.blocks;
     running    state[PLACES];
     uint       row[PLACES];
@@ -107,20 +121,22 @@ void main()
     int        target_id[PLACES];
     [[unroll]] for (uint place = 0; place < PLACES; place++) {
         const uint slot  = block * plan.slots + place * LANES + LANE;
-        state[place]     = load_running(part, slot, is_wanted(plan, row_in(plan, block, place * LANES + LANE)));
+        state[place]     = load_running(part, slot, is_wanted(row_in(block, place * LANES + LANE)));
         row[place]       = quad_of(block, place);
         target[place]    = plan.ranks != 0u ? uintBitsToFloat(targets[slot]) : 0.0;
-        target_id[place] = plan.ranks != 0u ? int(targets[all_slots(plan) + slot]) : 0;
+        target_id[place] = plan.ranks != 0u ? int(targets[all_slots() + slot]) : 0;
         if (first == 0u) begin_top(part, slot);
     }
-    for (uint unit = first_unit(plan, part, first); unit * plan.unit < first + count; unit += plan.parts) {
-        const uint id = unit * plan.unit, entry = id - first, entries = min(plan.unit, count - entry);
-        float      dots[PLACES][ENTRIES], exponentials[ENTRIES], reference[ENTRIES];
+    const uint end = first + count, size = plan.unit, step = plan.parts * size;
+    for (uint id = first_unit(part, first) * size; id < end; id += step) {
+        const uint entry = id - first, entries = min(size, end - id);
+        float      dots[PLACES][ENTRIES], biases[ENTRIES], exponentials[ENTRIES], reference[ENTRIES];
         float      rescale;
         multiply(dots, unembedding_view.offset + entry * unembedding_view.stride[0], entries, row);
+        load_biases(biases, entry, entries);
         [[unroll]] for (uint place = 0; place < PLACES; place++) {
             float logits[ENTRIES] = dots[place], own[ENTRIES];
-            finish_logits(logits, entry, entries);
+            finish_logits(logits, biases, entries);
             const float own_rescale = add_sums(state[place], logits, own);
             if (place == 0u) {
                 reference    = logits;

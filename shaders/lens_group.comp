@@ -16,7 +16,7 @@ const uint TILE = 64, DEPTH = 16, ENTRIES = 16, STRANDS = TILE / ENTRIES, ALL = 
 
 layout(std430, set = 0, binding = 0) readonly buffer parameters_block {
     view      unembedding_view, bias_view;
-    lens_plan plan;
+    lens_plan given;
     uint      first, count; // entries; `unembedding` and `bias` begin with them
 };
 layout(std430, set = 0, binding = 1) readonly buffer unembedding_block { uint unembedding[]; };
@@ -38,19 +38,19 @@ shared float maxima[ALL], rescaled[ALL];
 
 const uint SLOTS_FROM = DEPTH * PITCH;
 
-// Dot products of the tile's entries, `entry` the first of them, with the block's slots: an item computes 4 x 4 of them,
-// entries by ITEM % 16, slots by ITEM / 16. It loads 4 elements of entry ITEM / 4, and of the row of that slot, whose
-// first quad is `quad`; rows that are none are zeros.
+// Dot products of the tile's entries, which begin at element `entry`, with the block's slots: an item computes 4 x 4 of
+// them, entries by ITEM % 16, slots by ITEM / 16. It loads 4 elements of entry ITEM / 4, and of the row of that slot,
+// whose first quad is `quad`; rows that are none are zeros.
 void multiply(out vec4 dots[4], uint entry, uint entries, bool has_row, uint quad)
 {
-    const uint across = ITEM % 16 * 4, down = ITEM / 16 * 4, loaded = ITEM / 4, part = ITEM % 4 * 4;
+    const uint across = ITEM % 16 * 4, down = ITEM / 16 * 4, loaded = ITEM / 4, part = ITEM % 4 * 4, size = plan.size;
     const bool has_entry = loaded < entries;
     const uint own       = entry + loaded * unembedding_view.stride[0];
     vec4       weights = vec4(0.0), x = vec4(0.0);
     [[unroll]] for (uint i = 0; i < 4; i++) dots[i] = vec4(0.0);
-    if (has_entry && part < plan.size) weights = weights_at(own, part);
-    if (has_row && part < plan.size) x = rows[quad + part / 4];
-    for (uint begin = 0; begin < plan.size; begin += DEPTH) {
+    if (has_entry && part < size) weights = weights_at(own, part);
+    if (has_row && part < size) x = rows[quad + part / 4];
+    for (uint begin = 0; begin < size; begin += DEPTH) {
         [[unroll]] for (uint i = 0; i < 4; i++) {
             tile[(part + i) * PITCH + loaded]              = weights[i];
             tile[SLOTS_FROM + (part + i) * PITCH + loaded] = x[i];
@@ -58,8 +58,8 @@ void multiply(out vec4 dots[4], uint entry, uint entries, bool has_row, uint qua
         barrier();
         const uint next = begin + DEPTH + part; // on its way while the products are made
         weights = x = vec4(0.0);
-        if (has_entry && next < plan.size) weights = weights_at(own, next);
-        if (has_row && next < plan.size) x = rows[quad + next / 4];
+        if (has_entry && next < size) weights = weights_at(own, next);
+        if (has_row && next < size) x = rows[quad + next / 4];
         [[unroll]] for (uint k = 0; k < DEPTH; k++) {
             vec4 slots;
             [[unroll]] for (uint j = 0; j < 4; j++) slots[j] = tile[SLOTS_FROM + k * PITCH + down + j];
@@ -73,13 +73,14 @@ void multiply(out vec4 dots[4], uint entry, uint entries, bool has_row, uint qua
 void store_logits(vec4 dots[4], uint entry, uint entries)
 {
     const uint across = ITEM % 16 * 4, down = ITEM / 16 * 4;
-    [[unroll]] for (uint i = 0; i < 4; i++) {
+    const view added_view = bias_view;
+    for (uint i = 0; i < 4; i++) {
         const bool is_inside = across + i < entries;
         float      added     = 0.0;
-        if (bias_view.present != 0 && is_inside)
-            added = LOAD_AS(bias, bias_view.offset + (entry + across + i) * bias_view.stride[0], bias_view.dtype);
+        if (added_view.present != 0 && is_inside)
+            added = LOAD_AS(bias, added_view.offset + (entry + across + i) * added_view.stride[0], added_view.dtype);
         [[unroll]] for (uint j = 0; j < 4; j++)
-            tile[(across + i) * TILE + down + j] = is_inside ? logit_of(plan, dots[i][j], added) : -INFINITE;
+            tile[(across + i) * TILE + down + j] = is_inside ? logit_of(dots[i][j], added) : -INFINITE;
     }
 }
 
@@ -94,19 +95,21 @@ void keep_top(inout running state, uint part, uint slot, uint id)
 
 void main()
 {
+    plan = given;
     const uint part = group_number() / plan.blocks, block = group_number() % plan.blocks;
     const uint lane = ITEM % TILE, strand = ITEM / TILE, slot = block * TILE + lane;
-    const int  own_row = row_in(plan, block, lane), loaded_row = row_in(plan, block, ITEM / 4);
+    const int  own_row = row_in(block, lane), loaded_row = row_in(block, ITEM / 4);
     const uint quad = loaded_row < 0 ? 0 : uint(loaded_row) * (plan.pitch / 4);
     // The item that keeps the slot's reference in the same strand.
     const uint  reference = strand * TILE + (plan.positions != 0 ? lane % plan.positions : 0);
     const bool  keeps_top = plan.top != 0 && strand == 0;
     const float target    = plan.ranks != 0 ? uintBitsToFloat(targets[slot]) : 0.0;
-    const int   target_id = plan.ranks != 0 ? int(targets[all_slots(plan) + slot]) : 0;
-    running     state     = load_running(part * STRANDS + strand, slot, is_wanted(plan, own_row));
+    const int   target_id = plan.ranks != 0 ? int(targets[all_slots() + slot]) : 0;
+    running     state     = load_running(part * STRANDS + strand, slot, is_wanted(own_row));
     if (first == 0 && keeps_top) begin_top(part, slot);
-    for (uint unit = first_unit(plan, part, first); unit * plan.unit < first + count; unit += plan.parts) {
-        const uint id = unit * plan.unit, entry = id - first, entries = min(plan.unit, count - entry);
+    const uint end = first + count, size = plan.unit, step = plan.parts * size;
+    for (uint id = first_unit(part, first) * size; id < end; id += step) {
+        const uint entry = id - first, entries = min(size, end - id);
         vec4       dots[4];
         float      own[ENTRIES], others[ENTRIES], exponentials[ENTRIES];
         multiply(dots, unembedding_view.offset + entry * unembedding_view.stride[0], entries, loaded_row >= 0, quad);

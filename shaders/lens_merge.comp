@@ -10,7 +10,7 @@
 
 layout(std430, set = 0, binding = 0) readonly buffer parameters_block {
     view      top_id_view, top_logit_view, lse_view, entropy_view, target_logit_view, target_rank_view, kl_view;
-    lens_plan plan;
+    lens_plan given;
 };
 layout(std430, set = 0, binding = 1) writeonly buffer top_id_block { int top_id[]; };
 layout(std430, set = 0, binding = 2) writeonly buffer top_logit_block { float top_logit[]; };
@@ -30,7 +30,7 @@ struct totals {
 
 float float_field(uint strand, uint slot, uint field)
 {
-    return uintBitsToFloat(states[field_of(plan, strand, slot, field)]);
+    return uintBitsToFloat(states[field_of(strand, slot, field)]);
 }
 
 // What sums relative to one maximum are multiplied with to be relative to a larger one.
@@ -43,10 +43,11 @@ totals merge_sums(uint slot)
 {
     float         maximum = LOWEST;
     precise float sum = 0.0, entropy = 0.0;
-    for (uint strand = ITEM; strand < plan.strands; strand += ITEMS)
+    const uint    strands = plan.strands;
+    for (uint strand = ITEM; strand < strands; strand += ITEMS)
         maximum = max(maximum, float_field(strand, slot, MAXIMUM));
     maximum = reduce_max(maximum);
-    for (uint strand = ITEM; strand < plan.strands; strand += ITEMS) {
+    for (uint strand = ITEM; strand < strands; strand += ITEMS) {
         const float own = float_field(strand, slot, MAXIMUM), own_sum = float_field(strand, slot, SUM);
         const float by = shrink(own, maximum);
         sum += by * own_sum;
@@ -60,8 +61,9 @@ totals merge_sums(uint slot)
 float divergence(uint slot, uint reference_slot, totals total)
 {
     const totals reference = merge_sums(reference_slot);
+    const uint   strands   = plan.strands;
     float        sum       = 0.0;
-    for (uint strand = ITEM; strand < plan.strands; strand += ITEMS)
+    for (uint strand = ITEM; strand < strands; strand += ITEMS)
         sum += shrink(float_field(strand, reference_slot, MAXIMUM), reference.maximum) *
                float_field(strand, slot, DIVERGENCE);
     sum = reduce_sum(sum);
@@ -73,9 +75,10 @@ float divergence(uint slot, uint reference_slot, totals total)
 
 int merge_rank(uint slot)
 {
-    int rank = 0;
-    for (uint strand = ITEM; strand < plan.strands; strand += ITEMS)
-        rank += int(states[field_of(plan, strand, slot, RANK)]);
+    const uint strands = plan.strands;
+    int        rank    = 0;
+    for (uint strand = ITEM; strand < strands; strand += ITEMS)
+        rank += int(states[field_of(strand, slot, RANK)]);
     return reduce_count(rank);
 }
 
@@ -87,11 +90,11 @@ uint at(view x, uint layer, uint position)
 // The largest of all parts' entries, one after another: each item has the best of what its own part has left.
 void merge_top(uint slot, uint layer, uint position)
 {
-    const uint step = all_slots(plan), ids = ids_from(plan);
-    uint       from = top_of(plan, ITEM, slot), taken = ITEM < plan.parts ? 0 : plan.top;
-    for (uint t = 0; t < plan.top; t++) {
-        const float own    = taken < plan.top ? uintBitsToFloat(tops[from]) : -INFINITE;
-        const int   own_id = taken < plan.top ? int(tops[from + ids]) : NO_ROW;
+    const uint step = all_slots(), ids = ids_from(), top = plan.top;
+    uint       from = top_of(ITEM, slot), taken = ITEM < plan.parts ? 0 : top;
+    for (uint t = 0; t < top; t++) {
+        const float own    = taken < top ? uintBitsToFloat(tops[from]) : -INFINITE;
+        const int   own_id = taken < top ? int(tops[from + ids]) : NO_ROW;
         int         id     = own_id < 0 ? 0x7fffffff : own_id;
         const float logit  = reduce_best(own, id);
         if (id == own_id) {
@@ -108,12 +111,13 @@ void merge_top(uint slot, uint layer, uint position)
 
 void main()
 {
+    plan = given;
     const uint slot = group_number(), in_block = slot % plan.slots, block = slot / plan.slots;
-    const int  row  = row_in(plan, block, in_block);
+    const int  row  = row_in(block, in_block);
     // A reference that is a layer stands in each block that shares the positions.
     const bool compares    = plan.positions != 0;
     const bool is_repeated = compares && in_block < plan.positions && block % plan.shares != 0;
-    if (!is_wanted(plan, row) || is_repeated) return; // the whole group
+    if (!is_wanted(row) || is_repeated) return; // the whole group
     const uint   layer = uint(row) / plan.tokens, position = uint(row) % plan.tokens;
     const bool   writes = ITEM == 0;
     const totals total  = merge_sums(slot);
@@ -128,7 +132,7 @@ void main()
     }
     if (plan.ranks != 0) {
         const int  rank       = merge_rank(slot);
-        const bool has_target = int(targets[all_slots(plan) + slot]) >= 0;
+        const bool has_target = int(targets[all_slots() + slot]) >= 0;
         if (writes && target_logit_view.present != 0)
             target_logit[at(target_logit_view, layer, position)] = uintBitsToFloat(targets[slot]);
         if (writes && target_rank_view.present != 0)

@@ -12,26 +12,26 @@ struct running {
 running load_running(uint strand, uint slot, bool wanted)
 {
     if (first == 0u) return running(LOWEST, 0.0, 0.0, 0.0, wanted ? -INFINITE : INFINITE, 0u);
-    return running(uintBitsToFloat(states[field_of(plan, strand, slot, MAXIMUM)]),
-                   uintBitsToFloat(states[field_of(plan, strand, slot, SUM)]),
-                   uintBitsToFloat(states[field_of(plan, strand, slot, ENTROPY)]),
-                   uintBitsToFloat(states[field_of(plan, strand, slot, DIVERGENCE)]),
-                   uintBitsToFloat(states[field_of(plan, strand, slot, THRESHOLD)]),
-                   states[field_of(plan, strand, slot, RANK)]);
+    return running(uintBitsToFloat(states[field_of(strand, slot, MAXIMUM)]),
+                   uintBitsToFloat(states[field_of(strand, slot, SUM)]),
+                   uintBitsToFloat(states[field_of(strand, slot, ENTROPY)]),
+                   uintBitsToFloat(states[field_of(strand, slot, DIVERGENCE)]),
+                   uintBitsToFloat(states[field_of(strand, slot, THRESHOLD)]),
+                   states[field_of(strand, slot, RANK)]);
 }
 
 void store_running(running state, uint strand, uint slot)
 {
-    states[field_of(plan, strand, slot, MAXIMUM)]    = floatBitsToUint(state.maximum);
-    states[field_of(plan, strand, slot, SUM)]        = floatBitsToUint(state.sum);
-    states[field_of(plan, strand, slot, ENTROPY)]    = floatBitsToUint(state.entropy);
-    states[field_of(plan, strand, slot, DIVERGENCE)] = floatBitsToUint(state.divergence);
-    states[field_of(plan, strand, slot, THRESHOLD)]  = floatBitsToUint(state.threshold);
-    states[field_of(plan, strand, slot, RANK)]       = state.rank;
+    states[field_of(strand, slot, MAXIMUM)]    = floatBitsToUint(state.maximum);
+    states[field_of(strand, slot, SUM)]        = floatBitsToUint(state.sum);
+    states[field_of(strand, slot, ENTROPY)]    = floatBitsToUint(state.entropy);
+    states[field_of(strand, slot, DIVERGENCE)] = floatBitsToUint(state.divergence);
+    states[field_of(strand, slot, THRESHOLD)]  = floatBitsToUint(state.threshold);
+    states[field_of(strand, slot, RANK)]       = state.rank;
 }
 
-// Adds logits to the sums; leaves exp(x - maximum) in `exponentials`. Returns what the sums so far were multiplied with.
-// Precise: a row that equals the reference has the same sums, whatever they stand beside.
+// Adds logits to the sums; leaves exp(x - maximum) in `exponentials`. Returns what the sums so far were multiplied
+// with. Precise: a row that equals the reference has the same sums, whatever they stand beside.
 float add_sums(inout running state, float logits[ENTRIES], out float exponentials[ENTRIES])
 {
     const float   before  = state.maximum;
@@ -76,17 +76,18 @@ void add_ranks(inout running state, float logits[ENTRIES], float target, int tar
 
 void begin_top(uint part, uint slot)
 {
-    uint list = top_of(plan, part, slot);
-    for (uint t = 0; t < plan.top; t++, list += all_slots(plan)) {
-        tops[list]                  = floatBitsToUint(-INFINITE);
-        tops[list + ids_from(plan)] = uint(NO_ROW);
+    const uint top = plan.top, step = all_slots(), ids = ids_from();
+    uint       list = top_of(part, slot);
+    for (uint t = 0; t < top; t++, list += step) {
+        tops[list]       = floatBitsToUint(-INFINITE);
+        tops[list + ids] = uint(NO_ROW);
     }
 }
 
 // Puts an entry above the threshold, whose id is larger than those of the list, where it belongs.
 void insert(inout running state, uint part, uint slot, float logit, uint id)
 {
-    const uint step = all_slots(plan), ids = ids_from(plan), list = top_of(plan, part, slot);
+    const uint step = all_slots(), ids = ids_from(), list = top_of(part, slot);
     uint       place = plan.top - 1u;
     for (; place > 0u; place--) {
         const uint before = list + (place - 1u) * step, bits = tops[before];

@@ -12,10 +12,9 @@ vec4 weights_at(uint entry, uint k)
         weights = vec4(float_of_word(pairs.x, 0, WEIGHT), float_of_word(pairs.x, 1, WEIGHT),
                        float_of_word(pairs.y, 0, WEIGHT), float_of_word(pairs.y, 1, WEIGHT));
     } else {
-        [[unroll]] for (uint j = 0; j < 4; j++) {
-            if (k + j < plan.size)
-                weights[j] = LOAD_AS(unembedding, entry + (k + j) * unembedding_view.stride[1], WEIGHT);
-        }
+        const uint along = unembedding_view.stride[1];
+        for (uint j = 0; j < 4; j++)
+            if (k + j < plan.size) weights[j] = LOAD_AS(unembedding, entry + (k + j) * along, WEIGHT);
     }
     return weights;
 }
