@@ -39,12 +39,16 @@ scry_status scry__vk_validation_create(struct scry__vk *vk)
         VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT, VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT,
         VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_RESERVE_BINDING_SLOT_EXT};
     const char *asked = secure_getenv("SCRY_VULKAN_VALIDATION");
-    if (!asked || strcmp(asked, "1")) return SCRY_OK;
+    if (!asked || !*asked || !strcmp(asked, "0")) return SCRY_OK;
+    bool instruments = !strcmp(asked, "1");
+    if (!instruments && strcmp(asked, "sync"))
+        return scry__vk_host->fail(SCRY_NO_DEVICE, "SCRY_VULKAN_VALIDATION is \"%s\": expected 1, sync or 0", asked);
     struct scry__vk_validation *validation = scry__vk_host->allocate(1, sizeof *validation);
     if (!validation) return SCRY_OUT_OF_MEMORY;
-    validation->features = (VkValidationFeaturesEXT){.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
-                                                     .enabledValidationFeatureCount = sizeof enabled / sizeof *enabled,
-                                                     .pEnabledValidationFeatures    = enabled};
+    validation->features =
+        (VkValidationFeaturesEXT){.sType                         = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT,
+                                  .enabledValidationFeatureCount = instruments ? sizeof enabled / sizeof *enabled : 1,
+                                  .pEnabledValidationFeatures    = enabled};
     /* Other types of messages are the loader's, of drivers that it cannot load. */
     validation->watch =
         (VkDebugUtilsMessengerCreateInfoEXT){.sType           = VK_STRUCTURE_TYPE_DEBUG_UTILS_MESSENGER_CREATE_INFO_EXT,
@@ -77,7 +81,7 @@ scry_status scry__vk_validation_begin(struct scry__vk_validation *validation, Vk
     if (!validation) return SCRY_OK;
     if (code == VK_ERROR_LAYER_NOT_PRESENT)
         return scry__vk_host->fail(SCRY_NO_DEVICE,
-                                   "vulkan: SCRY_VULKAN_VALIDATION=1 asks for %s, which is not installed: expected a "
+                                   "vulkan: SCRY_VULKAN_VALIDATION asks for %s, which is not installed: expected a "
                                    "package such as vulkan-validationlayers",
                                    layer);
     if (code != VK_SUCCESS) return SCRY_OK;

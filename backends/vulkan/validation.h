@@ -1,6 +1,6 @@
 /* The Khronos validation layer, which sees what drivers let pass: $SCRY_VULKAN_VALIDATION=1 asks for it, with
- * synchronization validation (hazards between commands) and GPU-assisted validation (accesses out of bounds). What it
- * calls an error makes the device's next wait fail. */
+ * synchronization validation (hazards between commands) and GPU-assisted validation (accesses out of bounds), which
+ * instruments each shader; sync leaves the latter out. What it calls an error makes the device's next wait fail. */
 #ifndef SCRY_VK_VALIDATION_H
 #define SCRY_VK_VALIDATION_H
 
