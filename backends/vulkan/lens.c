@@ -13,6 +13,7 @@ enum {
     BLOCK_ENTRIES = 16, /* of its units */
     BLOCK_PLACES  = 4,  /* most slots of an item */
     BLOCK_PARTS   = 8,
+    PART_UNITS    = 32, /* below so many, there are half as many parts */
     GROUP_ITEMS   = 256,
     GROUP_ENTRIES = 64,
     GROUP_SLOTS   = 64,
@@ -92,9 +93,11 @@ static void choose_parts(struct lens *lens)
     int64_t             row_bytes = most(1, op->x.shape[2]) * (int64_t)scry__element_bytes(op->unembedding.dtype);
     /* A unit across two parts of its buffer is staged, so it fits. */
     int64_t unit  = least(lens->is_block ? BLOCK_ENTRIES : GROUP_ENTRIES, most(1, SCRY_REACHABLE_BYTES / row_bytes));
-    int64_t parts = units_of(op->unembedding.shape[0], unit);
+    int64_t units = most(1, units_of(op->unembedding.shape[0], unit)), parts = GROUP_PARTS;
+    /* Each part finds largest entries of its own: fewer parts of few units find fewer. */
+    if (lens->is_block) parts = units < BLOCK_PARTS * PART_UNITS ? BLOCK_PARTS / 2 : BLOCK_PARTS;
     struct plan *plan = &lens->plan;
-    parts             = most(1, least(parts, lens->is_block ? BLOCK_PARTS : GROUP_PARTS));
+    parts             = least(parts, units);
     *plan             = (struct plan){
                     .layers      = (uint32_t)op->x.shape[0],
                     .size        = (uint32_t)op->x.shape[2],
