@@ -291,7 +291,7 @@ __typeof__(scry_device_run)     scry__vk_run;
 __typeof__(scry_device_kernels) scry__vk_kernels;
 
 /* Ops with more than one kernel, and the NULL-terminated list of their names. The name that the device was opened with
- * is in vk->front->kernel; NULL there leaves the choice to the op. Add X(MATMUL, scry__vk_matmul_kernels) and so on. */
+ * is in vk->front->kernel; NULL there leaves the choice to the op. */
 #define SCRY__VK_KERNELS_LIST(X)                                                                                       \
     X(MATMUL, scry__vk_matmul_kernels)                                                                                 \
     X(SOFTMAX_CAPTURE, scry__vk_softmax_kernels(device->impl))                                                         \
