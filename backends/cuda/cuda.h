@@ -1,0 +1,118 @@
+/* What the files of the CUDA backend share: the open device, its memory, launching kernels, and each op's two
+ * functions.
+ *
+ * Kernels are in kernels_cuda/, one op per file. The backend is built twice: against the CUDA runtime as the plugin
+ * "cuda", and, for tests, against tests/emulation as the plugin "cuda-emulated", which runs the same kernels on the
+ * processor. */
+#ifndef SCRY_CUDA_H
+#define SCRY_CUDA_H
+
+#include <cuda_runtime_api.h>
+
+#include "../../kernels_cuda/view.h"
+#include "scry/backend.h"
+#include "shared/operands.h"
+
+extern const struct scry_host *scry__cuda_host;
+
+struct scry__cuda_library; /* library.c: cuBLAS, loaded */
+
+/* What a device can do, asked once. */
+struct scry__cuda_limits {
+    int    compute;      /* compute capability, 90 for 9.0 */
+    int    processors;   /* streaming multiprocessors */
+    size_t shared_bytes; /* of one block, what must be asked for included */
+    size_t l2_bytes;
+    size_t memory_bytes;
+    bool   is_watched;    /* launches of seconds are ended by the system, as it shows a screen */
+    bool   has_pools;     /* memory can be allocated in the order of a stream */
+    bool   shares_memory; /* host memory can be used in place, unregistered */
+    bool   is_emulated;   /* no GPU at all: kernels choose what is quick to emulate */
+};
+
+/* An open device. */
+struct scry__cuda {
+    int                        index; /* as CUDA numbers devices */
+    struct scry__cuda_limits   limits;
+    cudaStream_t               stream; /* ops, in order */
+    cudaStream_t               copies; /* uploads, which ops that need them wait for */
+    scry_device               *front;
+    struct scry__cuda_library *library; /* NULL before it is needed, or where it cannot be had */
+    struct scry__cuda_stage   *stage;   /* memory.c: pinned memory that uploads and readbacks pass through */
+    scry_device_statistics     statistics;
+    bool                       lost;
+};
+
+/* --- Errors (error.c) --- */
+
+/* SCRY_OK for cudaSuccess; else the status that `code` means, with "cuda: WHAT: cudaErrorName: text" as detail. An
+ * error that CUDA calls sticky marks `cuda` (which may be NULL) as lost. */
+scry_status scry__cuda_check(struct scry__cuda *cuda, cudaError_t code, const char *what);
+
+/* --- Memory (memory.c) --- */
+
+struct scry__cuda_memory {
+    void       *data;    /* on the device */
+    cudaEvent_t written; /* by the copies' stream; ops wait for it when `is_pending` */
+    bool        is_pending, is_borrowed;
+};
+
+/* The device's address of a tensor's first element, for kernels that are launched next; NULL for an absent one. */
+void *scry__cuda_address(struct scry__cuda *cuda, const scry_tensor *tensor);
+/* The address of the device's scratch, from byte `offset` on. */
+void *scry__cuda_scratch(struct scry__cuda *cuda, size_t offset);
+
+__typeof__(scry_buffer_create)  scry__cuda_buffer_create;
+__typeof__(scry_buffer_wrap)    scry__cuda_buffer_wrap;
+__typeof__(scry_buffer_destroy) scry__cuda_buffer_destroy;
+__typeof__(scry_buffer_write)   scry__cuda_buffer_write;
+__typeof__(scry_buffer_read)    scry__cuda_buffer_read;
+
+/* --- Launching (launch.c) --- */
+
+/* A tensor as a kernel sees it. */
+struct cuda_view scry__cuda_view(struct scry__cuda *cuda, const scry_tensor *tensor);
+
+/* One launch of a kernel over a line of blocks. */
+struct scry__cuda_call {
+    const void *kernel; /* SCRY__CUDA_CALL gives kernel and name */
+    const char *name;
+    int64_t     blocks;       /* 0: nothing is launched */
+    int         threads;      /* of a block */
+    size_t      shared_bytes; /* of BLOCK_MEMORY */
+    double      operations;   /* of the whole launch, roughly: what would take too long on a watched device is cut */
+};
+
+#define SCRY__CUDA_CALL(kernel_name) .kernel = (const void *)scry__cuda_kernel_##kernel_name, .name = #kernel_name
+
+/* Enqueues it; `parameters` is copied. */
+scry_status scry__cuda_launch(struct scry__cuda *cuda, const struct scry__cuda_call *call, const void *parameters);
+
+/* --- cuBLAS (library.c): C = alpha op(A) op(B) + beta C in column-major order, enqueued --- */
+
+/* Whether it can be loaded, which is tried when this is first asked; why not goes to the device's properties. */
+bool scry__cuda_library_usable(struct scry__cuda *cuda);
+
+/* --- Ops --- */
+
+/* Each op has: what query says besides "supported in strict f32" (scratch bytes, the kernel's name, a precision below
+ * strict, a reason against), and the op itself, which enqueues. `allowed` is the lowest precision that the caller
+ * allows. Ops without a line are not supported. */
+#define SCRY__CUDA_OP_LIST(X)
+
+#define SCRY__CUDA_OP(KIND, name, type)                                                                                \
+    void        scry__cuda_##name##_query(const struct scry__cuda *cuda, const type *op, scry_precision allowed,       \
+                                          scry_op_info *info);                                                         \
+    scry_status scry__cuda_##name(struct scry__cuda *cuda, const type *op, scry_precision allowed);
+SCRY__CUDA_OP_LIST(SCRY__CUDA_OP)
+#undef SCRY__CUDA_OP
+
+__typeof__(scry_device_query)   scry__cuda_query;
+__typeof__(scry_device_run)     scry__cuda_run;
+__typeof__(scry_device_kernels) scry__cuda_kernels;
+
+/* Ops with more than one kernel, and the NULL-terminated list of their names: X(MATMUL, scry__cuda_matmul_kernels). The
+ * name that was asked for is in cuda->front->kernel; NULL there leaves the choice to the op. */
+#define SCRY__CUDA_KERNELS_LIST(X)
+
+#endif
