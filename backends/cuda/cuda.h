@@ -88,10 +88,27 @@ struct scry__cuda_call {
 /* Enqueues it; `parameters` is copied. */
 scry_status scry__cuda_launch(struct scry__cuda *cuda, const struct scry__cuda_call *call, const void *parameters);
 
-/* --- cuBLAS (library.c): C = alpha op(A) op(B) + beta C in column-major order, enqueued --- */
+/* --- cuBLAS (library.c) --- */
 
 /* Whether it can be loaded, which is tried when this is first asked; why not goes to the device's properties. */
-bool scry__cuda_library_usable(struct scry__cuda *cuda);
+bool scry__cuda_library_usable(const struct scry__cuda *cuda);
+
+/* C = alpha op(A) op(B) + beta C in the library's order, column by column: op(A) [m, k], op(B) [k, n], C f32 [m, n],
+ * and as many more as there are batches, each so many elements behind the one before. */
+struct scry__cuda_gemm {
+    const void    *a, *b;
+    float         *c;
+    scry_dtype     dtype; /* of A and of B; f16 and bf16 are multiplied as they are, whatever `precision` */
+    bool           a_turned, b_turned;              /* stored as the transpose */
+    int64_t        m, n, k, batches;                /* at most INT_MAX each, and so are: */
+    int64_t        a_leading, b_leading, c_leading; /* from one stored column to the next */
+    int64_t        a_apart, b_apart, c_apart;
+    float          alpha, beta;
+    scry_precision precision; /* that f32 operands may be rounded to; strict: pedantic */
+};
+
+/* Enqueues it. */
+scry_status scry__cuda_library_multiply(struct scry__cuda *cuda, const struct scry__cuda_gemm *gemm);
 
 /* --- Ops --- */
 
