@@ -1,16 +1,11 @@
 // matmul "row", "tile32", "tile64", "tile128" and "split", for devices with many thin items and shared memory.
 //
-// A group makes TILE_M x TILE_N elements of C, STEPS of k at a time through shared memory, an item ITEM_M x ITEM_N
-// of them in registers: rows in fours (or one), columns in fours. An item fetches a block of 4 lines by 4 steps of A
-// or of B for the next round while it computes this one, so there are as many items as blocks at least. They are
-// handed out so that 8 neighbouring items have neighbouring lines, and write neighbouring fours of floats to shared
-// memory, and 4 times as many read whole sectors of memory, whichever axis is contiguous. With BUFFERS 2 a round
-// takes one barrier, else two.
+// A group makes TILE_M x TILE_N elements of C, STEPS of k at a time through shared memory (matmul_fetch.glsl), an item
+// ITEM_M x ITEM_N of them in registers: rows in fours (or one), columns in fours. With BUFFERS 2 a round takes one
+// barrier, else two.
 //
 // With PARTS, a group makes one stretch of k, and its sums are stored as they are: C is [stretch, B0 * B1, m, n], for
 // matmul_merge.comp. Without, a group makes all of k.
-//
-// Steps beyond the end are -0 in A and 0 in B: their product is -0, which changes no sum, itself -0 or not.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 #include "common.glsl"
@@ -18,65 +13,16 @@
 #include "matmul.glsl"
 #include "matmul_operands.glsl"
 
-layout(constant_id = 8) const uint TILE_M   = 64;
-layout(constant_id = 9) const uint TILE_N   = 64;
-layout(constant_id = 10) const uint ITEM_M  = 8;
-layout(constant_id = 11) const uint ITEM_N  = 4;
-layout(constant_id = 12) const uint STEPS   = 16;
-layout(constant_id = 13) const uint BUFFERS = 2;
+layout(constant_id = 11) const uint BUFFERS = 2;
+layout(constant_id = 12) const uint ITEM_M  = 8;
+layout(constant_id = 13) const uint ITEM_N  = 4;
 layout(constant_id = 14) const bool PARTS   = false;
 
-const uint FOURS_M = TILE_M / 4, FOURS_N = TILE_N / 4, FOURS = FOURS_M + FOURS_N; // of a step
-const uint ACROSS = TILE_N / ITEM_N, DOWN = TILE_M / ITEM_M;                       // items that compute
-const uint BLOCKS_M = FOURS_M * STEPS / 4, BLOCKS = FOURS * STEPS / 4;
+#define FOUR vec4
+#include "matmul_fetch.glsl"
+
+const uint ACROSS = TILE_N / ITEM_N, DOWN = TILE_M / ITEM_M; // items that compute
 const uint QUADS = ITEM_N / 4;
-
-shared vec4 tile[BUFFERS * STEPS * FOURS]; // [buffer, step, rows then columns]
-
-// What an item fetches.
-struct share {
-    bool is_a, any;
-    uint line, step; // in the tile
-};
-
-share share_of(uint item)
-{
-    share mine;
-    mine.is_a        = item < BLOCKS_M;
-    mine.any         = item < BLOCKS;
-    const uint block = mine.is_a ? item : item - BLOCKS_M, side = min(8, mine.is_a ? FOURS_M : FOURS_N);
-    mine.line        = (block / (side * STEPS / 4) * side + block % side) * 4;
-    mine.step        = block / side % (STEPS / 4) * 4;
-    return mine;
-}
-
-void fetch(out vec4 block[4], share mine, matrix a_from, matrix b_from, uint row, uint column, uint step)
-{
-    const uint at   = step + mine.step;
-    const vec4 none = vec4(mine.is_a ? -0.0 : 0.0);
-    for (uint i = 0; i < 4; i++) block[i] = none;
-    if (!mine.any) return;
-    if (mine.is_a) {
-        if (at + 4 <= p.k)
-            a_block_at(block, a_from, row + mine.line, at);
-        else
-            for (uint i = 0; i < 4; i++)
-                if (at + i < p.k) block[i] = a_step_at(a_from, row + mine.line, at + i);
-    } else {
-        if (at + 4 <= p.k)
-            b_block_at(block, b_from, column + mine.line, at);
-        else
-            for (uint i = 0; i < 4; i++)
-                if (at + i < p.k) block[i] = b_step_at(b_from, column + mine.line, at + i);
-    }
-}
-
-void put_down(vec4 block[4], share mine, uint buffer_number)
-{
-    const uint first = (buffer_number * STEPS + mine.step) * FOURS + (mine.is_a ? 0 : FOURS_M) + mine.line / 4;
-    if (mine.any)
-        for (uint i = 0; i < 4; i++) tile[first + i * FOURS] = block[i];
-}
 
 // Row `i` of an item's, in the tile.
 uint row_of(uint y, uint i)

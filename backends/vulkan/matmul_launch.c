@@ -143,10 +143,10 @@ static scry_status multiply_tile(struct scry__vk *vk, const struct piece *piece,
     struct scry__vk_call        call = operands_call(vk, "matmul_tile", tile->items, piece);
     scry__vk_constant(&call, tile->m);
     scry__vk_constant(&call, tile->n);
-    scry__vk_constant(&call, tile->item_m);
-    scry__vk_constant(&call, tile->item_n);
     scry__vk_constant(&call, tile->steps);
     scry__vk_constant(&call, tile->buffers);
+    scry__vk_constant(&call, tile->item_m);
+    scry__vk_constant(&call, tile->item_n);
     scry__vk_constant(&call, parts);
     pass_result(&call, piece);
     int64_t stretches = parts ? units_of(piece->sizes.k, STRETCH) : 1;
