@@ -1,0 +1,216 @@
+/* Tensor cores, matrix loads and asynchronous copies: the few instructions of devices that CUDA C++ has no plain
+ * functions for. Included behind common.cuh.
+ *
+ * multiply_* add to D [16, 8] in f32 the product of A [16, k] and B [k, 8], k being 32 bytes of what is multiplied: 16
+ * elements of f16 or bf16, 8 of tf32. Each lane has parts of all three, as PTX (mma.sync, m16n8k16 and m16n8k8) lays
+ * them out; with g = lane / 4 and t = lane % 4, words of 4 bytes:
+ *
+ *     a[0] word t of row g      a[1] word t of row g + 8     a[2], a[3] the same, words t + 4
+ *     b[0] word t of column g   b[1] word t + 4 of column g
+ *     d[0], d[1] columns 2t and 2t + 1 of row g              d[2], d[3] of row g + 8
+ *
+ * where rows of A and columns of B are those along k. So load_matrices gives both, for every type, from shared memory
+ * with lines along k. Tensor cores take compute capability 8.0; the host launches nothing with them below.
+ *
+ * Emulated, lanes exchange their parts, so that a wrong layout gives wrong numbers there too. All 32 lanes of a warp
+ * take part in all of these, save in copies. */
+#ifndef SCRY_CUDA_TENSOR_CUH
+#define SCRY_CUDA_TENSOR_CUH
+
+#include "common.cuh"
+
+enum { ALL_LANES = -1 }; /* the mask of shuffles */
+
+/* --- Rounding on the way in --- */
+
+/* Two elements in one word, the first in its low half. */
+DEVICE uint32_t pack_f16(float first, float second)
+{
+    return (uint32_t)f32_to_f16(second) << 16 | f32_to_f16(first);
+}
+
+DEVICE uint32_t pack_bf16(float first, float second)
+{
+    return (uint32_t)f32_to_bf16(second) << 16 | f32_to_bf16(first);
+}
+
+/* To nearest, ties away from zero, as cvt.rna does; infinities and NaN stay. */
+DEVICE uint32_t f32_to_tf32(float x)
+{
+    uint32_t bits = __float_as_uint(x);
+    return (bits & 0x7f800000) == 0x7f800000 ? bits : (bits + 0x1000) & 0xffffe000;
+}
+
+#ifdef SCRY_EMULATED
+
+/* --- Emulated --- */
+
+/* The elements of a word: two, or one of tf32. */
+DEVICE float element_of(uint32_t word, int which, int dtype)
+{
+    if (dtype == F32) return __uint_as_float(word);
+    uint16_t bits = (uint16_t)(word >> 16 * which);
+    return dtype == F16 ? f16_to_f32(bits) : bf16_to_f32(bits);
+}
+
+/* dtype F32: tf32. */
+DEVICE void multiply_emulated(float d[4], const uint32_t a[4], const uint32_t b[2], int dtype)
+{
+    int lane = (int)threadIdx.x % WARP, g = lane / 4, t = lane % 4, elements = dtype == F32 ? 1 : 2;
+    for (int word = 0; word < 8; word++) {
+        int      from = word % 4, half = word / 4;
+        uint32_t row         = __shfl_sync(ALL_LANES, a[2 * half], g * 4 + from);
+        uint32_t low_row     = __shfl_sync(ALL_LANES, a[2 * half + 1], g * 4 + from);
+        uint32_t column      = __shfl_sync(ALL_LANES, b[half], 2 * t * 4 + from);
+        uint32_t next_column = __shfl_sync(ALL_LANES, b[half], (2 * t + 1) * 4 + from);
+        for (int e = 0; e < elements; e++) {
+            float x = element_of(row, e, dtype), y = element_of(low_row, e, dtype);
+            float u = element_of(column, e, dtype), v = element_of(next_column, e, dtype);
+            d[0] += x * u;
+            d[1] += x * v;
+            d[2] += y * u;
+            d[3] += y * v;
+        }
+    }
+}
+
+DEVICE void multiply_f16(float d[4], const uint32_t a[4], const uint32_t b[2])
+{
+    multiply_emulated(d, a, b, F16);
+}
+
+DEVICE void multiply_bf16(float d[4], const uint32_t a[4], const uint32_t b[2])
+{
+    multiply_emulated(d, a, b, BF16);
+}
+
+DEVICE void multiply_tf32(float d[4], const uint32_t a[4], const uint32_t b[2])
+{
+    multiply_emulated(d, a, b, F32);
+}
+
+/* What a lane reads of the row that another one points to. */
+DEVICE const uint16_t *row_of_lane(const void *row, int lane)
+{
+    return reinterpret_cast<const uint16_t *>(__shfl_sync(ALL_LANES, reinterpret_cast<unsigned long long>(row), lane));
+}
+
+DEVICE void load_matrices(uint32_t out[4], const void *row)
+{
+    int lane = (int)threadIdx.x % WARP;
+    for (int i = 0; i < 4; i++) {
+        const uint16_t *from = row_of_lane(row, i * 8 + lane / 4) + lane % 4 * 2;
+        out[i]               = (uint32_t)from[1] << 16 | from[0];
+    }
+}
+
+DEVICE void load_matrices_turned(uint32_t out[4], const void *row)
+{
+    int lane = (int)threadIdx.x % WARP;
+    for (int i = 0; i < 4; i++) {
+        const uint16_t *first  = row_of_lane(row, i * 8 + lane % 4 * 2),
+                       *second = row_of_lane(row, i * 8 + lane % 4 * 2 + 1);
+        out[i]                 = (uint32_t)second[lane / 4] << 16 | first[lane / 4];
+    }
+}
+
+template <int BYTES> DEVICE void copy_async(void *to, const void *from)
+{
+    memcpy(to, from, BYTES);
+}
+
+DEVICE void copy_async_commit()
+{
+}
+
+template <int PENDING> DEVICE void copy_async_wait()
+{
+}
+
+#else
+
+/* --- On devices --- */
+
+#if __CUDA_ARCH__ >= 800
+#define TENSOR_MULTIPLY(shape, type)                                                                                   \
+    asm volatile("mma.sync.aligned." shape ".row.col.f32." type "." type ".f32 "                                       \
+                 "{%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"                                     \
+                 : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])                                                      \
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]))
+#else
+#define TENSOR_MULTIPLY(shape, type) __trap()
+#endif
+
+DEVICE void multiply_f16(float d[4], const uint32_t a[4], const uint32_t b[2])
+{
+    TENSOR_MULTIPLY("m16n8k16", "f16");
+}
+
+DEVICE void multiply_bf16(float d[4], const uint32_t a[4], const uint32_t b[2])
+{
+    TENSOR_MULTIPLY("m16n8k16", "bf16");
+}
+
+DEVICE void multiply_tf32(float d[4], const uint32_t a[4], const uint32_t b[2])
+{
+    TENSOR_MULTIPLY("m16n8k8", "tf32");
+}
+
+#undef TENSOR_MULTIPLY
+
+/* Four matrices of 8 rows of 16 bytes, 16-byte aligned in shared memory: lane l points to row l % 8 of matrix l / 8,
+ * and gets of each matrix word l % 4 of row l / 4. */
+DEVICE void load_matrices(uint32_t out[4], const void *row)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
+                 : "r"((uint32_t)__cvta_generic_to_shared(row))
+                 : "memory");
+}
+
+/* The same of the transposed matrices of 16-bit elements: elements l / 4 of rows l % 4 * 2 and the next. */
+DEVICE void load_matrices_turned(uint32_t out[4], const void *row)
+{
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                 : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
+                 : "r"((uint32_t)__cvta_generic_to_shared(row))
+                 : "memory");
+}
+
+/* Copies 4, 8 or 16 bytes, aligned to as many, to shared memory: done once the thread has waited, and there for others
+ * behind the barrier after that. At once below compute capability 8.0. */
+template <int BYTES> DEVICE void copy_async(void *to, const void *from)
+{
+#if __CUDA_ARCH__ >= 800
+    if (BYTES == 16)
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((uint32_t)__cvta_generic_to_shared(to)),
+                     "l"(from)
+                     : "memory");
+    else
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"((uint32_t)__cvta_generic_to_shared(to)),
+                     "l"(from), "n"(BYTES)
+                     : "memory");
+#else
+    memcpy(__builtin_assume_aligned(to, BYTES), __builtin_assume_aligned(from, BYTES), BYTES);
+#endif
+}
+
+/* Ends a group of copies. */
+DEVICE void copy_async_commit()
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.commit_group;" ::: "memory");
+#endif
+}
+
+/* Waits for all of the thread's groups but the last PENDING. */
+template <int PENDING> DEVICE void copy_async_wait()
+{
+#if __CUDA_ARCH__ >= 800
+    asm volatile("cp.async.wait_group %0;" ::"n"(PENDING) : "memory");
+#endif
+}
+
+#endif
+
+#endif
