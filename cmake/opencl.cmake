@@ -15,18 +15,6 @@ endif()
 
 file(GLOB opencl_sources CONFIGURE_DEPENDS backends/opencl/*.c)
 file(GLOB opencl_kernels CONFIGURE_DEPENDS kernels_cl/*.cl)
-set(opencl_made ${PROJECT_BINARY_DIR}/opencl)
-set(opencl_list "#define SCRY__CL_SOURCE_LIST(X)")
-foreach(kernel IN LISTS opencl_kernels)
-  get_filename_component(name ${kernel} NAME_WE)
-  set(embedded ${opencl_made}/${name}.c)
-  add_custom_command(OUTPUT ${embedded}
-    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${embedded} -DHEADER=sources.h -DTYPE=scry__cl_source
-      -DSYMBOL=scry__cl_source_${name} -DFILES=${kernel} -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
-    DEPENDS ${kernel} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
-  list(APPEND opencl_sources ${embedded})
-  string(APPEND opencl_list " X(${name})")
-endforeach()
-file(CONFIGURE OUTPUT ${opencl_made}/sources_list.h CONTENT "${opencl_list}\n")
-scry_add_plugin(opencl SOURCES ${opencl_sources} INCLUDES ${PROJECT_SOURCE_DIR}/backends/opencl ${opencl_made}
-  LIBRARIES PkgConfig::OPENCL ${CMAKE_DL_LIBS} m)
+scry_embed_device_code(opencl LIST SCRY__CL_SOURCE_LIST HEADER sources.h TYPE scry__cl_source FILES ${opencl_kernels})
+scry_add_plugin(opencl SOURCES ${opencl_sources} ${opencl_embedded}
+  INCLUDES ${PROJECT_SOURCE_DIR}/backends/opencl ${opencl_made} LIBRARIES PkgConfig::OPENCL ${CMAKE_DL_LIBS} m)

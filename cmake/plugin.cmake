@@ -30,3 +30,26 @@ function(scry_add_plugin name)
   target_link_libraries(scry_${name} PRIVATE scry_flags ${plugin_LIBRARIES})
   add_dependencies(scry_program scry_${name})
 endfunction()
+
+# scry_embed_device_code(NAME LIST ... HEADER ... TYPE ... FILES ...): the bytes of each of FILES as `const TYPE TYPE_NAME`, NAME being
+# the file's, in C sources that ${NAME_embedded} lists afterwards; HEADER declares TYPE. ${NAME_made} is the folder of what is
+# made, which has list.h: the macro LIST(X), with X(NAME) for each.
+function(scry_embed_device_code name)
+  cmake_parse_arguments(PARSE_ARGV 1 code "" "LIST;HEADER;TYPE" "FILES")
+  set(made ${PROJECT_BINARY_DIR}/${name})
+  set(sources "")
+  set(list "#define ${code_LIST}(X)")
+  foreach(file IN LISTS code_FILES)
+    get_filename_component(kernel ${file} NAME_WE)
+    set(embedded ${made}/${kernel}.c)
+    add_custom_command(OUTPUT ${embedded}
+      COMMAND ${CMAKE_COMMAND} -DOUTPUT=${embedded} -DHEADER=${code_HEADER} -DTYPE=${code_TYPE}
+        -DSYMBOL=${code_TYPE}_${kernel} -DFILES=${file} -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
+      DEPENDS ${file} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
+    list(APPEND sources ${embedded})
+    string(APPEND list " X(${kernel})")
+  endforeach()
+  file(CONFIGURE OUTPUT ${made}/list.h CONTENT "${list}\n")
+  set(${name}_embedded ${sources} PARENT_SCOPE)
+  set(${name}_made ${made} PARENT_SCOPE)
+endfunction()

@@ -21,25 +21,18 @@ endif()
 
 file(GLOB vulkan_sources CONFIGURE_DEPENDS backends/vulkan/*.c)
 file(GLOB vulkan_shaders CONFIGURE_DEPENDS shaders/*.comp)
-set(vulkan_made ${PROJECT_BINARY_DIR}/vulkan)
-file(MAKE_DIRECTORY ${vulkan_made})
-set(vulkan_list "#define SCRY__VK_SHADER_LIST(X)")
+set(vulkan_modules "")
+file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/vulkan)
 foreach(shader IN LISTS vulkan_shaders)
   get_filename_component(name ${shader} NAME_WE)
-  set(module ${vulkan_made}/${name}.spv)
-  set(embedded ${vulkan_made}/${name}.c)
+  set(module ${PROJECT_BINARY_DIR}/vulkan/${name}.spv)
   # The depfile names what a shader includes, so that an edit there compiles it anew.
   add_custom_command(OUTPUT ${module}
     COMMAND ${SCRY_GLSLC} -O --target-env=vulkan1.2 -I ${PROJECT_SOURCE_DIR}/shaders -MD -MF ${module}.d -MT ${module}
       -o ${module} ${shader}
     DEPENDS ${shader} DEPFILE ${module}.d VERBATIM)
-  add_custom_command(OUTPUT ${embedded}
-    COMMAND ${CMAKE_COMMAND} -DOUTPUT=${embedded} -DHEADER=shaders.h -DTYPE=scry__vk_shader
-      -DSYMBOL=scry__vk_shader_${name} -DFILES=${module} -P ${PROJECT_SOURCE_DIR}/cmake/embed.cmake
-    DEPENDS ${module} ${PROJECT_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
-  list(APPEND vulkan_sources ${embedded})
-  string(APPEND vulkan_list " X(${name})")
+  list(APPEND vulkan_modules ${module})
 endforeach()
-file(CONFIGURE OUTPUT ${vulkan_made}/shaders_list.h CONTENT "${vulkan_list}\n")
-scry_add_plugin(vulkan SOURCES ${vulkan_sources} INCLUDES ${PROJECT_SOURCE_DIR}/backends/vulkan ${vulkan_made}
-  LIBRARIES PkgConfig::VULKAN m)
+scry_embed_device_code(vulkan LIST SCRY__VK_SHADER_LIST HEADER shaders.h TYPE scry__vk_shader FILES ${vulkan_modules})
+scry_add_plugin(vulkan SOURCES ${vulkan_sources} ${vulkan_embedded}
+  INCLUDES ${PROJECT_SOURCE_DIR}/backends/vulkan ${vulkan_made} LIBRARIES PkgConfig::VULKAN m)

@@ -1,17 +1,12 @@
 /* From OpenCL's error codes to statuses with a reason. */
 #include "opencl.h"
-
-#include <stdio.h>
+#include "shared/codes.h"
 
 /* What NVIDIA's driver answers once a kernel has faulted; no header names it. */
 enum { NVIDIA_FAULT = -9999, PLATFORM_NOT_FOUND = -1001 };
 
 /* Codes that a reader may meet. Whatever else comes is a call that the driver should have taken. */
-static const struct code {
-    cl_int      code;
-    const char *text;
-    scry_status status;
-} codes[] = {
+static const struct scry__code list[] = {
     {CL_DEVICE_NOT_FOUND, "CL_DEVICE_NOT_FOUND", SCRY_NO_DEVICE},
     {PLATFORM_NOT_FOUND, "CL_PLATFORM_NOT_FOUND_KHR", SCRY_NO_DEVICE},
     {CL_INVALID_PLATFORM, "CL_INVALID_PLATFORM", SCRY_NO_DEVICE},
@@ -48,22 +43,29 @@ static const struct code {
     {CL_MISALIGNED_SUB_BUFFER_OFFSET, "CL_MISALIGNED_SUB_BUFFER_OFFSET", SCRY_UNSUPPORTED},
 };
 
-static scry_status report(struct scry__cl *cl, scry_status status, cl_int code, const char *text, const char *what)
+static const struct scry__codes codes = {
+    .api     = "opencl",
+    .unnamed = "an error that OpenCL 1.2 does not name",
+    .list    = list,
+    .count   = sizeof list / sizeof *list,
+};
+
+/* What CL_OUT_OF_RESOURCES means where kernels are waited for. */
+static const struct scry__code crash = {CL_OUT_OF_RESOURCES, "CL_OUT_OF_RESOURCES: a kernel crashed", SCRY_DEVICE_LOST};
+static const struct scry__codes crash_codes = {.api = "opencl", .list = &crash, .count = 1};
+
+static scry_status report(struct scry__cl *cl, const struct scry__codes *from, cl_int code, const char *what)
 {
-    if (cl && status == SCRY_DEVICE_LOST) cl->lost = true;
-    return scry__cl_host->fail(status, "opencl: %s: %s (%d)", what, text, (int)code);
+    return scry__codes_fail(from, scry__cl_host, code, what, cl ? &cl->lost : NULL);
 }
 
 scry_status scry__cl_check(struct scry__cl *cl, cl_int code, const char *what)
 {
-    if (code == CL_SUCCESS) return SCRY_OK;
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (codes[i].code == code) return report(cl, codes[i].status, code, codes[i].text, what);
-    return report(cl, SCRY_UNSUPPORTED, code, "an error that OpenCL 1.2 does not name", what);
+    return code == CL_SUCCESS ? SCRY_OK : report(cl, &codes, code, what);
 }
 
 scry_status scry__cl_check_wait(struct scry__cl *cl, cl_int code, const char *what)
 {
     if (code != CL_OUT_OF_RESOURCES) return scry__cl_check(cl, code, what);
-    return report(cl, SCRY_DEVICE_LOST, code, "CL_OUT_OF_RESOURCES: a kernel crashed", what);
+    return report(cl, &crash_codes, code, what);
 }

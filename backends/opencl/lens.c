@@ -3,6 +3,7 @@
  * Positions are taken in batches, as many as the scratch has room for: norm leaves their rows there, the vocabulary is
  * walked in pieces that the device reaches, and the parts' results are merged. The unembedding may lie across the parts
  * of its buffer. What a row's result is does not depend on batches, blocks or pieces. */
+#include "shared/lens.h"
 #include "opencl.h"
 
 #include <stdio.h>
@@ -58,16 +59,6 @@ static bool is_block(const struct scry__cl *cl)
 {
     const char *asked = cl->front->kernel[SCRY_OP_LENS];
     return asked ? !strcmp(asked, "block") : cl->is_cpu || !has_group(cl);
-}
-
-/* The layer of x whose memory the reference is, as a final layer's usually is; the number of layers where none is. */
-static int64_t layer_of_reference(const scry_lens_op *op)
-{
-    const scry_tensor *x = &op->x, *r = &op->reference;
-    int64_t            layers = x->shape[0], layer = 0;
-    if (x->buffer != r->buffer || x->stride[1] != r->stride[0] || x->stride[2] != r->stride[1]) return layers;
-    while (layer < layers && x->offset + (size_t)(layer * x->stride[0]) * sizeof(float) != r->offset) layer++;
-    return layer;
 }
 
 /* Blocks of a batch: dense, or by positions with all of their layers where rows are compared. */
@@ -136,10 +127,9 @@ static void choose_parts(struct lens *lens, const struct scry__cl *cl)
     plan->vocabulary         = op->unembedding.shape[0];
     plan->logit_scale        = op->logit_scale != 0 ? op->logit_scale : 1;
     plan->softcap            = op->softcap;
-    plan->ranks              = present(&op->target) && (present(&op->target_logit) || present(&op->target_rank));
-    plan->reference          = present(&op->reference) && present(&op->kl) ? layer_of_reference(op) : plan->layers;
-    if (present(&op->top_id)) plan->top = op->top_id.shape[2];
-    if (present(&op->top_logit)) plan->top = op->top_logit.shape[2];
+    plan->ranks              = scry__lens_ranks(op);
+    plan->reference          = scry__lens_reference(op);
+    plan->top                = scry__lens_top(op);
     /* A unit across two parts of its buffer is staged, so it fits. */
     int64_t row_bytes = most(1, plan->size) * (int64_t)scry__element_bytes(op->unembedding.dtype);
     plan->unit    = least(lens->is_block ? BLOCK_ENTRIES : GROUP_ENTRIES, most(1, SCRY_REACHABLE_BYTES / row_bytes));
@@ -151,7 +141,7 @@ static void choose_parts(struct lens *lens, const struct scry__cl *cl)
  * Returns its bytes. */
 static size_t prepare(struct lens *lens, const struct scry__cl *cl, const scry_lens_op *op)
 {
-    bool    compares = present(&op->reference) && present(&op->kl);
+    bool    compares = scry__lens_compares(op);
     int64_t panel    = LANES * (int64_t)sizeof(float) * most(1, op->x.shape[2]);
     size_t  bytes = 0, most_bytes = cl->most_allocated / 2;
     if (most_bytes > MOST_SCRATCH) most_bytes = MOST_SCRATCH;
@@ -171,52 +161,13 @@ static size_t prepare(struct lens *lens, const struct scry__cl *cl, const scry_l
 
 /* --- Pieces of the vocabulary --- */
 
-static scry_tensor slice(scry_tensor x, int axis, int64_t begin, int64_t count)
-{
-    if (!present(&x)) return x;
-    x.offset += (size_t)(begin * x.stride[axis]) * scry__element_bytes(x.dtype);
-    x.shape[axis] = count;
-    return x;
-}
-
-/* Bytes from the first element to behind the last. */
-static size_t extent(const scry_tensor *x)
-{
-    int64_t last = 0;
-    for (int i = 0; i < x->rank; i++) {
-        if (!x->shape[i]) return 0;
-        last += (x->shape[i] - 1) * x->stride[i];
-    }
-    return (size_t)(last + 1) * scry__element_bytes(x->dtype);
-}
-
-static bool reaches(const scry_tensor *x)
-{
-    return !present(x) || scry__cl_reaches(x->buffer, x->offset, extent(x));
-}
-
-static bool reaches_entries(const scry_lens_op *op, int64_t first, int64_t count)
-{
-    scry_tensor unembedding = slice(op->unembedding, 0, first, count), bias = slice(op->bias, 0, first, count);
-    return reaches(&unembedding) && reaches(&bias);
-}
-
 /* Entries from `first` on that one launch takes: whole units, but for the last. */
 static int64_t piece(const struct lens *lens, int64_t first)
 {
     const struct plan *plan     = &lens->plan;
-    int64_t            units    = (plan->vocabulary - first + plan->unit - 1) / plan->unit;
     double             products = (double)(plan->blocks * plan->slots * most(1, plan->size) * plan->unit);
-    if (!lens->cl->is_cpu) units = least(units, 1 + (int64_t)(most_products / products));
-    int64_t low = 1, high = units;
-    while (low < high) {
-        int64_t middle = (low + high + 1) / 2;
-        if (reaches_entries(lens->op, first, least(middle * plan->unit, plan->vocabulary - first)))
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return least(low * plan->unit, plan->vocabulary - first);
+    int64_t            units    = lens->cl->is_cpu ? INT64_MAX : 1 + (int64_t)(most_products / products);
+    return scry__lens_piece(lens->op, scry__cl_reaches, first, plan->unit, units);
 }
 
 void scry__cl_lens_query(const struct scry__cl *cl, const scry_lens_op *op, scry_op_info *info)
@@ -224,18 +175,10 @@ void scry__cl_lens_query(const struct scry__cl *cl, const scry_lens_op *op, scry
     struct lens lens;
     info->scratch_bytes = prepare(&lens, cl, op);
     snprintf(info->kernel, sizeof info->kernel, "%s", lens.is_block ? "block" : "group");
-    if (!lens.is_block && !has_group(cl)) {
-        info->support = SCRY_NOT_SUPPORTED;
-        snprintf(info->reason, sizeof info->reason,
-                 "its kernel \"group\" needs groups of %d items and %d bytes of local memory", GROUP_ITEMS,
-                 GROUP_LOCAL);
-    }
-    scry_tensor unit = slice(op->unembedding, 0, 0, least(lens.plan.unit, lens.plan.vocabulary));
-    if (extent(&unit) > SCRY_REACHABLE_BYTES && !reaches(&op->unembedding)) {
-        info->support = SCRY_NOT_SUPPORTED;
-        snprintf(info->reason, sizeof info->reason,
-                 "unembedding: expected rows less far apart, to be reached in pieces");
-    }
+    if (!lens.is_block && !has_group(cl))
+        scry__refuse(info, "its kernel \"group\" needs groups of %d items and %d bytes of local memory", GROUP_ITEMS,
+                     GROUP_LOCAL);
+    scry__lens_check_units(op, scry__cl_reaches, lens.plan.unit, info);
 }
 
 /* --- Launches --- */
@@ -269,8 +212,8 @@ static scry_status norm_rows(const struct lens *lens, const scry_tensor *x, int6
 static scry_status place_rows(const struct lens *lens, int64_t begin)
 {
     const struct plan *plan = &lens->plan;
-    scry_tensor        x    = slice(lens->op->x, 1, begin, plan->tokens),
-                reference   = slice(lens->op->reference, 0, begin, plan->tokens);
+    scry_tensor        x    = scry__slice(lens->op->x, 1, begin, plan->tokens),
+                reference   = scry__slice(lens->op->reference, 0, begin, plan->tokens);
     scry_status status      = norm_rows(lens, &x, plan->rows);
     if (!status && plan->positions && plan->reference == plan->layers)
         status = norm_rows(lens, &reference, plan->rows + plan->layers * plan->tokens * plan->size);
@@ -285,8 +228,8 @@ static scry_status launch_entries(const struct lens *lens, const char *name, con
                                   int64_t count, int dimensions, const size_t *global, const size_t *local)
 {
     struct scry__cl_call call        = begin_call(lens, name);
-    scry_tensor          unembedding = slice(lens->op->unembedding, 0, first, count),
-                bias                 = slice(lens->op->bias, 0, first, count);
+    scry_tensor          unembedding = scry__slice(lens->op->unembedding, 0, first, count),
+                bias                 = scry__slice(lens->op->bias, 0, first, count);
     scry__cl_tensor(&call, &unembedding, SCRY__CL_READ);
     scry__cl_tensor(&call, &bias, SCRY__CL_READ);
     if (target) scry__cl_tensor(&call, target, SCRY__CL_READ);
@@ -299,7 +242,7 @@ static scry_status launch_entries(const struct lens *lens, const char *name, con
 static scry_status walk_vocabulary(const struct lens *lens, int64_t begin)
 {
     const struct plan *plan   = &lens->plan;
-    scry_tensor        target = slice(lens->op->target, 0, begin, plan->tokens);
+    scry_tensor        target = scry__slice(lens->op->target, 0, begin, plan->tokens);
     scry_status        status = SCRY_OK;
     size_t             slots = (size_t)(plan->blocks * plan->slots), items = lens->is_block ? 1 : GROUP_ITEMS;
     size_t             grid[2] = {(size_t)plan->parts * items, (size_t)plan->blocks}, group[2] = {items, 1};
@@ -322,7 +265,7 @@ static scry_status merge(const struct lens *lens, int64_t begin)
                                       &op->target_logit, &op->target_rank, &op->kl};
     struct scry__cl_call call      = begin_call(lens, "lens_merge");
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
-        scry_tensor output = slice(*outputs[i], 1, begin, lens->plan.tokens);
+        scry_tensor output = scry__slice(*outputs[i], 1, begin, lens->plan.tokens);
         scry__cl_tensor(&call, &output, SCRY__CL_WRITE);
     }
     pass_plan(&call, lens);

@@ -148,46 +148,16 @@ scry_status scry__cl_launch(struct scry__cl_call *call, int dimensions, const si
 
 /* --- Ops --- */
 
-/* Each op has: what query says besides "supported in strict f32" (scratch bytes, the kernel's name, a reason against),
- * and the op itself, which enqueues. */
-#define SCRY__CL_OP_LIST(X)                                                                                            \
-    X(MATMUL, matmul, scry_matmul)                                                                                     \
-    X(SOFTMAX_CAPTURE, softmax, scry_softmax)                                                                          \
-    X(ATTENTION, attention, scry_attention)                                                                            \
-    X(ROPE, rope, scry_rope)                                                                                           \
-    X(NORM, norm, scry_norm)                                                                                           \
-    X(LENS, lens, scry_lens_op)                                                                                        \
-    X(EMBED, embed, scry_embed)                                                                                        \
-    X(ADD, add, scry_add)                                                                                              \
-    X(SCALE, scale, scry_scale)                                                                                        \
-    X(ACTIVATION, activation, scry_activation)                                                                         \
-    X(COPY, copy, scry_copy)                                                                                           \
-    X(FILL, fill, scry_fill)
-
-#define SCRY__CL_OP(KIND, name, type)                                                                                  \
-    void        scry__cl_##name##_query(const struct scry__cl *cl, const type *op, scry_op_info *info);                \
-    scry_status scry__cl_##name(struct scry__cl *cl, const type *op);
-SCRY__CL_OP_LIST(SCRY__CL_OP)
-#undef SCRY__CL_OP
+/* Each one's two functions. */
+#define SCRY__PLUGIN scry__cl
+#include "shared/ops.h"
 
 __typeof__(scry_device_query)   scry__cl_query;
 __typeof__(scry_device_run)     scry__cl_run;
 __typeof__(scry_device_kernels) scry__cl_kernels;
 
-/* Ops with more than one kernel, and the NULL-terminated list of their names: X(MATMUL, scry__cl_matmul_kernels). The
- * name that the device was opened with is in cl->front->kernel; NULL there leaves the choice to the op. */
-#define SCRY__CL_KERNELS_LIST(X)                                                                                       \
-    X(MATMUL, scry__cl_matmul_kernels())                                                                               \
-    X(SOFTMAX_CAPTURE, scry__cl_softmax_kernels)                                                                       \
-    X(ATTENTION, scry__cl_attention_kernels)                                                                           \
-    X(ROPE, scry__cl_runs_kernels)                                                                                     \
-    X(NORM, scry__cl_norm_kernels)                                                                                     \
-    X(LENS, scry__cl_lens_kernels)                                                                                     \
-    X(EMBED, scry__cl_runs_kernels)                                                                                    \
-    X(ADD, scry__cl_runs_kernels)                                                                                      \
-    X(SCALE, scry__cl_runs_kernels)                                                                                    \
-    X(ACTIVATION, scry__cl_runs_kernels)
-
+/* The NULL-terminated names of the kernels of ops that have more than one. The name that the device was opened with is
+ * in cl->front->kernel; NULL there leaves the choice to the op. */
 const char *const       *scry__cl_matmul_kernels(void);
 extern const char *const scry__cl_softmax_kernels[];
 extern const char *const scry__cl_attention_kernels[];

@@ -1,59 +1,32 @@
 /* What an OpenCL device says of an op, and the way from an op to its function. */
 #include "opencl.h"
 
-#include <stdio.h>
-
 scry_status scry__cl_query(scry_device *device, const scry_op *op, scry_op_info *info)
 {
     const struct scry__cl *cl = device->impl;
-    info->support             = SCRY_SUPPORTED;
-    info->precision           = SCRY_STRICT_F32;
-    switch (op->kind) {
-#define QUERY_CASE(KIND, name, type)                                                                                   \
-    case SCRY_OP_##KIND:                                                                                               \
-        scry__cl_##name##_query(cl, &op->name, info);                                                                  \
-        break;
-        SCRY__CL_OP_LIST(QUERY_CASE)
-#undef QUERY_CASE
-    default:
-        info->support = SCRY_NOT_SUPPORTED;
-        snprintf(info->reason, sizeof info->reason, "the OpenCL backend has no kernel for it");
-    }
-    /* Kernels see their scratch as one range. */
-    if (info->support != SCRY_NOT_SUPPORTED && info->scratch_bytes > cl->most_allocated) {
-        info->support = SCRY_NOT_SUPPORTED;
-        snprintf(info->reason, sizeof info->reason,
-                 "it takes %zu bytes of scratch, where the device allocates %zu at once", info->scratch_bytes,
-                 cl->most_allocated);
-    }
+    scry__op_query(device, op, info);
+    scry__limit_scratch(info, cl->most_allocated);
     return SCRY_OK;
 }
 
 scry_status scry__cl_run(scry_device *device, const scry_op *op)
 {
-    struct scry__cl *cl = device->impl;
-    switch (op->kind) {
-#define RUN_CASE(KIND, name, type)                                                                                     \
-    case SCRY_OP_##KIND:                                                                                               \
-        return scry__cl_##name(cl, &op->name);
-        SCRY__CL_OP_LIST(RUN_CASE)
-#undef RUN_CASE
-    default:
-        return scry__cl_host->fail(SCRY_UNSUPPORTED, "opencl: unknown op %d", (int)op->kind);
-    }
+    return scry__op_run(device, op);
 }
 
 const char *const *scry__cl_kernels(const scry_device *device, scry_op_kind kind)
 {
-    static const char *const none[] = {NULL};
+    static const char *const *const names[SCRY_OP_COUNT] = {
+        [SCRY_OP_SOFTMAX_CAPTURE] = scry__cl_softmax_kernels,
+        [SCRY_OP_ATTENTION]       = scry__cl_attention_kernels,
+        [SCRY_OP_ROPE]            = scry__cl_runs_kernels,
+        [SCRY_OP_NORM]            = scry__cl_norm_kernels,
+        [SCRY_OP_LENS]            = scry__cl_lens_kernels,
+        [SCRY_OP_EMBED]           = scry__cl_runs_kernels,
+        [SCRY_OP_ADD]             = scry__cl_runs_kernels,
+        [SCRY_OP_SCALE]           = scry__cl_runs_kernels,
+        [SCRY_OP_ACTIVATION]      = scry__cl_runs_kernels,
+    };
     (void)device;
-    switch (kind) {
-#define KERNELS_CASE(KIND, names)                                                                                      \
-    case SCRY_OP_##KIND:                                                                                               \
-        return names;
-        SCRY__CL_KERNELS_LIST(KERNELS_CASE)
-#undef KERNELS_CASE
-    default:
-        return none;
-    }
+    return kind == SCRY_OP_MATMUL ? scry__cl_matmul_kernels() : names[kind];
 }

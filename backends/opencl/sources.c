@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* SCRY__CL_SOURCE_LIST(X): X(name) for each file; made by the build. */
-#include "sources_list.h"
+#include "list.h"
 
 #define DECLARE(name) extern const scry__cl_source scry__cl_source_##name;
 SCRY__CL_SOURCE_LIST(DECLARE)

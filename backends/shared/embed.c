@@ -1,14 +1,6 @@
 /* embed over a table that a device cannot reach at once: the pieces of it that it can. */
 #include "embed.h"
 
-/* Axis `axis` of a tensor from `begin` on, at most `count` of it. */
-static scry_tensor cut(scry_tensor x, int axis, int64_t begin, int64_t count)
-{
-    x.offset += (size_t)(begin * x.stride[axis]) * scry__element_bytes(x.dtype);
-    x.shape[axis] = count;
-    return x;
-}
-
 /* Halves the table along the axis that reaches farthest until each piece is reachable. */
 static scry_status embed_by_halves(const struct scry__embed_pieces *pieces, const scry_embed *op, int64_t first)
 {
@@ -21,11 +13,11 @@ static scry_status embed_by_halves(const struct scry__embed_pieces *pieces, cons
     int        axis = rows < across;
     scry_embed low = *op, high = *op;
     int64_t    half = table->shape[axis] / 2;
-    low.table       = cut(*table, axis, 0, half);
-    high.table      = cut(*table, axis, half, table->shape[axis] - half);
+    low.table       = scry__slice(*table, axis, 0, half);
+    high.table      = scry__slice(*table, axis, half, table->shape[axis] - half);
     if (axis) {
-        low.out  = cut(op->out, 1, 0, half);
-        high.out = cut(op->out, 1, half, op->out.shape[1] - half);
+        low.out  = scry__slice(op->out, 1, 0, half);
+        high.out = scry__slice(op->out, 1, half, op->out.shape[1] - half);
     }
     scry_status status = embed_by_halves(pieces, &low, first);
     return status ? status : embed_by_halves(pieces, &high, axis ? first : first + half);

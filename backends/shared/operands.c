@@ -37,6 +37,14 @@ bool scry__is_same_view(const scry_tensor *a, const scry_tensor *b)
            !memcmp(a->stride, b->stride, (size_t)a->rank * sizeof *a->stride);
 }
 
+scry_tensor scry__slice(scry_tensor x, int axis, int64_t begin, int64_t count)
+{
+    if (!present(&x)) return x;
+    x.offset += (size_t)(begin * x.stride[axis]) * scry__element_bytes(x.dtype);
+    x.shape[axis] = count;
+    return x;
+}
+
 scry_tensor scry__widened(scry_tensor x, int behind)
 {
     scry_tensor wide  = x;

@@ -47,6 +47,9 @@ bool scry__is_contiguous(const scry_tensor *x);
 /* Whether both name the same elements of the same buffer. */
 bool scry__is_same_view(const scry_tensor *a, const scry_tensor *b);
 
+/* Axis `axis` from `begin` on, `count` of it; an absent tensor stays absent. */
+scry_tensor scry__slice(scry_tensor x, int axis, int64_t begin, int64_t count);
+
 /* The view with SCRY_MAX_RANK axes: axes of size 1 in front, and `behind` ones at the end. */
 scry_tensor scry__widened(scry_tensor x, int behind);
 

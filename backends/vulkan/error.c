@@ -1,4 +1,5 @@
 /* From Vulkan's results to statuses with a reason. */
+#include "shared/codes.h"
 #include "vk.h"
 
 /* Results that a reader may meet. Whatever else comes is a call that the driver should have taken. */
@@ -6,11 +7,7 @@
     {                                                                                                                  \
         name, #name, status                                                                                            \
     }
-static const struct code {
-    VkResult    code;
-    const char *text;
-    scry_status status;
-} codes[] = {
+static const struct scry__code list[] = {
     CODE(VK_TIMEOUT, SCRY_DEVICE_LOST),
     CODE(VK_ERROR_DEVICE_LOST, SCRY_DEVICE_LOST),
     CODE(VK_ERROR_OUT_OF_HOST_MEMORY, SCRY_OUT_OF_MEMORY),
@@ -30,16 +27,15 @@ static const struct code {
     CODE(VK_ERROR_UNKNOWN, SCRY_UNSUPPORTED),
 };
 
-static scry_status report(struct scry__vk *vk, scry_status status, VkResult code, const char *text, const char *what)
-{
-    if (vk && status == SCRY_DEVICE_LOST) vk->lost = true;
-    return scry__vk_host->fail(status, "vulkan: %s: %s (%d)", what, text, (int)code);
-}
+static const struct scry__codes codes = {
+    .api     = "vulkan",
+    .unnamed = "a result that Vulkan 1.2 does not name here",
+    .list    = list,
+    .count   = sizeof list / sizeof *list,
+};
 
 scry_status scry__vk_check(struct scry__vk *vk, VkResult code, const char *what)
 {
     if (code == VK_SUCCESS) return SCRY_OK;
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (codes[i].code == code) return report(vk, codes[i].status, code, codes[i].text, what);
-    return report(vk, SCRY_UNSUPPORTED, code, "a result that Vulkan 1.2 does not name here", what);
+    return scry__codes_fail(&codes, scry__vk_host, code, what, vk ? &vk->lost : NULL);
 }

@@ -3,6 +3,7 @@
  * Positions are taken in batches, as many as the scratch has room for: norm leaves their rows there, the vocabulary is
  * walked in pieces that the device reaches, and the parts' results are merged. What a row's result is does not depend
  * on batches, blocks or pieces. */
+#include "shared/lens.h"
 #include "vk.h"
 
 #include <stdio.h>
@@ -76,16 +77,6 @@ static bool is_block(const struct scry__vk *vk)
     return asked ? !strcmp(asked, "block") : vk->limits.is_cpu || !has_group(vk);
 }
 
-/* The layer of x whose memory the reference is, as a final layer's usually is; the number of layers where none is. */
-static int64_t layer_of_reference(const scry_lens_op *op)
-{
-    const scry_tensor *x = &op->x, *r = &op->reference;
-    int64_t            layers = x->shape[0], layer = 0;
-    if (x->buffer != r->buffer || x->stride[1] != r->stride[0] || x->stride[2] != r->stride[1]) return layers;
-    while (layer < layers && x->offset + (size_t)(layer * x->stride[0]) * sizeof(float) != r->offset) layer++;
-    return layer;
-}
-
 /* What does not depend on the batch, but for how rows share blocks. */
 static void choose_parts(struct lens *lens)
 {
@@ -108,11 +99,10 @@ static void choose_parts(struct lens *lens)
                     .strands     = (uint32_t)(lens->is_block ? parts : GROUP_STRANDS * parts),
                     .logit_scale = op->logit_scale != 0 ? op->logit_scale : 1,
                     .softcap     = op->softcap,
+                    .ranks       = scry__lens_ranks(op),
+                    .reference   = (uint32_t)scry__lens_reference(op),
+                    .top         = (uint32_t)scry__lens_top(op),
     };
-    plan->ranks     = present(&op->target) && (present(&op->target_logit) || present(&op->target_rank));
-    plan->reference = (uint32_t)(lens->compares ? layer_of_reference(op) : op->x.shape[0]);
-    if (present(&op->top_id)) plan->top = (uint32_t)op->top_id.shape[2];
-    if (present(&op->top_logit)) plan->top = (uint32_t)op->top_logit.shape[2];
 }
 
 /* Blocks of a batch of `tokens` positions: dense, or by positions with as many of their layers as there is room for. */
@@ -168,7 +158,7 @@ static bool fits(const struct lens *lens)
 static void prepare(struct lens *lens, const struct scry__vk *vk, const scry_lens_op *op)
 {
     *lens          = (struct lens){.vk = (struct scry__vk *)vk, .op = op, .is_block = is_block(vk)};
-    lens->compares = present(&op->reference) && present(&op->kl);
+    lens->compares = scry__lens_compares(op);
     lens->tokens   = op->x.shape[1];
     choose_parts(lens);
     lay_out(lens, lens->tokens);
@@ -176,25 +166,6 @@ static void prepare(struct lens *lens, const struct scry__vk *vk, const scry_len
 }
 
 /* --- Pieces of the vocabulary --- */
-
-static scry_tensor slice(scry_tensor x, int axis, int64_t begin, int64_t count)
-{
-    if (!present(&x)) return x;
-    x.offset += (size_t)(begin * x.stride[axis]) * scry__element_bytes(x.dtype);
-    x.shape[axis] = count;
-    return x;
-}
-
-static bool reaches(const scry_tensor *x)
-{
-    return !present(x) || scry__vk_reaches(x->buffer, x->offset, scry__extent_bytes(x));
-}
-
-static bool reaches_entries(const scry_lens_op *op, int64_t first, int64_t count)
-{
-    scry_tensor unembedding = slice(op->unembedding, 0, first, count), bias = slice(op->bias, 0, first, count);
-    return reaches(&unembedding) && reaches(&bias);
-}
 
 /* Units that each part may take in one launch: so many that no single group takes long, and that the turns of its loops
  * are counted where they have to be. */
@@ -213,16 +184,7 @@ static int64_t most_units(const struct lens *lens)
 static int64_t piece(const struct lens *lens, int64_t first)
 {
     const struct plan *plan = &lens->plan;
-    int64_t            left = plan->vocabulary - first;
-    int64_t            low = 1, high = least(units_of(left, plan->unit), plan->parts * most_units(lens));
-    while (low < high) {
-        int64_t middle = (low + high + 1) / 2;
-        if (reaches_entries(lens->op, first, least(middle * plan->unit, left)))
-            low = middle;
-        else
-            high = middle - 1;
-    }
-    return least(low * plan->unit, left);
+    return scry__lens_piece(lens->op, scry__vk_reaches, first, plan->unit, plan->parts * most_units(lens));
 }
 
 void scry__vk_lens_query(const struct scry__vk *vk, const scry_lens_op *op, scry_op_info *info)
@@ -233,15 +195,13 @@ void scry__vk_lens_query(const struct scry__vk *vk, const scry_lens_op *op, scry
     info->scratch_bytes = lens.bytes;
     snprintf(info->kernel, sizeof info->kernel, "%s", scry__vk_lens_kernels[!lens.is_block]);
     if (!lens.is_block && !has_group(vk))
-        scry__vk_refuse(info, "its kernel \"group\" needs groups of %d items and %d bytes of shared memory",
-                        GROUP_ITEMS, GROUP_SHARED);
-    scry_tensor unit = slice(op->unembedding, 0, 0, least(lens.plan.unit, op->unembedding.shape[0]));
-    if (scry__extent_bytes(&unit) > SCRY_REACHABLE_BYTES && !reaches(&op->unembedding))
-        scry__vk_refuse(info, "unembedding: expected rows less far apart, to be reached in pieces");
+        scry__refuse(info, "its kernel \"group\" needs groups of %d items and %d bytes of shared memory", GROUP_ITEMS,
+                     GROUP_SHARED);
+    scry__lens_check_units(op, scry__vk_reaches, lens.plan.unit, info);
     if (!fits(&lens))
-        scry__vk_refuse(info, "it takes %zu bytes of scratch for one position, more than the device binds", lens.bytes);
+        scry__refuse(info, "it takes %zu bytes of scratch for one position, more than the device binds", lens.bytes);
     if (rows > INT32_MAX / 2 || op->unembedding.shape[0] > INT32_MAX / 2)
-        scry__vk_refuse(info, "more than 2^30 rows, or entries of the vocabulary");
+        scry__refuse(info, "more than 2^30 rows, or entries of the vocabulary");
 }
 
 /* --- Launches --- */
@@ -278,8 +238,8 @@ static scry_status norm_rows(const struct lens *lens, const scry_tensor *x, int6
 static scry_status place_rows(const struct lens *lens, int64_t begin)
 {
     const struct plan *plan = &lens->plan;
-    scry_tensor        x    = slice(lens->op->x, 1, begin, plan->tokens),
-                reference   = slice(lens->op->reference, 0, begin, plan->tokens);
+    scry_tensor        x    = scry__slice(lens->op->x, 1, begin, plan->tokens),
+                reference   = scry__slice(lens->op->reference, 0, begin, plan->tokens);
     scry_status status      = norm_rows(lens, &x, 0);
     if (status || !lens->compares || plan->reference < plan->layers) return status;
     return norm_rows(lens, &reference, plan->layers * (int64_t)plan->tokens);
@@ -288,8 +248,8 @@ static scry_status place_rows(const struct lens *lens, int64_t begin)
 /* What kernels over the entries [first, first + count) take first. */
 static void bind_entries(struct scry__vk_call *call, const struct lens *lens, int64_t first, int64_t count)
 {
-    scry_tensor unembedding = slice(lens->op->unembedding, 0, first, count),
-                bias        = slice(lens->op->bias, 0, first, count);
+    scry_tensor unembedding = scry__slice(lens->op->unembedding, 0, first, count),
+                bias        = scry__slice(lens->op->bias, 0, first, count);
     scry__vk_tensor(call, &unembedding, SCRY__VK_READ);
     scry__vk_tensor(call, &bias, SCRY__VK_READ);
 }
@@ -302,7 +262,7 @@ static void pass_plan(struct scry__vk_call *call, const struct lens *lens)
 static scry_status find_targets(const struct lens *lens, int64_t begin, int64_t first, int64_t count)
 {
     const struct plan   *plan   = &lens->plan;
-    scry_tensor          target = slice(lens->op->target, 0, begin, plan->tokens);
+    scry_tensor          target = scry__slice(lens->op->target, 0, begin, plan->tokens);
     int64_t              slots  = (int64_t)plan->blocks * plan->slots;
     uint32_t             items  = lens->is_block ? BLOCK_ITEMS : TARGET_ITEMS;
     struct scry__vk_call call   = scry__vk_call(lens->vk, "lens_targets", items);
@@ -378,7 +338,7 @@ static scry_status merge(const struct lens *lens, int64_t begin)
     struct scry__vk_call call      = scry__vk_call(lens->vk, "lens_merge", items);
     scry__vk_constant(&call, BLOCK_ITEMS);
     for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++) {
-        scry_tensor output = slice(*outputs[i], 1, begin, plan->tokens);
+        scry_tensor output = scry__slice(*outputs[i], 1, begin, plan->tokens);
         scry__vk_tensor(&call, &output, SCRY__VK_WRITE);
     }
     bind_room(&call, &lens->states, SCRY__VK_READ);

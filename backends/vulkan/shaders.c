@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* SCRY__VK_SHADER_LIST(X): X(name) for each file; made by the build. */
-#include "shaders_list.h"
+#include "list.h"
 
 #define DECLARE(name) extern const scry__vk_shader scry__vk_shader_##name;
 SCRY__VK_SHADER_LIST(DECLARE)

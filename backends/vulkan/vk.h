@@ -264,54 +264,19 @@ enum { SCRY__VK_UNIT = 256 };
 
 /* --- Ops --- */
 
-/* Each op has: what query says besides "supported in strict f32" (scratch bytes, the kernel's name, a reason against),
- * and the op itself, which records. */
-#define SCRY__VK_OP_LIST(X)                                                                                            \
-    X(MATMUL, matmul, scry_matmul)                                                                                     \
-    X(SOFTMAX_CAPTURE, softmax, scry_softmax)                                                                          \
-    X(ATTENTION, attention, scry_attention)                                                                            \
-    X(ROPE, rope, scry_rope)                                                                                           \
-    X(NORM, norm, scry_norm)                                                                                           \
-    X(LENS, lens, scry_lens_op)                                                                                        \
-    X(EMBED, embed, scry_embed)                                                                                        \
-    X(ADD, add, scry_add)                                                                                              \
-    X(SCALE, scale, scry_scale)                                                                                        \
-    X(ACTIVATION, activation, scry_activation)                                                                         \
-    X(COPY, copy, scry_copy)                                                                                           \
-    X(FILL, fill, scry_fill)
-
-#define SCRY__VK_OP(KIND, name, type)                                                                                  \
-    void        scry__vk_##name##_query(const struct scry__vk *vk, const type *op, scry_op_info *info);                \
-    scry_status scry__vk_##name(struct scry__vk *vk, const type *op);
-SCRY__VK_OP_LIST(SCRY__VK_OP)
-#undef SCRY__VK_OP
+/* Each one's two functions. */
+#define SCRY__PLUGIN scry__vk
+#include "shared/ops.h"
 
 __typeof__(scry_device_query)   scry__vk_query;
 __typeof__(scry_device_run)     scry__vk_run;
 __typeof__(scry_device_kernels) scry__vk_kernels;
 
-/* Ops with more than one kernel, and the NULL-terminated list of their names. The name that the device was opened with
- * is in vk->front->kernel; NULL there leaves the choice to the op. */
-#define SCRY__VK_KERNELS_LIST(X)                                                                                       \
-    X(MATMUL, scry__vk_matmul_kernels)                                                                                 \
-    X(SOFTMAX_CAPTURE, scry__vk_softmax_kernels(device->impl))                                                         \
-    X(ATTENTION, scry__vk_attention_kernels)                                                                           \
-    X(ROPE, scry__vk_runs_kernels)                                                                                     \
-    X(NORM, scry__vk_norm_kernels)                                                                                     \
-    X(LENS, scry__vk_lens_kernels)                                                                                     \
-    X(EMBED, scry__vk_runs_kernels)                                                                                    \
-    X(ADD, scry__vk_runs_kernels)                                                                                      \
-    X(SCALE, scry__vk_runs_kernels)                                                                                    \
-    X(ACTIVATION, scry__vk_runs_kernels)                                                                               \
-    X(COPY, scry__vk_runs_kernels)                                                                                     \
-    X(FILL, scry__vk_runs_kernels)
-
+/* The NULL-terminated names of the kernels of ops that have more than one. The name that the device was opened with is
+ * in vk->front->kernel; NULL there leaves the choice to the op. */
 const char *const       *scry__vk_softmax_kernels(struct scry__vk *vk);
 extern const char *const scry__vk_attention_kernels[], *const scry__vk_lens_kernels[];
 extern const char *const scry__vk_matmul_kernels[], *const scry__vk_runs_kernels[], *const scry__vk_norm_kernels[];
-
-/* Says no in query. */
-void scry__vk_refuse(scry_op_info *info, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* --- Masks and row statistics (mask.c) ---
  * Kernels leave the statistics of row r of [B, H, Q] as a record of 8 words at the beginning of the scratch
