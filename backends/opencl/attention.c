@@ -85,8 +85,10 @@ static int64_t part_size(const scry_attention *op)
     return op->capture.distance.shape[2] + 2 * MARGIN;
 }
 
-void scry__cl_attention_query(const struct scry__cl *cl, const scry_attention *op, scry_op_info *info)
+void scry__cl_attention_query(const struct scry__cl *cl, const scry_attention *op, scry_precision allowed,
+                              scry_op_info *info)
 {
+    (void)allowed;
     int64_t floats = parts_at(op);
     if (present(&op->capture.distance)) floats += op->q.shape[0] * op->q.shape[2] * part_count(op) * part_size(op);
     info->scratch_bytes = (size_t)floats * sizeof(float);
@@ -197,8 +199,9 @@ static scry_status merge_distances(struct scry__cl *cl, const struct family *fam
     return scry__cl_launch(&call, 3, global, NULL);
 }
 
-scry_status scry__cl_attention(struct scry__cl *cl, const scry_attention *op)
+scry_status scry__cl_attention(struct scry__cl *cl, const scry_attention *op, scry_precision allowed)
 {
+    (void)allowed;
     const scry_attention_capture *capture = &op->capture;
     struct family                 family  = family_of(cl, op);
     int64_t                       B = op->q.shape[0], Q = op->q.shape[1], K = op->k.shape[1], H = op->q.shape[2];

@@ -3,13 +3,14 @@
 
 #include <math.h>
 
-void scry__cl_copy_query(const struct scry__cl *cl, const scry_copy *op, scry_op_info *info)
+void scry__cl_copy_query(const struct scry__cl *cl, const scry_copy *op, scry_precision allowed, scry_op_info *info)
 {
-    (void)cl, (void)op, (void)info;
+    (void)cl, (void)op, (void)allowed, (void)info;
 }
 
-scry_status scry__cl_copy(struct scry__cl *cl, const scry_copy *op)
+scry_status scry__cl_copy(struct scry__cl *cl, const scry_copy *op, scry_precision allowed)
 {
+    (void)allowed;
     size_t size = scry__element_bytes(op->x.dtype);
     bool   same = op->x.dtype == op->out.dtype;
     if (same && scry__is_contiguous(&op->x) && scry__is_contiguous(&op->out)) {
@@ -27,13 +28,14 @@ scry_status scry__cl_copy(struct scry__cl *cl, const scry_copy *op)
     return scry__cl_runs_launch(&call, SCRY_OP_COPY, walk.shape);
 }
 
-void scry__cl_fill_query(const struct scry__cl *cl, const scry_fill *op, scry_op_info *info)
+void scry__cl_fill_query(const struct scry__cl *cl, const scry_fill *op, scry_precision allowed, scry_op_info *info)
 {
-    (void)cl, (void)op, (void)info;
+    (void)cl, (void)op, (void)allowed, (void)info;
 }
 
-scry_status scry__cl_fill(struct scry__cl *cl, const scry_fill *op)
+scry_status scry__cl_fill(struct scry__cl *cl, const scry_fill *op, scry_precision allowed)
 {
+    (void)allowed;
     struct scry__walk    walk  = {.count = 1, .operand = {op->out}};
     struct scry__cl_call call  = scry__cl_lanes_call(cl, SCRY_OP_FILL, "fill", "fill");
     bool                 whole = op->out.dtype == SCRY_I32;

@@ -170,8 +170,9 @@ static int64_t piece(const struct lens *lens, int64_t first)
     return scry__lens_piece(lens->op, scry__cl_reaches, first, plan->unit, units);
 }
 
-void scry__cl_lens_query(const struct scry__cl *cl, const scry_lens_op *op, scry_op_info *info)
+void scry__cl_lens_query(const struct scry__cl *cl, const scry_lens_op *op, scry_precision allowed, scry_op_info *info)
 {
+    (void)allowed;
     struct lens lens;
     info->scratch_bytes = prepare(&lens, cl, op);
     snprintf(info->kernel, sizeof info->kernel, "%s", lens.is_block ? "block" : "group");
@@ -205,7 +206,7 @@ static scry_status norm_rows(const struct lens *lens, const scry_tensor *x, int6
     op.out.buffer = lens->cl->front->scratch;
     op.out.offset = (size_t)place * sizeof(float);
     for (int64_t axis = x->rank - 1, stride = 1; axis >= 0; stride *= x->shape[axis--]) op.out.stride[axis] = stride;
-    return lens->plan.size ? scry__cl_norm(lens->cl, &op) : SCRY_OK;
+    return lens->plan.size ? scry__cl_norm(lens->cl, &op, SCRY_STRICT_F32) : SCRY_OK;
 }
 
 /* Positions from `begin` on: their rows, and panels of them. */
@@ -272,8 +273,9 @@ static scry_status merge(const struct lens *lens, int64_t begin)
     return scry__cl_launch(&call, 1, &(size_t){(size_t)(lens->plan.blocks * lens->plan.slots)}, &(size_t){LANES});
 }
 
-scry_status scry__cl_lens(struct scry__cl *cl, const scry_lens_op *op)
+scry_status scry__cl_lens(struct scry__cl *cl, const scry_lens_op *op, scry_precision allowed)
 {
+    (void)allowed;
     struct lens lens;
     scry_status status = SCRY_OK;
     prepare(&lens, cl, op);

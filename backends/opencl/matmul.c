@@ -209,16 +209,18 @@ const char *const *scry__cl_matmul_kernels(void)
     return scry__cl_library_usable() ? all : own;
 }
 
-void scry__cl_matmul_query(const struct scry__cl *cl, const scry_matmul *op, scry_op_info *info)
+void scry__cl_matmul_query(const struct scry__cl *cl, const scry_matmul *op, scry_precision allowed, scry_op_info *info)
 {
+    (void)allowed;
     struct scry__cl_product product = scry__cl_product(cl, op, cl->front->kernel[SCRY_OP_MATMUL]);
     info->scratch_bytes             = product.scratch_bytes;
     snprintf(info->kernel, sizeof info->kernel, "%s", product.kernel);
     if (product.reason) scry__refuse(info, "%s", product.reason);
 }
 
-scry_status scry__cl_matmul(struct scry__cl *cl, const scry_matmul *op)
+scry_status scry__cl_matmul(struct scry__cl *cl, const scry_matmul *op, scry_precision allowed)
 {
+    (void)allowed;
     struct scry__cl_product product = scry__cl_product(cl, op, cl->front->kernel[SCRY_OP_MATMUL]);
     return scry__cl_multiply(cl, &product, 0);
 }

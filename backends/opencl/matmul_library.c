@@ -108,7 +108,7 @@ static scry_status add_bias(struct scry__cl *cl, const struct scry__cl_product *
     bias.rank      = SCRY_MAX_RANK;
     for (int i = 0; i < SCRY_MAX_RANK; i++) bias.shape[i] = product->c.shape[i], bias.stride[i] = 0;
     bias.stride[SCRY_MAX_RANK - 1] = stride;
-    return scry__cl_add(cl, &(scry_add){.a = product->c, .b = bias, .out = product->c});
+    return scry__cl_add(cl, &(scry_add){.a = product->c, .b = bias, .out = product->c}, SCRY_STRICT_F32);
 }
 
 scry_status scry__cl_library_multiply(struct scry__cl *cl, const struct scry__cl_product *product)

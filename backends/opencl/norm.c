@@ -15,9 +15,9 @@ struct norm_of {
     cl_float epsilon, weight_offset, per_entry;
 };
 
-void scry__cl_norm_query(const struct scry__cl *cl, const scry_norm *op, scry_op_info *info)
+void scry__cl_norm_query(const struct scry__cl *cl, const scry_norm *op, scry_precision allowed, scry_op_info *info)
 {
-    (void)op;
+    (void)op, (void)allowed;
     snprintf(info->kernel, sizeof info->kernel, "%s", scry__cl_norm_kernels[!scry__cl_is_block(cl, SCRY_OP_NORM)]);
 }
 
@@ -34,8 +34,9 @@ static scry_status launch(struct scry__cl_call *call, struct norm_of *norm)
     return scry__cl_launch(call, 1, &(size_t){groups * items}, &items);
 }
 
-scry_status scry__cl_norm(struct scry__cl *cl, const scry_norm *op)
+scry_status scry__cl_norm(struct scry__cl *cl, const scry_norm *op, scry_precision allowed)
 {
+    (void)allowed;
     const scry_norm_parameters *parameters = &op->parameters;
     scry_tensor    x = scry__widened(op->x, 0), out = scry__widened(op->out, 0), scale = scry__widened(op->scale, 1);
     bool           is_block = scry__cl_is_block(cl, SCRY_OP_NORM);

@@ -8,14 +8,15 @@ struct turn {
     cl_float sign;
 };
 
-void scry__cl_rope_query(const struct scry__cl *cl, const scry_rope *op, scry_op_info *info)
+void scry__cl_rope_query(const struct scry__cl *cl, const scry_rope *op, scry_precision allowed, scry_op_info *info)
 {
-    (void)op;
+    (void)op, (void)allowed;
     scry__cl_runs_query(cl, SCRY_OP_ROPE, info);
 }
 
-scry_status scry__cl_rope(struct scry__cl *cl, const scry_rope *op)
+scry_status scry__cl_rope(struct scry__cl *cl, const scry_rope *op, scry_precision allowed)
 {
+    (void)allowed;
     int64_t     pairs    = op->cosine.shape[1];
     bool        in_place = op->out.buffer == op->x.buffer && op->out.offset == op->x.offset;
     struct turn turn     = {

@@ -13,15 +13,18 @@ static int64_t row_count(const scry_softmax *op)
     return op->scores.shape[0] * op->scores.shape[1] * op->scores.shape[2];
 }
 
-void scry__cl_softmax_query(const struct scry__cl *cl, const scry_softmax *op, scry_op_info *info)
+void scry__cl_softmax_query(const struct scry__cl *cl, const scry_softmax *op, scry_precision allowed,
+                            scry_op_info *info)
 {
+    (void)allowed;
     bool is_block       = scry__cl_is_block(cl, SCRY_OP_SOFTMAX_CAPTURE);
     info->scratch_bytes = (size_t)row_count(op) * SCRY__CL_RECORD * sizeof(float);
     snprintf(info->kernel, sizeof info->kernel, "%s", scry__cl_softmax_kernels[!is_block]);
 }
 
-scry_status scry__cl_softmax(struct scry__cl *cl, const scry_softmax *op)
+scry_status scry__cl_softmax(struct scry__cl *cl, const scry_softmax *op, scry_precision allowed)
 {
+    (void)allowed;
     bool   is_block = scry__cl_is_block(cl, SCRY_OP_SOFTMAX_CAPTURE);
     size_t local    = is_block                 ? 1
                       : cl->most_items < GROUP ? cl->most_items

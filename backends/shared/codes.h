@@ -7,16 +7,19 @@
 /* A code that a reader may meet. */
 struct scry__code {
     int64_t     code;
-    const char *text; /* its name */
+    const char *text; /* its name, and more where it needs it */
     scry_status status;
 };
 
 struct scry__codes {
-    const char              *api;     /* "vulkan": what the detail begins with */
-    const char              *unnamed; /* what is said of codes that are not in the list, which are SCRY_UNSUPPORTED */
     const struct scry__code *list;
     size_t                   count;
+    const char              *api;     /* "vulkan": what the detail begins with */
+    const char              *unnamed; /* what is said of codes that are not in the list: SCRY_UNSUPPORTED */
 };
+
+/* The row of `code`; NULL where the list has none. */
+const struct scry__code *scry__codes_find(const struct scry__codes *codes, int64_t code);
 
 /* Says `code`, met in the call `what`, by host->fail as "API: WHAT: TEXT (CODE)", and returns its status. Where that is
  * SCRY_DEVICE_LOST, *lost, if there is one, becomes true. */

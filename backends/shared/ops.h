@@ -3,11 +3,13 @@
  * A plugin's own header, in which its open device's struct is scry__vk and its host scry__vk_host, defines SCRY__PLUGIN
  * as scry__vk and includes this. For each op of SCRY_OP_LIST, by its member of scry_op, the plugin then has
  *
- *     void        scry__vk_matmul_query(const struct scry__vk *device, const scry_matmul *op, scry_op_info *info);
- *     scry_status scry__vk_matmul(struct scry__vk *device, const scry_matmul *op);
+ *     void        scry__vk_matmul_query(const struct scry__vk *, const scry_matmul *op, scry_precision allowed,
+ *                                       scry_op_info *info);
+ *     scry_status scry__vk_matmul(struct scry__vk *, const scry_matmul *op, scry_precision allowed);
  *
- * The first says what query says besides "supported in strict f32": scratch bytes, the kernel's name, a reason against;
- * the second is the op itself, which enqueues. */
+ * The first says what query says besides "supported in strict f32": scratch bytes, the kernel's name, a precision below
+ * strict, a reason against. The second is the op itself, which enqueues. `allowed` is the lowest precision that the
+ * caller allows. */
 #ifndef SCRY_SHARED_OPS_H
 #define SCRY_SHARED_OPS_H
 
@@ -20,8 +22,9 @@
 #define SCRY__OP_TYPE(name) __typeof__(((scry_op *)NULL)->name)
 
 #define SCRY__OP_FUNCTIONS(KIND, text, name)                                                                           \
-    void        SCRY__OWN(name##_query)(const struct SCRY__PLUGIN *, const SCRY__OP_TYPE(name) *, scry_op_info *);     \
-    scry_status SCRY__OWN(name)(struct SCRY__PLUGIN *, const SCRY__OP_TYPE(name) *);
+    void SCRY__OWN(name##_query)(const struct SCRY__PLUGIN *, const SCRY__OP_TYPE(name) *, scry_precision allowed,     \
+                                 scry_op_info *);                                                                      \
+    scry_status SCRY__OWN(name)(struct SCRY__PLUGIN *, const SCRY__OP_TYPE(name) *, scry_precision allowed);
 SCRY_OP_LIST(SCRY__OP_FUNCTIONS)
 #undef SCRY__OP_FUNCTIONS
 
@@ -34,7 +37,7 @@ static inline void scry__op_query(const scry_device *device, const scry_op *op, 
     switch (op->kind) {
 #define QUERY_CASE(KIND, text, name)                                                                                   \
     case SCRY_OP_##KIND:                                                                                               \
-        SCRY__OWN(name##_query)(own, &op->name, info);                                                                 \
+        SCRY__OWN(name##_query)(own, &op->name, op->precision, info);                                                  \
         break;
         SCRY_OP_LIST(QUERY_CASE)
 #undef QUERY_CASE
@@ -50,7 +53,7 @@ static inline scry_status scry__op_run(scry_device *device, const scry_op *op)
     switch (op->kind) {
 #define RUN_CASE(KIND, text, name)                                                                                     \
     case SCRY_OP_##KIND:                                                                                               \
-        return SCRY__OWN(name)(own, &op->name);
+        return SCRY__OWN(name)(own, &op->name, op->precision);
         SCRY_OP_LIST(RUN_CASE)
 #undef RUN_CASE
     default:

@@ -107,8 +107,10 @@ static int64_t turns_of(const struct scry__vk *vk, const scry_attention *op)
     return turns;
 }
 
-void scry__vk_attention_query(const struct scry__vk *vk, const scry_attention *op, scry_op_info *info)
+void scry__vk_attention_query(const struct scry__vk *vk, const scry_attention *op, scry_precision allowed,
+                              scry_op_info *info)
 {
+    (void)allowed;
     info->scratch_bytes = scry__vk_record_bytes(row_count(op)) + softmax_bytes(op) + part_bytes(vk, op);
     snprintf(info->kernel, sizeof info->kernel, "%s", scry__vk_attention_kernels[!is_block(vk)]);
     scry__vk_check_rows(vk, info, op->q.shape[1], most(op->k.shape[1], distance_count(op)));
@@ -274,8 +276,9 @@ static scry_status take_top(struct scry__vk *vk, const scry_attention *op)
                            operations_of(op, op->q.shape[1], op->k.shape[1], count));
 }
 
-scry_status scry__vk_attention(struct scry__vk *vk, const scry_attention *op)
+scry_status scry__vk_attention(struct scry__vk *vk, const scry_attention *op, scry_precision allowed)
 {
+    (void)allowed;
     const scry_attention_capture *capture = &op->capture;
     scry_status                   status  = attend(vk, op);
     if (!status && present(tile_shape(op))) status = take_tile(vk, op);

@@ -4,9 +4,9 @@
 #include <math.h>
 #include <string.h>
 
-void scry__vk_copy_query(const struct scry__vk *vk, const scry_copy *op, scry_op_info *info)
+void scry__vk_copy_query(const struct scry__vk *vk, const scry_copy *op, scry_precision allowed, scry_op_info *info)
 {
-    (void)op;
+    (void)op, (void)allowed;
     scry__vk_runs_query(vk, SCRY_OP_COPY, info);
 }
 
@@ -54,8 +54,9 @@ static scry_status copy_rows(struct scry__vk *vk, const struct scry__walk *walk,
     return status;
 }
 
-scry_status scry__vk_copy(struct scry__vk *vk, const scry_copy *op)
+scry_status scry__vk_copy(struct scry__vk *vk, const scry_copy *op, scry_precision allowed)
 {
+    (void)allowed;
     size_t bytes = scry__extent_bytes(&op->x);
     if (op->x.dtype == op->out.dtype && scry__is_contiguous(&op->x) && scry__is_contiguous(&op->out))
         return scry__vk_move(vk, op->out.buffer, op->out.offset, op->x.buffer, op->x.offset, bytes);
@@ -75,9 +76,9 @@ scry_status scry__vk_copy(struct scry__vk *vk, const scry_copy *op)
     return scry__vk_runs_launch(&call, SCRY_OP_COPY, walk.shape, true, 1);
 }
 
-void scry__vk_fill_query(const struct scry__vk *vk, const scry_fill *op, scry_op_info *info)
+void scry__vk_fill_query(const struct scry__vk *vk, const scry_fill *op, scry_precision allowed, scry_op_info *info)
 {
-    (void)op;
+    (void)op, (void)allowed;
     scry__vk_runs_query(vk, SCRY_OP_FILL, info);
 }
 
@@ -99,8 +100,9 @@ static scry_status fill_words(struct scry__vk *vk, const scry_tensor *out, uint3
     return status;
 }
 
-scry_status scry__vk_fill(struct scry__vk *vk, const scry_fill *op)
+scry_status scry__vk_fill(struct scry__vk *vk, const scry_fill *op, scry_precision allowed)
 {
+    (void)allowed;
     bool     is_whole = op->out.dtype == SCRY_I32;
     int32_t  whole    = is_whole ? (int32_t)fmin(fmax(rint(op->value), INT32_MIN), INT32_MAX) : 0;
     float    value    = (float)op->value;

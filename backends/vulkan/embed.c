@@ -2,9 +2,9 @@
 #include "shared/embed.h"
 #include "runs.h"
 
-void scry__vk_embed_query(const struct scry__vk *vk, const scry_embed *op, scry_op_info *info)
+void scry__vk_embed_query(const struct scry__vk *vk, const scry_embed *op, scry_precision allowed, scry_op_info *info)
 {
-    (void)op;
+    (void)op, (void)allowed;
     scry__vk_runs_query(vk, SCRY_OP_EMBED, info);
 }
 
@@ -26,8 +26,9 @@ static scry_status embed_piece(void *device, const scry_embed *op, int64_t first
     return scry__vk_runs_launch(&call, SCRY_OP_EMBED, out.shape, true, 3);
 }
 
-scry_status scry__vk_embed(struct scry__vk *vk, const scry_embed *op)
+scry_status scry__vk_embed(struct scry__vk *vk, const scry_embed *op, scry_precision allowed)
 {
+    (void)allowed;
     const struct scry__embed_pieces pieces = {.device = vk, .reaches = scry__vk_reaches, .embed = embed_piece};
     return scry__embed_in_pieces(&pieces, op);
 }

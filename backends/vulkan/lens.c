@@ -187,8 +187,9 @@ static int64_t piece(const struct lens *lens, int64_t first)
     return scry__lens_piece(lens->op, scry__vk_reaches, first, plan->unit, plan->parts * most_units(lens));
 }
 
-void scry__vk_lens_query(const struct scry__vk *vk, const scry_lens_op *op, scry_op_info *info)
+void scry__vk_lens_query(const struct scry__vk *vk, const scry_lens_op *op, scry_precision allowed, scry_op_info *info)
 {
+    (void)allowed;
     struct lens lens;
     int64_t     rows = op->x.shape[0] * op->x.shape[1];
     prepare(&lens, vk, op);
@@ -230,8 +231,8 @@ static scry_status norm_rows(const struct lens *lens, const scry_tensor *x, int6
     const struct plan *plan   = &lens->plan;
     scry_norm          norm   = {.x = *x, .out = rows_of(lens, x, first, 0, plan->size), .parameters = lens->op->norm};
     scry_fill          zeros  = {.out = rows_of(lens, x, first, plan->size, plan->pitch)};
-    scry_status        status = plan->size ? scry__vk_norm(lens->vk, &norm) : SCRY_OK;
-    return status || plan->size == plan->pitch ? status : scry__vk_fill(lens->vk, &zeros);
+    scry_status        status = plan->size ? scry__vk_norm(lens->vk, &norm, SCRY_STRICT_F32) : SCRY_OK;
+    return status || plan->size == plan->pitch ? status : scry__vk_fill(lens->vk, &zeros, SCRY_STRICT_F32);
 }
 
 /* The rows of positions from `begin` on. */
@@ -349,8 +350,9 @@ static scry_status merge(const struct lens *lens, int64_t begin)
     return scry__vk_launch(&call, (int64_t)plan->blocks * plan->slots, 8 * words * plan->blocks * plan->slots);
 }
 
-scry_status scry__vk_lens(struct scry__vk *vk, const scry_lens_op *op)
+scry_status scry__vk_lens(struct scry__vk *vk, const scry_lens_op *op, scry_precision allowed)
 {
+    (void)allowed;
     struct lens lens;
     scry_status status = SCRY_OK;
     prepare(&lens, vk, op);

@@ -159,15 +159,17 @@ struct scry__vk_product scry__vk_product(const struct scry__vk *vk, const scry_m
 
 const char *const scry__vk_matmul_kernels[] = {"block", "row", "tile32", "tile64", "tile128", "split", NULL};
 
-void scry__vk_matmul_query(const struct scry__vk *vk, const scry_matmul *op, scry_op_info *info)
+void scry__vk_matmul_query(const struct scry__vk *vk, const scry_matmul *op, scry_precision allowed, scry_op_info *info)
 {
+    (void)allowed;
     struct scry__vk_product product = scry__vk_product(vk, op, vk->front->kernel[SCRY_OP_MATMUL]);
     info->scratch_bytes             = product.scratch_bytes;
     snprintf(info->kernel, sizeof info->kernel, "%s", product.kernel);
 }
 
-scry_status scry__vk_matmul(struct scry__vk *vk, const scry_matmul *op)
+scry_status scry__vk_matmul(struct scry__vk *vk, const scry_matmul *op, scry_precision allowed)
 {
+    (void)allowed;
     struct scry__vk_product product = scry__vk_product(vk, op, vk->front->kernel[SCRY_OP_MATMUL]);
     return scry__vk_multiply(vk, &product, 0);
 }

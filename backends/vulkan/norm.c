@@ -22,8 +22,9 @@ static bool is_block(const struct scry__vk *vk, const scry_norm *op)
     return scry__vk_is_block(vk, SCRY_OP_NORM) && entries < (vk->front->kernel[SCRY_OP_NORM] ? TOO_WIDE : WIDE);
 }
 
-void scry__vk_norm_query(const struct scry__vk *vk, const scry_norm *op, scry_op_info *info)
+void scry__vk_norm_query(const struct scry__vk *vk, const scry_norm *op, scry_precision allowed, scry_op_info *info)
 {
+    (void)allowed;
     snprintf(info->kernel, sizeof info->kernel, "%s", scry__vk_norm_kernels[!is_block(vk, op)]);
 }
 
@@ -32,8 +33,9 @@ static uint32_t dtype_of(const scry_tensor *x)
     return present(x) ? (uint32_t)x->dtype : ABSENT;
 }
 
-scry_status scry__vk_norm(struct scry__vk *vk, const scry_norm *op)
+scry_status scry__vk_norm(struct scry__vk *vk, const scry_norm *op, scry_precision allowed)
 {
+    (void)allowed;
     const scry_norm_parameters *parameters = &op->parameters;
     const bool                  block      = is_block(vk, op);
     scry_tensor x = scry__widened(op->x, 0), out = scry__widened(op->out, 0), scale = scry__widened(op->scale, 1);

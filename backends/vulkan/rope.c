@@ -1,14 +1,15 @@
 /* rope: one launch over the pairs of all heads, and over the entries behind them where they are to be copied. */
 #include "runs.h"
 
-void scry__vk_rope_query(const struct scry__vk *vk, const scry_rope *op, scry_op_info *info)
+void scry__vk_rope_query(const struct scry__vk *vk, const scry_rope *op, scry_precision allowed, scry_op_info *info)
 {
-    (void)op;
+    (void)op, (void)allowed;
     scry__vk_runs_query(vk, SCRY_OP_ROPE, info);
 }
 
-scry_status scry__vk_rope(struct scry__vk *vk, const scry_rope *op)
+scry_status scry__vk_rope(struct scry__vk *vk, const scry_rope *op, scry_precision allowed)
 {
+    (void)allowed;
     int64_t pairs = op->cosine.shape[1], turned = round_up(pairs, 4);
     bool    in_place = op->out.buffer == op->x.buffer && op->out.offset == op->x.offset;
     int64_t copied   = in_place ? 0 : op->x.shape[3] - 2 * pairs;

@@ -65,8 +65,10 @@ static int64_t row_count(const scry_softmax *op)
     return op->scores.shape[0] * op->scores.shape[1] * op->scores.shape[2];
 }
 
-void scry__vk_softmax_query(const struct scry__vk *vk, const scry_softmax *op, scry_op_info *info)
+void scry__vk_softmax_query(const struct scry__vk *vk, const scry_softmax *op, scry_precision allowed,
+                            scry_op_info *info)
 {
+    (void)allowed;
     info->scratch_bytes = scry__vk_record_bytes(row_count(op));
     snprintf(info->kernel, sizeof info->kernel, "%s", form_of(vk, op)->name);
     scry__vk_check_rows(vk, info, op->scores.shape[2], op->scores.shape[3]);
@@ -75,8 +77,9 @@ void scry__vk_softmax_query(const struct scry__vk *vk, const scry_softmax *op, s
                                                       : 3 * units_of(op->scores.shape[3], GROUP) + 100);
 }
 
-scry_status scry__vk_softmax(struct scry__vk *vk, const scry_softmax *op)
+scry_status scry__vk_softmax(struct scry__vk *vk, const scry_softmax *op, scry_precision allowed)
 {
+    (void)allowed;
     const struct form   *form  = form_of(vk, op);
     const int64_t       *shape = op->scores.shape, rows = row_count(op);
     const bool           block = form == &forms[0];
