@@ -53,3 +53,9 @@ function(scry_embed_device_code name)
   set(${name}_embedded ${sources} PARENT_SCOPE)
   set(${name}_made ${made} PARENT_SCOPE)
 endfunction()
+
+# A plugin that this build has none of, and why: for whoever configures it, and for `scry devices`.
+function(scry_no_plugin name reason)
+  message(STATUS "No ${name} plugin: ${reason}")
+  set_property(GLOBAL APPEND_STRING PROPERTY SCRY_ABSENT_LIST " X(\"${name}\", \"${reason}\")")
+endfunction()

@@ -36,12 +36,18 @@ struct scry__cuda {
     struct scry__cuda_limits   limits;
     cudaStream_t               stream; /* ops, in order */
     cudaStream_t               copies; /* uploads, which ops that need them wait for */
+    cudaEvent_t                passed; /* for the copies' stream to wait for ops */
+    cudaMemPool_t              pool;   /* NULL where the device has none */
     scry_device               *front;
     struct scry__cuda_library *library; /* NULL before it is needed, or where it cannot be had */
-    struct scry__cuda_stage   *stage;   /* memory.c: pinned memory that uploads and readbacks pass through */
+    struct scry__cuda_ring    *ring;    /* ring.c: pinned memory that uploads and readbacks pass through */
     scry_device_statistics     statistics;
+    scry_status                failed; /* of scry__cuda_address in the running op */
     bool                       lost;
 };
+
+/* Makes it the calling thread's device: before any other call of the runtime. */
+scry_status scry__cuda_enter(struct scry__cuda *cuda);
 
 /* --- Errors (error.c) --- */
 
@@ -52,12 +58,15 @@ scry_status scry__cuda_check(struct scry__cuda *cuda, cudaError_t code, const ch
 /* --- Memory (memory.c) --- */
 
 struct scry__cuda_memory {
-    void       *data;    /* on the device */
-    cudaEvent_t written; /* by the copies' stream; ops wait for it when `is_pending` */
-    bool        is_pending, is_borrowed;
+    void       *data;       /* on the device */
+    cudaEvent_t written;    /* by the copies' stream */
+    bool        is_pending; /* ops still have to wait for that */
+    bool        is_used;    /* by ops, behind which it is to be written */
+    bool        is_borrowed;
 };
 
-/* The device's address of a tensor's first element, for kernels that are launched next; NULL for an absent one. */
+/* The device's address of a tensor's first element, for kernels that are launched next; NULL for an absent one. A
+ * failure to wait for uploads is kept, and given by the next launch. */
 void *scry__cuda_address(struct scry__cuda *cuda, const scry_tensor *tensor);
 /* The address of the device's scratch, from byte `offset` on. */
 void *scry__cuda_scratch(struct scry__cuda *cuda, size_t offset);
@@ -115,7 +124,10 @@ scry_status scry__cuda_library_multiply(struct scry__cuda *cuda, const struct sc
 /* Each op has: what query says besides "supported in strict f32" (scratch bytes, the kernel's name, a precision below
  * strict, a reason against), and the op itself, which enqueues. `allowed` is the lowest precision that the caller
  * allows. Ops without a line are not supported. */
-#define SCRY__CUDA_OP_LIST(X)
+#define SCRY__CUDA_OP_LIST(X)                                                                                          \
+    X(SCALE, scale, scry_scale)                                                                                        \
+    X(COPY, copy, scry_copy)                                                                                           \
+    X(FILL, fill, scry_fill)
 
 #define SCRY__CUDA_OP(KIND, name, type)                                                                                \
     void        scry__cuda_##name##_query(const struct scry__cuda *cuda, const type *op, scry_precision allowed,       \

@@ -1,0 +1,212 @@
+/* The devices that the CUDA runtime finds: what they are, and opening and closing one. */
+#include "ring.h"
+
+#include <stdio.h>
+
+const struct scry_host *scry__cuda_host;
+
+SCRY_API scry_backend_entry_function scry_backend_entry;
+
+#ifdef SCRY_EMULATED
+#define BACKEND "cuda-emulated"
+enum { IS_EMULATED = 1 };
+#else
+#define BACKEND "cuda"
+enum { IS_EMULATED = 0 };
+#endif
+
+/* 0 where the runtime cannot tell. */
+static int attribute(int index, enum cudaDeviceAttr what)
+{
+    int value = 0;
+    return cudaDeviceGetAttribute(&value, what, index) == cudaSuccess ? value : 0;
+}
+
+static scry_status count_devices(int *count)
+{
+    *count             = 0;
+    cudaError_t code   = cudaGetDeviceCount(count);
+    int         driver = 0, runtime = 0;
+    if (code == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess &&
+        cudaRuntimeGetVersion(&runtime) == cudaSuccess) {
+        char what[96];
+        snprintf(what, sizeof what, "cudaGetDeviceCount (the runtime is %d.%d, the driver %s%d.%d)", runtime / 1000,
+                 runtime % 1000 / 10, driver ? "" : "missing: ", driver / 1000, driver % 1000 / 10);
+        return scry__cuda_check(NULL, code, what);
+    }
+    scry_status status = scry__cuda_check(NULL, code, "cudaGetDeviceCount");
+    if (status) *count = 0;
+    if (!status && !*count) status = scry__cuda_check(NULL, cudaErrorNoDevice, "cudaGetDeviceCount");
+    return status;
+}
+
+static scry_status describe(int index, scry_device_info *info)
+{
+    struct cudaDeviceProp device;
+    int                   driver = 0, runtime = 0;
+    scry_status status = scry__cuda_check(NULL, cudaGetDeviceProperties(&device, index), "cudaGetDeviceProperties");
+    if (!status) status = scry__cuda_check(NULL, cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+    if (!status) status = scry__cuda_check(NULL, cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
+    if (status) return status;
+    bool is_integrated = attribute(index, cudaDevAttrIntegrated);
+    *info              = (scry_device_info){
+                     .backend       = BACKEND,
+                     .type          = IS_EMULATED     ? SCRY_DEVICE_SOFTWARE_GPU
+                                      : is_integrated ? SCRY_DEVICE_INTEGRATED_GPU
+                                                      : SCRY_DEVICE_DISCRETE_GPU,
+                     .memory_bytes  = device.totalGlobalMem,
+                     .shared_bytes  = (uint32_t)attribute(index, cudaDevAttrMaxSharedMemoryPerBlockOptin),
+                     .subgroup_size = 32,
+                     .compute_units = (uint32_t)attribute(index, cudaDevAttrMultiProcessorCount),
+    };
+    /* Above every other interface to the same card; emulation, below everything, is for tests. */
+    info->score = IS_EMULATED ? -1 : is_integrated ? 220 : 340;
+    snprintf(info->description, sizeof info->description, "%.120s", device.name);
+    snprintf(info->driver, sizeof info->driver, "CUDA driver %d.%d, runtime %d.%d", driver / 1000, driver % 1000 / 10,
+             runtime / 1000, runtime % 1000 / 10);
+    return SCRY_OK;
+}
+
+static scry_status find(scry_device_info *infos, int capacity, int *count)
+{
+    scry_status status = count_devices(count);
+    for (int i = 0; i < *count && i < capacity && !status; i++) status = describe(i, &infos[i]);
+    return status;
+}
+
+static void measure(struct scry__cuda *cuda, const scry_device_info *info)
+{
+    int index    = cuda->index;
+    cuda->limits = (struct scry__cuda_limits){
+        .compute = 10 * attribute(index, cudaDevAttrComputeCapabilityMajor) +
+                   attribute(index, cudaDevAttrComputeCapabilityMinor),
+        .processors   = attribute(index, cudaDevAttrMultiProcessorCount),
+        .shared_bytes = (size_t)attribute(index, cudaDevAttrMaxSharedMemoryPerBlockOptin),
+        .l2_bytes     = (size_t)attribute(index, cudaDevAttrL2CacheSize),
+        .memory_bytes = info->memory_bytes,
+        .is_watched   = attribute(index, cudaDevAttrKernelExecTimeout),
+        .has_pools    = attribute(index, cudaDevAttrMemoryPoolsSupported),
+        /* A discrete card reads pageable memory over the bus: its own is faster. */
+        .shares_memory = attribute(index, cudaDevAttrIntegrated) && attribute(index, cudaDevAttrPageableMemoryAccess),
+        .is_emulated   = IS_EMULATED,
+    };
+}
+
+/* The device's pool, from which memory goes back to the system only when the device is closed. */
+static scry_status create_pool(struct scry__cuda *cuda)
+{
+    if (!cuda->limits.has_pools) return SCRY_OK;
+    struct cudaMemPoolProps properties = {
+        .allocType = cudaMemAllocationTypePinned,
+        .location  = {.type = cudaMemLocationTypeDevice, .id = cuda->index},
+    };
+    uint64_t    kept   = UINT64_MAX;
+    scry_status status = scry__cuda_check(cuda, cudaMemPoolCreate(&cuda->pool, &properties), "cudaMemPoolCreate");
+    return status ? status
+                  : scry__cuda_check(cuda, cudaMemPoolSetAttribute(cuda->pool, cudaMemPoolAttrReleaseThreshold, &kept),
+                                     "cudaMemPoolSetAttribute");
+}
+
+scry_status scry__cuda_enter(struct scry__cuda *cuda)
+{
+    return scry__cuda_check(cuda, cudaSetDevice(cuda->index), "cudaSetDevice");
+}
+
+static void destroy(struct scry__cuda *cuda)
+{
+    if (!cuda) return;
+    cudaSetDevice(cuda->index);
+    /* A lost device was not waited for. */
+    if (cuda->stream) cudaStreamSynchronize(cuda->stream);
+    if (cuda->copies) cudaStreamSynchronize(cuda->copies);
+    scry__cuda_ring_destroy(cuda);
+    if (cuda->passed) cudaEventDestroy(cuda->passed);
+    if (cuda->pool) cudaMemPoolDestroy(cuda->pool);
+    if (cuda->copies) cudaStreamDestroy(cuda->copies);
+    if (cuda->stream) cudaStreamDestroy(cuda->stream);
+    scry__cuda_host->release(cuda);
+}
+
+static scry_status create(struct scry__cuda *cuda)
+{
+    scry_status status = scry__cuda_enter(cuda);
+    if (!status)
+        status = scry__cuda_check(cuda, cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking),
+                                  "cudaStreamCreateWithFlags");
+    if (!status)
+        status = scry__cuda_check(cuda, cudaStreamCreateWithFlags(&cuda->copies, cudaStreamNonBlocking),
+                                  "cudaStreamCreateWithFlags");
+    if (!status)
+        status = scry__cuda_check(cuda, cudaEventCreateWithFlags(&cuda->passed, cudaEventDisableTiming),
+                                  "cudaEventCreateWithFlags");
+    if (!status) status = create_pool(cuda);
+    return status ? status : scry__cuda_ring_create(cuda);
+}
+
+static scry_status device_open(scry_device *device, int index, const scry_device_options *options)
+{
+    (void)options;
+    struct scry__cuda *cuda = NULL;
+    int                count;
+    scry_status        status = count_devices(&count);
+    if (status) return status;
+    if (index < 0 || index >= count)
+        return scry__cuda_host->fail(SCRY_NO_DEVICE, "cuda: device %d of %d is gone", index, count);
+    cuda = scry__cuda_host->allocate(1, sizeof *cuda);
+    if (!cuda) return SCRY_OUT_OF_MEMORY;
+    cuda->index = index;
+    cuda->front = device;
+    measure(cuda, &device->info);
+    status = create(cuda);
+    if (status) goto fail;
+    device->impl = cuda;
+    return SCRY_OK;
+
+fail:
+    destroy(cuda);
+    return status;
+}
+
+static void device_close(scry_device *device)
+{
+    destroy(device->impl);
+    device->impl = NULL;
+}
+
+static scry_status finish(scry_device *device)
+{
+    struct scry__cuda *cuda   = device->impl;
+    scry_status        status = scry__cuda_enter(cuda);
+    if (!status) status = scry__cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "cudaStreamSynchronize");
+    return status ? status : scry__cuda_check(cuda, cudaStreamSynchronize(cuda->copies), "cudaStreamSynchronize");
+}
+
+static void statistics(const scry_device *device, scry_device_statistics *out)
+{
+    const struct scry__cuda *cuda = device->impl;
+    *out                          = cuda->statistics;
+}
+
+const struct scry_backend *scry_backend_entry(const struct scry_host *host)
+{
+    static const struct scry_backend backend = {
+        .abi_version    = SCRY_BACKEND_ABI,
+        .struct_size    = sizeof(struct scry_backend),
+        .name           = BACKEND,
+        .find           = find,
+        .open           = device_open,
+        .close          = device_close,
+        .buffer_create  = scry__cuda_buffer_create,
+        .buffer_wrap    = scry__cuda_buffer_wrap,
+        .buffer_destroy = scry__cuda_buffer_destroy,
+        .buffer_write   = scry__cuda_buffer_write,
+        .buffer_read    = scry__cuda_buffer_read,
+        .query          = scry__cuda_query,
+        .run            = scry__cuda_run,
+        .finish         = finish,
+        .kernels        = scry__cuda_kernels,
+        .statistics     = statistics,
+    };
+    scry__cuda_host = host;
+    return &backend;
+}

@@ -1,0 +1,14 @@
+/* Kernels that walk a shape in runs (kernels_cuda/runs.cuh): the shape as they take it, and the launch. */
+#ifndef SCRY_CUDA_HOST_RUNS_H
+#define SCRY_CUDA_HOST_RUNS_H
+
+#include "../../kernels_cuda/runs.h"
+#include "cuda.h"
+
+struct cuda_runs scry__cuda_runs(const int64_t shape[SCRY_MAX_RANK]);
+
+/* Launches the kernel of `call`, which names no more than that, over all of them. */
+scry_status scry__cuda_runs_launch(struct scry__cuda *cuda, struct scry__cuda_call call, const struct cuda_runs *all,
+                                   const void *parameters);
+
+#endif
