@@ -6,9 +6,10 @@
  *     CUDA_KERNEL(name, parameters, THREADS) { ... }        threads meet: barriers, shuffles, shared memory
  *     CUDA_FLAT_KERNEL(name, parameters, THREADS) { ... }   each thread works for itself
  *
- * declares kernel `name`, which takes `struct parameters` as `p` and runs in blocks of at most THREADS threads. A launch is
- * a line of blocks, which the host may cut into several; BLOCK_NUMBER, an int64_t, counts over all of them. Blocks must
- * not depend on each other.
+ * declares kernel `name`, which takes `struct parameters` as `p` and runs in blocks of at most THREADS threads;
+ * "THREADS, BLOCKS" in its place rations registers so that a multiprocessor holds that many blocks. A launch is a line
+ * of blocks, which the host may cut into several; BLOCK_NUMBER, an int64_t, counts over all of them. Blocks must not
+ * depend on each other.
  *
  *     DEVICE float f(...)                                   a function for kernels
  *     __shared__ float tile[64][65];                        shared memory, 48 KiB at most
@@ -26,9 +27,9 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
-#define CUDA_KERNEL(name, parameters, threads)                                                                         \
-    extern "C" __global__ void __launch_bounds__(threads)                                                              \
-        scry__cuda_kernel_##name(const __grid_constant__ struct parameters p, const __grid_constant__ int64_t first_block)
+#define CUDA_KERNEL(name, parameters, ...)                                                                             \
+    extern "C" __global__ void __launch_bounds__(__VA_ARGS__) scry__cuda_kernel_##name(                                \
+        const __grid_constant__ struct parameters p, const __grid_constant__ int64_t first_block)
 #define CUDA_FLAT_KERNEL CUDA_KERNEL
 #define DEVICE           static __device__ __forceinline__
 #define BLOCK_MEMORY(type, name)                                                                                       \
