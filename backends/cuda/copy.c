@@ -5,11 +5,7 @@
 
 #include <math.h>
 
-void scry__cuda_copy_query(const struct scry__cuda *cuda, const scry_copy *op, scry_precision allowed,
-                           scry_op_info *info)
-{
-    (void)cuda, (void)op, (void)allowed, (void)info;
-}
+SCRY__CUDA_PLAIN_QUERY(copy, scry_copy)
 
 scry_status scry__cuda_copy(struct scry__cuda *cuda, const scry_copy *op, scry_precision allowed)
 {
@@ -36,11 +32,7 @@ scry_status scry__cuda_copy(struct scry__cuda *cuda, const scry_copy *op, scry_p
     return scry__cuda_runs_launch(cuda, call, &copy.all, &copy);
 }
 
-void scry__cuda_fill_query(const struct scry__cuda *cuda, const scry_fill *op, scry_precision allowed,
-                           scry_op_info *info)
-{
-    (void)cuda, (void)op, (void)allowed, (void)info;
-}
+SCRY__CUDA_PLAIN_QUERY(fill, scry_fill)
 
 scry_status scry__cuda_fill(struct scry__cuda *cuda, const scry_fill *op, scry_precision allowed)
 {

@@ -125,7 +125,12 @@ scry_status scry__cuda_library_multiply(struct scry__cuda *cuda, const struct sc
  * strict, a reason against), and the op itself, which enqueues. `allowed` is the lowest precision that the caller
  * allows. Ops without a line are not supported. */
 #define SCRY__CUDA_OP_LIST(X)                                                                                          \
+    X(ROPE, rope, scry_rope)                                                                                           \
+    X(NORM, norm, scry_norm)                                                                                           \
+    X(EMBED, embed, scry_embed)                                                                                        \
+    X(ADD, add, scry_add)                                                                                              \
     X(SCALE, scale, scry_scale)                                                                                        \
+    X(ACTIVATION, activation, scry_activation)                                                                         \
     X(COPY, copy, scry_copy)                                                                                           \
     X(FILL, fill, scry_fill)
 
@@ -142,6 +147,8 @@ __typeof__(scry_device_kernels) scry__cuda_kernels;
 
 /* Ops with more than one kernel, and the NULL-terminated list of their names: X(MATMUL, scry__cuda_matmul_kernels). The
  * name that was asked for is in cuda->front->kernel; NULL there leaves the choice to the op. */
-#define SCRY__CUDA_KERNELS_LIST(X)
+#define SCRY__CUDA_KERNELS_LIST(X) X(NORM, scry__cuda_norm_kernels)
+
+extern const char *const scry__cuda_norm_kernels[];
 
 #endif

@@ -15,6 +15,8 @@ enum { IS_EMULATED = 1 };
 enum { IS_EMULATED = 0 };
 #endif
 
+enum { LEAST_COMPUTE = 75 }; /* that kernels are compiled for (cmake/cuda.cmake) */
+
 /* 0 where the runtime cannot tell. */
 static int attribute(int index, enum cudaDeviceAttr what)
 {
@@ -22,22 +24,35 @@ static int attribute(int index, enum cudaDeviceAttr what)
     return cudaDeviceGetAttribute(&value, what, index) == cudaSuccess ? value : 0;
 }
 
+static void version_text(int version, char text[16])
+{
+    snprintf(text, 16, "%d.%d", version / 1000, version % 1000 / 10);
+}
+
+/* The runtime says the same of a driver that is too old and of none at all. */
+static scry_status explain_driver(cudaError_t code)
+{
+    int  driver = 0, runtime = 0;
+    char what[96], has[16], needs[16];
+    if (cudaDriverGetVersion(&driver) != cudaSuccess) driver = 0;
+    cudaRuntimeGetVersion(&runtime);
+    version_text(driver, has);
+    version_text(runtime, needs);
+    if (driver)
+        snprintf(what, sizeof what, "cudaGetDeviceCount: runtime %s over a driver for %s", needs, has);
+    else
+        snprintf(what, sizeof what, "cudaGetDeviceCount: runtime %s, and no driver is installed", needs);
+    return scry__cuda_check(NULL, code, what);
+}
+
 static scry_status count_devices(int *count)
 {
-    *count             = 0;
-    cudaError_t code   = cudaGetDeviceCount(count);
-    int         driver = 0, runtime = 0;
-    if (code == cudaErrorInsufficientDriver && cudaDriverGetVersion(&driver) == cudaSuccess &&
-        cudaRuntimeGetVersion(&runtime) == cudaSuccess) {
-        char what[96];
-        snprintf(what, sizeof what, "cudaGetDeviceCount (the runtime is %d.%d, the driver %s%d.%d)", runtime / 1000,
-                 runtime % 1000 / 10, driver ? "" : "missing: ", driver / 1000, driver % 1000 / 10);
-        return scry__cuda_check(NULL, code, what);
-    }
-    scry_status status = scry__cuda_check(NULL, code, "cudaGetDeviceCount");
-    if (status) *count = 0;
-    if (!status && !*count) status = scry__cuda_check(NULL, cudaErrorNoDevice, "cudaGetDeviceCount");
-    return status;
+    *count           = 0;
+    cudaError_t code = cudaGetDeviceCount(count);
+    if (code == cudaErrorInsufficientDriver) return explain_driver(code);
+    if (code == cudaSuccess && !*count) code = cudaErrorNoDevice;
+    if (code != cudaSuccess) *count = 0;
+    return scry__cuda_check(NULL, code, "cudaGetDeviceCount");
 }
 
 static scry_status describe(int index, scry_device_info *info)
@@ -62,8 +77,10 @@ static scry_status describe(int index, scry_device_info *info)
     /* Above every other interface to the same card; emulation, below everything, is for tests. */
     info->score = IS_EMULATED ? -1 : is_integrated ? 220 : 340;
     snprintf(info->description, sizeof info->description, "%.120s", device.name);
-    snprintf(info->driver, sizeof info->driver, "CUDA driver %d.%d, runtime %d.%d", driver / 1000, driver % 1000 / 10,
-             runtime / 1000, runtime % 1000 / 10);
+    char has[16], needs[16];
+    version_text(driver, has);
+    version_text(runtime, needs);
+    snprintf(info->driver, sizeof info->driver, "CUDA driver %s, runtime %s", has, needs);
     return SCRY_OK;
 }
 
@@ -143,6 +160,13 @@ static scry_status create(struct scry__cuda *cuda)
     return status ? status : scry__cuda_ring_create(cuda);
 }
 
+static scry_status refuse_old(const struct scry__cuda *cuda)
+{
+    return scry__cuda_host->fail(SCRY_NO_DEVICE, "cuda: the card's compute capability is %d.%d: expected %d.%d or more",
+                                 cuda->limits.compute / 10, cuda->limits.compute % 10, LEAST_COMPUTE / 10,
+                                 LEAST_COMPUTE % 10);
+}
+
 static scry_status device_open(scry_device *device, int index, const scry_device_options *options)
 {
     (void)options;
@@ -157,7 +181,7 @@ static scry_status device_open(scry_device *device, int index, const scry_device
     cuda->index = index;
     cuda->front = device;
     measure(cuda, &device->info);
-    status = create(cuda);
+    status = cuda->limits.compute < LEAST_COMPUTE ? refuse_old(cuda) : create(cuda);
     if (status) goto fail;
     device->impl = cuda;
     return SCRY_OK;

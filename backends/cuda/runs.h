@@ -11,4 +11,12 @@ struct cuda_runs scry__cuda_runs(const int64_t shape[SCRY_MAX_RANK]);
 scry_status scry__cuda_runs_launch(struct scry__cuda *cuda, struct scry__cuda_call call, const struct cuda_runs *all,
                                    const void *parameters);
 
+/* query of an op that has one kernel and needs no scratch. */
+#define SCRY__CUDA_PLAIN_QUERY(name, type)                                                                             \
+    void scry__cuda_##name##_query(const struct scry__cuda *cuda, const type *op, scry_precision allowed,              \
+                                   scry_op_info *info)                                                                 \
+    {                                                                                                                  \
+        (void)cuda, (void)op, (void)allowed, (void)info;                                                               \
+    }
+
 #endif
