@@ -64,7 +64,7 @@ static char *kernel_at(const char *row, const char *option, const char *value)
 
 Test(tune, winner__is_kept_and_runs_from_then_on)
 {
-    setenv("SCRY_FAKE_SLOW", "3000:add=first", 1);
+    setenv("SCRY_FAKE_SLOW", "20000:add=first", 1);
     json_t *result = tune(0), *small = class_of(result, "small"), *large = class_of(result, "large");
     cr_expect_str_eq(text_of(result, "schema"), "scry.tune/1");
     cr_expect_str_eq(text_of(small, "own"), "first");
@@ -92,8 +92,8 @@ Test(tune, kernel__that_computes_wrongly_never_wins)
     static const struct {
         const char *wrong, *slow, *own_outcome, *winner; /* winner NULL: the own choice stays */
     } cases[] = {
-        {"add=second", "3000:add=first", "timed", "null"},
-        {"add=first", "3000:add=second", "excluded", "second"},
+        {"add=second", "20000:add=first", "timed", "null"},
+        {"add=first", "20000:add=second", "excluded", "second"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         setenv("SCRY_FAKE_WRONG", cases[i].wrong, 1);
@@ -124,7 +124,7 @@ Test(tune, margin__keeps_the_own_choice_among_equals)
 Test(tune, file__of_another_driver_or_damaged_is_ignored_with_a_note)
 {
     static const char *const damages[] = {"", "{\"schema\": ", "[]"};
-    setenv("SCRY_FAKE_SLOW", "3000:add=first", 1);
+    setenv("SCRY_FAKE_SLOW", "20000:add=first", 1);
     json_t *result = tune(0);
     char    path[512];
     snprintf(path, sizeof path, "%s", text_of(result, "file"));
@@ -153,7 +153,7 @@ Test(tune, file__of_another_driver_or_damaged_is_ignored_with_a_note)
 
 Test(tune, forget__takes_away_what_is_kept)
 {
-    setenv("SCRY_FAKE_SLOW", "3000:add=first", 1);
+    setenv("SCRY_FAKE_SLOW", "20000:add=first", 1);
     json_decref(tune(0));
     struct outcome outcome = SCRY("tune", "-d", "fake", "--forget", "--op", "lens");
     cr_expect(strstr(outcome.out, ": 0 classes forgotten"), "%s%s", outcome.out, outcome.err);
@@ -187,7 +187,7 @@ Test(tune, forget__removes_nothing_that_is_no_tuning)
 Test(tune, output__is_a_file_that_SCRY_TUNED_names)
 {
     const char *path = in_folder("mine.json");
-    setenv("SCRY_FAKE_SLOW", "3000:add=first", 1);
+    setenv("SCRY_FAKE_SLOW", "20000:add=first", 1);
     struct outcome outcome = SCRY("tune", "-d", "fake", "--op", "add", "--quick", "-o", path);
     cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
     cr_expect(strstr(outcome.out, "second, ") && strstr(outcome.out, "mine.json"), "%s", outcome.out);
