@@ -25,7 +25,8 @@ function(scry_add_plugin name)
     set_target_properties(scry_${name} PROPERTIES PREFIX lib OUTPUT_NAME scry-${name}
       LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR})
   endif()
-  target_include_directories(scry_${name} PRIVATE ${PROJECT_SOURCE_DIR}/core/include ${PROJECT_SOURCE_DIR}/backends
+  target_include_directories(scry_${name} PRIVATE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/core/include
+    ${PROJECT_SOURCE_DIR}/backends
     ${plugin_INCLUDES})
   target_link_libraries(scry_${name} PRIVATE scry_flags ${plugin_LIBRARIES})
   add_dependencies(scry_program scry_${name})

@@ -1,6 +1,6 @@
 /* copy and fill. */
-#include "../../kernels_cuda/copy.h"
-#include "../../kernels_cuda/fill.h"
+#include "kernels_cuda/copy.h"
+#include "kernels_cuda/fill.h"
 #include "runs.h"
 
 #include <math.h>

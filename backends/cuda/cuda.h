@@ -9,7 +9,7 @@
 
 #include <cuda_runtime_api.h>
 
-#include "../../kernels_cuda/view.h"
+#include "kernels_cuda/view.h"
 #include "scry/backend.h"
 #include "shared/operands.h"
 

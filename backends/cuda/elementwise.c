@@ -1,7 +1,7 @@
 /* add, scale and activation: element by element, whatever the strides; what is contiguous is one long row. */
-#include "../../kernels_cuda/activation.h"
-#include "../../kernels_cuda/add.h"
-#include "../../kernels_cuda/scale.h"
+#include "kernels_cuda/activation.h"
+#include "kernels_cuda/add.h"
+#include "kernels_cuda/scale.h"
 #include "runs.h"
 
 SCRY__CUDA_PLAIN_QUERY(add, scry_add)

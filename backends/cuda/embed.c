@@ -1,5 +1,5 @@
 /* embed: rows of a table by id. */
-#include "../../kernels_cuda/embed.h"
+#include "kernels_cuda/embed.h"
 #include "runs.h"
 
 SCRY__CUDA_PLAIN_QUERY(embed, scry_embed)

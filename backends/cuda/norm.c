@@ -1,5 +1,5 @@
 /* norm: a warp for each row ("warp"), or a block ("block"). */
-#include "../../kernels_cuda/norm.h"
+#include "kernels_cuda/norm.h"
 #include "runs.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* rope: one launch over the pairs of all heads, and over the entries behind them where they are to be copied. */
-#include "../../kernels_cuda/rope.h"
+#include "kernels_cuda/rope.h"
 #include "runs.h"
 
 SCRY__CUDA_PLAIN_QUERY(rope, scry_rope)

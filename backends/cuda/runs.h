@@ -2,8 +2,8 @@
 #ifndef SCRY_CUDA_HOST_RUNS_H
 #define SCRY_CUDA_HOST_RUNS_H
 
-#include "../../kernels_cuda/runs.h"
 #include "cuda.h"
+#include "kernels_cuda/runs.h"
 
 struct cuda_runs scry__cuda_runs(const int64_t shape[SCRY_MAX_RANK]);
 
