@@ -13,13 +13,14 @@ endif()
 function(scry_add_plugin name)
   cmake_parse_arguments(PARSE_ARGV 1 plugin "" "" "SOURCES;INCLUDES;LIBRARIES")
   if(SCRY_STATIC_BACKENDS)
+    string(MAKE_C_IDENTIFIER ${name} identifier)
     add_library(scry_${name} OBJECT ${plugin_SOURCES})
-    target_compile_definitions(scry_${name} PRIVATE scry_backend_entry=scry_${name}_entry)
+    target_compile_definitions(scry_${name} PRIVATE scry_backend_entry=scry_${identifier}_entry)
     target_link_libraries(scry_objects PUBLIC $<TARGET_OBJECTS:scry_${name}> ${plugin_LIBRARIES})
-    set_property(GLOBAL APPEND_STRING PROPERTY SCRY_STATIC_LIST "STATIC_BACKEND(${name})")
+    set_property(GLOBAL APPEND_STRING PROPERTY SCRY_STATIC_LIST "STATIC_BACKEND(${identifier}, ${name})")
     get_property(list GLOBAL PROPERTY SCRY_STATIC_LIST)
-    set_property(SOURCE ${PROJECT_SOURCE_DIR}/core/device/registry.c PROPERTY COMPILE_DEFINITIONS
-      "SCRY_STATIC_BACKENDS=${list}")
+    set_property(SOURCE ${PROJECT_SOURCE_DIR}/core/device/registry.c TARGET_DIRECTORY scry_objects
+      PROPERTY COMPILE_DEFINITIONS "SCRY_STATIC_BACKENDS=${list}")
   else()
     add_library(scry_${name} MODULE ${plugin_SOURCES} $<TARGET_OBJECTS:scry_shared>)
     set_target_properties(scry_${name} PROPERTIES PREFIX lib OUTPUT_NAME scry-${name}

@@ -1,6 +1,6 @@
 /* What every .cu file begins with: how kernels are declared, and how they reach elements of any dtype.
  *
- * The same files are compiled twice: by nvcc for devices, and with SCRY_EMULATED as host C++, where
+ * The same files are compiled twice: by nvcc for devices, and with SCRY_CUDA_EMULATED as host C++, where
  * tests/emulation/device.h provides the language (threadIdx, barriers, shuffles) and the two KERNEL macros.
  *
  *     CUDA_KERNEL(name, parameters, THREADS) { ... }        threads meet: barriers, shuffles, shared memory
@@ -21,7 +21,7 @@
 
 #include "view.h"
 
-#ifdef SCRY_EMULATED
+#ifdef SCRY_CUDA_EMULATED
 #include "emulation/device.h"
 #else
 #include <cuda_bf16.h>

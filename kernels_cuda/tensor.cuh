@@ -41,7 +41,7 @@ DEVICE uint32_t f32_to_tf32(float x)
     return (bits & 0x7f800000) == 0x7f800000 ? bits : (bits + 0x1000) & 0xffffe000;
 }
 
-#ifdef SCRY_EMULATED
+#ifdef SCRY_CUDA_EMULATED
 
 /* --- Emulated --- */
 

@@ -7,7 +7,7 @@ const struct scry_host *scry__cuda_host;
 
 SCRY_API scry_backend_entry_function scry_backend_entry;
 
-#ifdef SCRY_EMULATED
+#ifdef SCRY_CUDA_EMULATED
 #define BACKEND "cuda-emulated"
 enum { IS_EMULATED = 1 };
 #else

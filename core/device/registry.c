@@ -9,12 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* STATIC_BACKEND(name) for each plugin that the build links in; the entry of NAME is then called scry_NAME_entry. */
+/* STATIC_BACKEND(identifier, name) for each plugin that the build links in; its entry is then scry_IDENTIFIER_entry. */
 #ifndef SCRY_STATIC_BACKENDS
 #define SCRY_STATIC_BACKENDS
 #endif
 
-#define STATIC_BACKEND(name) scry_backend_entry_function scry_##name##_entry;
+#define STATIC_BACKEND(identifier, name) scry_backend_entry_function scry_##identifier##_entry;
 SCRY_STATIC_BACKENDS
 #undef STATIC_BACKEND
 
@@ -60,7 +60,7 @@ static void prepare(void)
     if (entry_count) return;
     append_builtin("reference", scry_reference_entry);
     append_builtin("cpu", scry_cpu_entry);
-#define STATIC_BACKEND(name) append_builtin(#name, scry_##name##_entry);
+#define STATIC_BACKEND(identifier, name) append_builtin(#name, scry_##identifier##_entry);
     SCRY_STATIC_BACKENDS
 #undef STATIC_BACKEND
     for (size_t i = 0; i < sizeof known / sizeof *known; i++) note_plugin(known[i]);

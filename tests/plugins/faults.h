@@ -6,8 +6,8 @@
  *   SCRY_FAULT_REPORT  a file that gets, when the program ends, a line "NAME CALLS" for each function that was called,
  *                      and "left N" with the number of objects made and not released
  *
- * To be defined before: FAULTS_LOADER, the loader's file; FAULTS_LIST(X), which gives X(name, ...) for each function;
- * and, after, drain(). */
+ * To be defined before: FAULTS_LIST(X), which gives X(name, ...) for each function; FAULTS_LOADER, the loader's file,
+ * where REAL is used; and, after, drain(). */
 #include <dlfcn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -45,6 +45,7 @@ long faults_count(const char *name)
 /* Lets the device finish what it has, before it is gone. */
 static void drain(void);
 
+#ifdef FAULTS_LOADER
 /* The loader's function: the plugin has loaded it, but not for others to see. */
 static void *real_named(const char *name)
 {
@@ -56,6 +57,7 @@ static void *real_named(const char *name)
 }
 
 #define REAL(name) ((__typeof__(name) *)real_named(#name))
+#endif
 
 /* Counts the call; true with the code where it is to fail. */
 static bool fails(enum call call, bool releases, int *code)
