@@ -82,18 +82,31 @@ static void capture_tile(const scry_attention_capture *capture, const scry_tenso
         store(tile, at4(tile, b, slot, row, j), values[capture->key_begin + j]);
 }
 
-/* Largest first; by score, whose order is that of the probabilities where these still differ. */
+/* Whether key `a` comes before key `b`: by their probabilities as they are stored. */
+static bool precedes(const struct softmax_row *row, int64_t a, int64_t b)
+{
+    float more = (float)row->probabilities[a], less = (float)row->probabilities[b];
+    return more > less || (more == less && a < b);
+}
+
+/* The keys of the largest scores, which differ also where probabilities do not; among themselves in the order of these.
+ */
 static void capture_top(const scry_attention_capture *capture, const struct softmax_row *row, int64_t b, int64_t h,
                         int64_t i)
 {
     const scry_tensor *probability = &capture->top_probability, *key = &capture->top_key;
     int64_t            count = present(key) ? key->shape[3] : present(probability) ? probability->shape[3] : 0;
-    int64_t            next  = row->best;
+    int64_t            keys[SCRY_MAX_TOP], next = row->best;
     for (int64_t t = 0; t < count; t++) {
-        if (present(key)) store(key, at4(key, b, h, i, t), (double)next);
-        if (present(probability))
-            store(probability, at4(probability, b, h, i, t), next < 0 ? 0 : row->probabilities[next]);
+        int64_t place = t;
+        for (; next >= 0 && place > 0 && precedes(row, next, keys[place - 1]); place--) keys[place] = keys[place - 1];
+        keys[place] = next;
         if (next >= 0) next = scry__reference_next_largest(row->scores, row->count, next);
+    }
+    for (int64_t t = 0; t < count; t++) {
+        if (present(key)) store(key, at4(key, b, h, i, t), (double)keys[t]);
+        if (present(probability))
+            store(probability, at4(probability, b, h, i, t), keys[t] < 0 ? 0 : row->probabilities[keys[t]]);
     }
 }
 

@@ -41,6 +41,7 @@ static void fill_low(scry__array *operand, scry__attention_part part)
 
 static double deviation_of(scry__attention_data data, scry__attention_part part)
 {
+    if (data == SCRY__DATA_NEAR_TIES) return part == SCRY__QUERIES ? 0x1p-40 : 1;
     if (data == SCRY__DATA_WIDE) return part == SCRY__VALUES ? 1e6 : 500;
     return data == SCRY__DATA_SHARP && part == SCRY__QUERIES ? 10 : 1;
 }

@@ -9,6 +9,7 @@ typedef enum scry__attention_data {
     SCRY__DATA_NORMAL,
     SCRY__DATA_SHARP,        /* queries ten times as large: most rows choose one key */
     SCRY__DATA_UNIFORM,      /* queries 0: every visible key alike, all ties */
+    SCRY__DATA_NEAR_TIES,    /* queries of 2^-40: scores differ, and the probabilities are the same number in f32 */
     SCRY__DATA_LATTICE,      /* small integers: scores are exact, with many ties */
     SCRY__DATA_LOW,          /* every score near -76,800, below what a careless mask uses for minus infinity */
     SCRY__DATA_NANS,         /* one key is NaN: rows that see it are NaN, all others are not */

@@ -141,6 +141,7 @@ static void judge_top(const struct judging *j, int64_t index)
     int64_t       places  = keys ? capture->top_key.shape[3] : values ? capture->top_probability.shape[3] : 0;
     scry__ranking ranking = scry__ranking_of(&j->row, j->plan->exact);
     scry__verdict_ranking(j->verdict, &ranking, keys, values, index * places, places);
+    scry__verdict_order(j->verdict, keys, values, index * places, places);
 }
 
 static void add_to_sums(struct judging *j, int64_t i)

@@ -144,3 +144,20 @@ void scry__verdict_ranking(scry__verdict *verdict, const scry__ranking *ranking,
                                values->name, shown, got, named, allowed);
     }
 }
+
+void scry__verdict_order(scry__verdict *verdict, const scry__array *ids, const scry__array *values, int64_t index,
+                         int64_t places)
+{
+    char text[INDEX_TEXT];
+    if (!ids || !values) return;
+    for (int64_t at = index + 1; at < index + places; at++) {
+        double before = scry__array_read(values, values->got, at - 1),
+               value  = scry__array_read(values, values->got, at);
+        double lower = scry__array_read(ids, ids->got, at - 1), id = scry__array_read(ids, ids->got, at);
+        bool   tied = before == value && id >= 0;
+        if (isnan(before) || isnan(value)) return;
+        if (before < value || (tied && !(lower >= 0 && lower < id)))
+            scry__verdict_fail(verdict, "%s%s: id %.0f of value %.9g stands behind id %.0f of value %.9g", ids->name,
+                               index_text(text, ids, at), id, value, lower, before);
+    }
+}

@@ -40,6 +40,11 @@ typedef struct scry__ranking {
 void scry__verdict_ranking(scry__verdict *verdict, const scry__ranking *ranking, const scry__array *ids,
                            const scry__array *values, int64_t index, int64_t places);
 
+/* The same places must be in order as they stand: largest value first, the lowest id first among equals, -1 behind all
+ * ids. Nothing is asked where either output is NULL, or from a NaN on. */
+void scry__verdict_order(scry__verdict *verdict, const scry__array *ids, const scry__array *values, int64_t index,
+                         int64_t places);
+
 /* One judge per op; each finds all it needs in the plan. */
 typedef void scry__judge(const scry__plan *plan, scry__verdict *verdict);
 scry__judge  scry__judge_matmul, scry__judge_softmax, scry__judge_attention, scry__judge_rope, scry__judge_norm,
