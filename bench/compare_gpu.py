@@ -3,8 +3,8 @@
     python bench/compare_gpu.py [--device cuda:0] [--output FILE.json] [--rounds 3] [--rows matmul,lens,...] [--tiny]
 
 For each row scry (a process of its own: scry-bench-op, scry-bench-forward) and PyTorch (here) run in turn on the same
-GPU, each with samples of one run and one wait. What a row asks is in GOALS. --tiny shrinks every size and --torch-device
-cpu runs PyTorch on the processor: that tries the script where there is no GPU, and measures nothing.
+GPU, each with samples of one run and one wait. What a row asks is in GOALS. --tiny shrinks every size and
+--torch-device cpu runs PyTorch on the processor: that tries the script where there is no GPU, and measures nothing.
 """
 
 import argparse

@@ -38,8 +38,9 @@ def comparison(rows):
         how = ", ".join(filter(None, (scry.get("kernel"), scry.get("precision"))))
         met = "" if row["goal"] is None else f"{row['goal']:.2f} {'met' if row['ratio'] <= row['goal'] else 'missed'}"
         memory = f"{mebibytes(scry.get('scratch_bytes'))} / {mebibytes(torch['extra_bytes'])}"
-        times = f"{milliseconds(scry['ms']['median'])} ({how})", f"{milliseconds(torch['ms']['median'])} ({torch['name']})"
-        lines.append([name, *times, f"{row['ratio']:.2f}", met, memory])
+        ours = f"{milliseconds(scry['ms']['median'])} ({how})"
+        theirs = f"{milliseconds(torch['ms']['median'])} ({torch['name']})"
+        lines.append([name, ours, theirs, f"{row['ratio']:.2f}", met, memory])
     return table(["row", "scry ms", "PyTorch ms", "ratio", "goal", "scratch / PyTorch's extra, MiB"], lines)
 
 
@@ -82,8 +83,9 @@ def markdown(record):
             parts.append("## scry bench\n\n```\n" + step["table"].rstrip() + "\n```\n")
     if named("sanitizer"):
         parts.append("## compute-sanitizer, quick tier\n\n" + sanitizers(named("sanitizer")))
-    left = [[step["name"], step["status"], (step.get("reason") or "").strip()[-160:].replace("\n", " ")] for step in steps]
-    left = [entry for entry in left if entry[1] != "done"]
-    if left:
-        parts.append("## Not done\n\n" + table(["step", "", "why"], left))
+    undone = [step for step in steps if step["status"] != "done"]
+    if undone:
+        why = [(step.get("reason") or "").strip()[-160:].replace("\n", " ") for step in undone]
+        rows = [[step["name"], step["status"], reason] for step, reason in zip(undone, why)]
+        parts.append("## Not done\n\n" + table(["step", "", "why"], rows))
     return "\n".join(parts)
