@@ -4,11 +4,12 @@
 //     #extension GL_GOOGLE_include_directive : require
 //     #include "common.glsl"
 //
-//     layout(std430, set = 0, binding = 0) readonly buffer parameters_block {
+//     struct parameters {
 //         view  x_view, out_view; // in the order of the host's calls (backends/vulkan/vk.h)
 //         uint  rows;
 //         float factor;
 //     };
+//     PARAMETERS                  // p.x_view, ...
 //     layout(std430, set = 0, binding = 1) readonly buffer x_block { float x[]; };
 //     layout(std430, set = 0, binding = 2) writeonly buffer out_block { float out_[]; };
 //
@@ -21,6 +22,9 @@
 //
 // lavapipe leaves every loop of an item, without a word, once its loops have turned 65535 times in all, nested ones
 // counted too. A kernel whose work may take more turns is launched over pieces of it.
+//
+// GPU-assisted validation puts code around each access of a binding, of which lavapipe compiles seconds' worth where
+// there are dozens. So parameters are copied at first, and data are read in few places.
 //
 // A loop whose condition alone reads a binding cannot be instrumented by GPU-assisted validation, and then the
 // pipeline is not made: such a bound is copied first.
@@ -51,6 +55,11 @@ struct view {
     uint offset, dtype, present, unused;
     uint stride[4];
 };
+
+// Binding 0, copied by a single access.
+#define PARAMETERS                                                                                                     \
+    layout(std430, set = 0, binding = 0) readonly buffer parameters_block { parameters given; };                       \
+    parameters p = given;
 
 // Element `index` of a binding of uint that holds f32, f16 or bf16: exact, also subnormal f16, infinities and NaN.
 float float_of_half(uint bits)

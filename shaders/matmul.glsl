@@ -26,8 +26,9 @@ struct product {
 layout(std430, set = 0, binding = 0) readonly buffer parameters_block {
     OPERANDS
     view    bias_view, c_view;
-    product p;
+    product given;
 };
+product p = given;
 layout(std430, set = 0, binding = 3) readonly buffer bias_block { uint bias[]; };
 layout(std430, set = 0, binding = 4) buffer c_block { float c[]; };
 layout(std430, set = 0, binding = 4) buffer c_fours_block { vec4 c_fours[]; };
@@ -41,11 +42,12 @@ uint matrix_of(view x, uint batch)
 // What is added to 4 columns; beyond the last column anything.
 vec4 bias_at(uint column)
 {
-    vec4 values = vec4(0);
-    if (bias_view.present == 0u) return values;
+    const view row    = bias_view;
+    vec4       values = vec4(0);
+    if (row.present == 0u) return values;
     for (uint i = 0; i < 4; i++) {
-        const uint at = bias_view.offset + min(column + i, p.n - 1) * bias_view.stride[0];
-        values[i]     = LOAD_AS(bias, at, bias_view.dtype);
+        const uint at = row.offset + min(column + i, p.n - 1) * row.stride[0];
+        values[i]     = LOAD_AS(bias, at, row.dtype);
     }
     return values;
 }

@@ -30,7 +30,7 @@ void main()
     const uint down = (p.m + ROWS - 1) / ROWS, across = (p.n + PANEL - 1) / PANEL, unit = group_number();
     const uint batch = unit / down / across, panel = unit / down % across, row = unit % down * ROWS;
     const uint column = panel * PANEL + LANE * 4, a_panels = (p.m + PANEL - 1) / PANEL;
-    const uint to     = matrix_of(c_view, batch) + row * c_view.stride[2] + column;
+    const uint pitch  = c_view.stride[2], to = matrix_of(c_view, batch) + row * pitch + column;
     const uint rows   = (batch * a_panels + row / PANEL) * p.k * FOURS + row % PANEL / 4;
     const uint from   = (batch * across + panel) * p.k * FOURS + LANE;
     const vec4 add    = bias_at(column);
@@ -57,7 +57,7 @@ void main()
         for (uint i = 0; i < ROWS; i++) staged[i * FOURS + ITEM] = sums[i];
         [[dont_unroll]] for (uint i = 0; i < ROWS; i++) {
             const uint count = row + i < p.m && column < p.n ? p.n - column : 0;
-            put(to + i * c_view.stride[2], count, staged[i * FOURS + ITEM], add, begin + p.continues == 0);
+            put(to + i * pitch, count, staged[i * FOURS + ITEM], add, begin + p.continues == 0);
         }
     }
 }

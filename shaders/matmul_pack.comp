@@ -19,31 +19,32 @@ layout(constant_id = 3) const bool RUNS    = false;
 
 const uint PANEL = 32, FOURS = PANEL / 4;
 
-layout(std430, set = 0, binding = 0) readonly buffer parameters_block {
+struct parameters {
     view from_view;
     uint line_axis, lines, steps, batches, inner;
 };
+PARAMETERS
 layout(std430, set = 0, binding = 2) writeonly buffer panels_block { vec4 panels[]; };
 
 void main()
 {
-    const uint across = (lines + PANEL - 1) / PANEL, down = (steps + 3) / 4;
+    const uint across = (p.lines + PANEL - 1) / PANEL, down = (p.steps + 3) / 4;
     const uint quads = across * FOURS, unit = group_number() * ITEMS + ITEM, rest = unit % (quads * down);
     const uint batch = unit / (quads * down);
-    if (batch >= batches) return;
+    if (batch >= p.batches) return;
     // In the order in which the matrix lies in memory.
     const uint panel = ALONG_K ? rest / FOURS / down : rest % quads / FOURS, quad = rest % FOURS;
     const uint step  = (ALONG_K ? rest / FOURS % down : rest / quads) * 4;
     const uint first =
-        from_view.offset + batch / inner * from_view.stride[0] + batch % inner * from_view.stride[1];
-    const matrix from = {first, from_view.stride[line_axis], from_view.stride[5 - line_axis], lines, steps};
-    const uint   line = panel * PANEL + quad * 4, to = ((batch * across + panel) * steps + step) * FOURS + quad;
-    if (step + 4 <= steps) {
+        p.from_view.offset + batch / p.inner * p.from_view.stride[0] + batch % p.inner * p.from_view.stride[1];
+    const matrix from = {first, p.from_view.stride[p.line_axis], p.from_view.stride[5 - p.line_axis], p.lines, p.steps};
+    const uint   line = panel * PANEL + quad * 4, to = ((batch * across + panel) * p.steps + step) * FOURS + quad;
+    if (step + 4 <= p.steps) {
         vec4 block[4];
         from_block_at(block, from, line, step);
         for (uint i = 0; i < 4; i++) panels[to + i * FOURS] = block[i];
     } else {
         for (uint i = 0; i < 3; i++)
-            if (step + i < steps) panels[to + i * FOURS] = from_step_at(from, line, step + i);
+            if (step + i < p.steps) panels[to + i * FOURS] = from_step_at(from, line, step + i);
     }
 }

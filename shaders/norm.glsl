@@ -19,11 +19,12 @@ const uint LAYER = 0, RMS = 1, NONE = 2;
 
 const uint ABSENT = 255;
 
-layout(std430, set = 0, binding = 0) readonly buffer parameters_block {
+struct parameters {
     view  x_view, weight_view, bias_view, out_view, scale_view;
     uint  shape[4];
     float epsilon, weight_offset, per_entry; // 1 / d
 };
+PARAMETERS
 INPUT(1, x)
 INPUT(2, weight)
 INPUT(3, bias)
@@ -33,15 +34,15 @@ layout(std430, set = 0, binding = 5) writeonly buffer scale_block { float scale[
 // Where row `index` of all, in row-major order, begins in a tensor of the shape.
 uint row_index(uint index, view v)
 {
-    const uint outer = index / shape[2], k = index - outer * shape[2];
-    const uint i = outer / shape[1], j = outer - i * shape[1];
+    const uint outer = index / p.shape[2], k = index - outer * p.shape[2];
+    const uint i = outer / p.shape[1], j = outer - i * p.shape[1];
     return v.offset + i * v.stride[0] + j * v.stride[1] + k * v.stride[2];
 }
 
 // Of x - centre, or its square, over an item's share of the row that begins at `row`.
 float sum_of_row(uint row, uint first, uint step, float centre, bool squares)
 {
-    const uint d = shape[3], stride = x_view.stride[3];
+    const uint d = p.shape[3], stride = p.x_view.stride[3];
     vec4       sum = vec4(0);
     for (uint i = first; i < d; i += step) {
         const uint count = FOURS ? 4 : min(d - i, 4u);
@@ -55,25 +56,27 @@ float sum_of_row(uint row, uint first, uint step, float centre, bool squares)
 
 float squared_denominator(float squares)
 {
-    return squares * per_entry + epsilon;
+    return squares * p.per_entry + p.epsilon;
 }
 
 void write_row(uint row, uint to, uint first, uint step, float centre, float factor)
 {
-    const uint d = shape[3], stride = x_view.stride[3];
+    const uint d = p.shape[3], stride = p.x_view.stride[3];
     for (uint i = first; i < d; i += step) {
         const uint count = FOURS ? 4 : min(d - i, 4u);
         LOAD_FOUR(value, x, row + i * stride, stride, count, F32)
         if (KIND != NONE) value = (value - centre) * factor;
         if (KIND != NONE && WEIGHT != ABSENT) {
-            LOAD_FOUR(by, weight, weight_view.offset + i * weight_view.stride[0], weight_view.stride[0], count, WEIGHT)
-            value *= by + weight_offset;
+            const uint along = p.weight_view.stride[0];
+            LOAD_FOUR(by, weight, p.weight_view.offset + i * along, along, count, WEIGHT)
+            value *= by + p.weight_offset;
         }
         if (KIND != NONE && BIAS != ABSENT) {
-            LOAD_FOUR(added, bias, bias_view.offset + i * bias_view.stride[0], bias_view.stride[0], count, BIAS)
+            const uint along = p.bias_view.stride[0];
+            LOAD_FOUR(added, bias, p.bias_view.offset + i * along, along, count, BIAS)
             value += added;
         }
-        STORE_FOUR(out_, to + i * out_view.stride[3], out_view.stride[3], count, value)
+        STORE_FOUR(out_, to + i * p.out_view.stride[3], p.out_view.stride[3], count, value)
     }
 }
 

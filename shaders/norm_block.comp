@@ -7,11 +7,11 @@
 void main()
 {
     const uint index = group_number() * ITEMS + ITEM;
-    if (index >= shape[0] * shape[1] * shape[2]) return;
-    const uint row = row_index(index, x_view);
+    if (index >= p.shape[0] * p.shape[1] * p.shape[2]) return;
+    const uint row = row_index(index, p.x_view);
     float centre = 0.0, square = 1.0;
-    if (KIND == LAYER) centre = sum_of_row(row, 0, 4, 0.0, false) * per_entry;
+    if (KIND == LAYER) centre = sum_of_row(row, 0, 4, 0.0, false) * p.per_entry;
     if (KIND != NONE) square = squared_denominator(sum_of_row(row, 0, 4, centre, true));
-    write_row(row, row_index(index, out_view), 0, 4, centre, inversesqrt(square));
-    if (scale_view.present != 0) scale[row_index(index, scale_view)] = root_of(square);
+    write_row(row, row_index(index, p.out_view), 0, 4, centre, inversesqrt(square));
+    if (p.scale_view.present != 0) scale[row_index(index, p.scale_view)] = root_of(square);
 }

@@ -9,10 +9,10 @@
 
 void main()
 {
-    const uint index = group_number(), first = ITEM * 4, step = ITEMS * 4, row = row_index(index, x_view);
+    const uint index = group_number(), first = ITEM * 4, step = ITEMS * 4, row = row_index(index, p.x_view);
     float centre = 0.0, square = 1.0;
-    if (KIND == LAYER) centre = reduce_sum(sum_of_row(row, first, step, 0.0, false)) * per_entry;
+    if (KIND == LAYER) centre = reduce_sum(sum_of_row(row, first, step, 0.0, false)) * p.per_entry;
     if (KIND != NONE) square = squared_denominator(reduce_sum(sum_of_row(row, first, step, centre, true)));
-    write_row(row, row_index(index, out_view), first, step, centre, inversesqrt(square));
-    if (scale_view.present != 0 && ITEM == 0) scale[row_index(index, scale_view)] = root_of(square);
+    write_row(row, row_index(index, p.out_view), first, step, centre, inversesqrt(square));
+    if (p.scale_view.present != 0 && ITEM == 0) scale[row_index(index, p.scale_view)] = root_of(square);
 }

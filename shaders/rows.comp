@@ -10,10 +10,11 @@
 #include "math.glsl"
 #include "mask.glsl"
 
-layout(std430, set = 0, binding = 0) readonly buffer parameters_block {
+struct parameters {
     uint rows, heads, queries;
     view statistic_view[RECORD];
 };
+PARAMETERS
 layout(std430, set = 0, binding = 1) readonly buffer records_block { uint records[]; };
 
 #define OUTPUT(number, name) layout(std430, set = 0, binding = number) writeonly buffer name##_block { uint name[]; };
@@ -27,15 +28,15 @@ OUTPUT(8, first)
 OUTPUT(9, key_mass)
 
 #define PUT(name, FIELD)                                                                                               \
-    if (statistic_view[FIELD].present != 0u)                                                                           \
-    name[statistic_view[FIELD].offset + b * statistic_view[FIELD].stride[0] + h * statistic_view[FIELD].stride[1] +    \
-         i * statistic_view[FIELD].stride[2]] = records[row * RECORD + FIELD]
+    if (p.statistic_view[FIELD].present != 0u)                                                                         \
+    name[p.statistic_view[FIELD].offset + b * p.statistic_view[FIELD].stride[0] +                                      \
+         h * p.statistic_view[FIELD].stride[1] + i * p.statistic_view[FIELD].stride[2]] = records[row * RECORD + FIELD]
 
 void main()
 {
     const uint row = group_number() * ITEMS + ITEM;
-    if (row >= rows) return;
-    const uint b = row / (heads * queries), h = row / queries % heads, i = row % queries;
+    if (row >= p.rows) return;
+    const uint b = row / (p.heads * p.queries), h = row / p.queries % p.heads, i = row % p.queries;
     PUT(lse, LSE);
     PUT(entropy, ENTROPY);
     PUT(largest, MAX);

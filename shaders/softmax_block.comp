@@ -4,16 +4,18 @@
 // Launched over B * H * Q items.
 #version 450
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 #include "softmax.glsl"
 
-const int RUN = 32; // keys whose scores are held at a time; the sums are rescaled once for each run
+// Keys whose scores are held at a time; the sums are rescaled once for each run. backends/vulkan/softmax.c chooses.
+layout(constant_id = 1) const int RUN = 32;
 
 void main()
 {
     const uint number = group_number() * ITEMS + ITEM;
-    if (number >= rows) return;
+    if (number >= p.rows) return;
     const source row    = source_of(number);
-    const int    end    = int(keys);
+    const int    end    = int(p.keys);
 
     float largest = -INFINITE, sum = 0.0, weighted = 0.0, score[RUN];
     int   argmax = -1;
@@ -39,6 +41,6 @@ void main()
     }
     const float centre = centre_of(largest), factor = factor_of(sum);
     put_record(row, number, centre, sum, weighted, argmax);
-    if (probabilities_view.present == 0u) return;
+    if (p.probabilities_view.present == 0u) return;
     for (int j = 0; j < end; j++) put_probability(row, j, centre, factor);
 }

@@ -11,7 +11,7 @@ void main()
 {
     const uint   number = group_number();
     const source row    = source_of(number);
-    const uint   end    = keys;
+    const uint   end    = p.keys;
 
     float largest = -INFINITE;
     int   argmax  = 0x7fffffff;
@@ -40,7 +40,7 @@ void main()
     // In place, the first item must have read the scores that it needed.
     memoryBarrierBuffer();
     barrier();
-    if (probabilities_view.present == 0u) return;
+    if (p.probabilities_view.present == 0u) return;
     const float factor = factor_of(sum);
     for (uint j = ITEM; j < end; j += ITEMS) put_probability(row, int(j), centre, factor);
 }

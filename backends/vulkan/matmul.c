@@ -1,5 +1,6 @@
 /* matmul: the variant table, and the plan of a product. matmul_launch.c records it. */
 #include "matmul.h"
+#include "validation.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -87,6 +88,7 @@ static const struct variant *choose(const struct scry__vk *vk, const struct scry
 enum {
     LONGEST       = 32 << 10, /* steps of k in one launch: devices on a processor may limit how often a loop turns */
     SCRATCH_BYTES = 64 << 20,
+    FEWEST        = 2, /* rows of SCRY__VK_FEW where validation instruments every access: its code grows with them */
 };
 
 static int64_t scratch_room(const struct scry__vk *vk)
@@ -148,6 +150,8 @@ struct scry__vk_product scry__vk_product(const struct scry__vk *vk, const scry_m
     product.kernel                  = variant->kernel;
     product.form                    = variant->form;
     product.tile                    = *variant->tile;
+    if (product.form == SCRY__VK_FEW && scry__vk_is_instrumented(vk))
+        product.tile.m = (uint32_t)least(product.tile.m, FEWEST);
     memcpy(product.piece, product.size, sizeof product.piece);
     product.piece[SCRY__VK_K] = least(product.piece[SCRY__VK_K], LONGEST);
     if (product.form == SCRY__VK_BLOCK) plan_panels(vk, &product);

@@ -2,7 +2,7 @@
  * shared memory ("group") or by the device's subgroups ("subgroup"). See shaders/softmax.glsl.
  *
  * "group-N" does as if subgroups had N lanes; "subgroup-N" demands N of the device, where it leaves the choice. */
-#include "vk.h"
+#include "validation.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -11,6 +11,8 @@ enum {
     GROUP    = 64,   /* items for a row; also the largest subgroup that "group" can stand in for */
     BLOCK    = 16,   /* rows for a work group of "block" */
     LANES    = 8,    /* of "group" */
+    RUN      = 32,   /* keys that "block" holds at a time */
+    SHORT    = 4,    /* the same where validation instruments every access, which is written out for each of them */
     MOST     = 4096, /* keys up to which "block" serves a CPU: longer rows are shared out */
     PER_KEY  = 60,   /* operations, both passes */
     SUBGROUP = 6,    /* where "subgroup" stands in the list */
@@ -84,6 +86,7 @@ scry_status scry__vk_softmax(struct scry__vk *vk, const scry_softmax *op, scry_p
     const int64_t       *shape = op->scores.shape, rows = row_count(op);
     const bool           block = form == &forms[0];
     struct scry__vk_call call  = scry__vk_call(vk, form->kernel, block ? BLOCK : GROUP);
+    if (block) scry__vk_constant(&call, scry__vk_is_instrumented(vk) ? SHORT : RUN);
     if (form < &forms[SUBGROUP] && !block) scry__vk_constant(&call, form->lanes);
     if (form >= &forms[SUBGROUP]) call.subgroup_size = form->lanes;
     scry__vk_int(&call, rows);

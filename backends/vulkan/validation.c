@@ -60,6 +60,11 @@ scry_status scry__vk_validation_create(struct scry__vk *vk)
     return SCRY_OK;
 }
 
+bool scry__vk_is_instrumented(const struct scry__vk *vk)
+{
+    return vk->validation && vk->validation->features.enabledValidationFeatureCount > 1;
+}
+
 void scry__vk_validation_destroy(struct scry__vk *vk)
 {
     scry__vk_host->release(vk->validation);

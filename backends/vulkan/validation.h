@@ -19,6 +19,9 @@ scry_status scry__vk_validation_begin(struct scry__vk_validation *validation, Vk
 /* Before the instance goes. */
 void scry__vk_validation_end(struct scry__vk_validation *validation, VkInstance instance);
 
+/* Whether each access of each shader is instrumented: drivers of CPU type then compile large kernels for minutes. */
+bool scry__vk_is_instrumented(const struct scry__vk *vk);
+
 /* The name that messages call a module by. */
 void scry__vk_validation_name(struct scry__vk *vk, VkShaderModule module, const char *name);
 
