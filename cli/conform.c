@@ -89,7 +89,7 @@ static scry_status choose_named(struct conform_run *run, const char *names)
     return status;
 }
 
-/* Every device that can be used; the reference would only be compared with itself. */
+/* Every device that may be taken unnamed; the reference would only be compared with itself. */
 static scry_status choose_found(struct conform_run *run)
 {
     scry_status status = scry_devices_find(&run->found);
@@ -98,7 +98,7 @@ static scry_status choose_found(struct conform_run *run)
     if (!run->devices) return SCRY_OUT_OF_MEMORY;
     for (int i = 0; !status && i < run->found->count; i++) {
         const scry_device_entry *entry = &run->found->entries[i];
-        if (entry->usable && entry->info.type != SCRY_DEVICE_REFERENCE)
+        if (entry->usable && entry->info.type != SCRY_DEVICE_REFERENCE && entry->info.score >= 0)
             status = add_device(run, entry->info.name, strlen(entry->info.name));
     }
     return status;

@@ -48,7 +48,7 @@ static scry_status find_devices(const struct scry_backend *backend, scry_device_
 }
 
 /* Sorting: candidates of the automatic choice come first, backends without a device last. */
-enum { RANK_CANDIDATE, RANK_REFERENCE, RANK_UNUSABLE, RANK_ABSENT };
+enum { RANK_CANDIDATE, RANK_NAMED_ONLY, RANK_UNUSABLE, RANK_ABSENT };
 
 typedef struct candidate {
     scry_device_entry          entry;
@@ -76,8 +76,9 @@ static int collect_backend(candidate *rows, const char *name)
     const char        *reason = entry->reason;
     if (entry->backend && find_devices(entry->backend, infos, &count)) reason = scry_last_error();
     for (int i = 0; i < count; i++) {
-        int rank = infos[i].type == SCRY_DEVICE_REFERENCE ? RANK_REFERENCE : RANK_CANDIDATE;
-        rows[i]  = (candidate){.entry = {.info = infos[i]}, .backend = entry->backend, .index = i, .rank = rank};
+        bool named_only = infos[i].type == SCRY_DEVICE_REFERENCE || infos[i].score < 0;
+        int  rank       = named_only ? RANK_NAMED_ONLY : RANK_CANDIDATE;
+        rows[i]         = (candidate){.entry = {.info = infos[i]}, .backend = entry->backend, .index = i, .rank = rank};
     }
     if (count) return count;
     rows[0] = (candidate){.rank = RANK_ABSENT};
@@ -266,7 +267,7 @@ static void explain(candidate *candidates, int count)
             snprintf(entry->reason, sizeof entry->reason, "chosen");
         else if (named && *named)
             snprintf(entry->reason, sizeof entry->reason, "SCRY_DEVICE asks for %.40s", named);
-        else if (candidates[i].rank == RANK_REFERENCE)
+        else if (candidates[i].rank == RANK_NAMED_ONLY)
             snprintf(entry->reason, sizeof entry->reason, "taken only where it is named");
         else
             snprintf(entry->reason, sizeof entry->reason, "score %d, against %d of %s", entry->info.score,

@@ -1,26 +1,16 @@
 /* Fibers. See fiber.h.
  *
  * A switch saves the registers that a called function must keep on the stack, and takes up another stack: a dozen
- * instructions, where the system's own swapcontext would ask the kernel for the signal mask each time. */
+ * instructions, where the system's own swapcontext would ask the kernel for the signal mask each time.
+ * SCRY_EMULATED_ASAN or SCRY_EMULATED_TSAN says which sanitizer the build has, if any. */
 #include "fiber.h"
 
 #include <stdint.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define HAS_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define HAS_ASAN 1
-#endif
-#endif
-#ifdef SCRY_EMULATED_TSAN /* what switches is not instrumented itself */
-#define HAS_TSAN 1
-#endif
-
 /* Sanitized frames are larger. Pages are taken when they are touched. */
-#if defined(HAS_ASAN) || defined(HAS_TSAN)
+#if defined(SCRY_EMULATED_ASAN) || defined(SCRY_EMULATED_TSAN)
 enum { STACK_BYTES = 256 << 10 };
 #else
 enum { STACK_BYTES = 64 << 10 };
@@ -75,12 +65,12 @@ __asm__(".text\n"
 
 /* --- sanitizers --- */
 
-#ifdef HAS_ASAN
+#ifdef SCRY_EMULATED_ASAN
 void __sanitizer_start_switch_fiber(void **save, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(void *saved, const void **bottom, size_t *size);
 void __asan_unpoison_memory_region(const volatile void *memory, size_t bytes);
 #endif
-#ifdef HAS_TSAN
+#ifdef SCRY_EMULATED_TSAN
 void *__tsan_get_current_fiber(void);
 void *__tsan_create_fiber(unsigned flags);
 void  __tsan_destroy_fiber(void *fiber);
@@ -92,7 +82,7 @@ enum { WITHOUT_SYNCHRONISATION = 1 };
 
 void scry__fiber_release(void *meeting)
 {
-#ifdef HAS_TSAN
+#ifdef SCRY_EMULATED_TSAN
     __tsan_release(meeting);
 #endif
     (void)meeting;
@@ -100,7 +90,7 @@ void scry__fiber_release(void *meeting)
 
 void scry__fiber_acquire(void *meeting)
 {
-#ifdef HAS_TSAN
+#ifdef SCRY_EMULATED_TSAN
     __tsan_acquire(meeting);
 #endif
     (void)meeting;
@@ -111,7 +101,7 @@ static __thread struct scry__fiber *previous; /* the one that was switched from 
 /* The first thing on a stack that was switched to. */
 static void arrive(struct scry__fiber *self)
 {
-#ifdef HAS_ASAN
+#ifdef SCRY_EMULATED_ASAN
     __sanitizer_finish_switch_fiber(self->fake_stack, &previous->stack, &previous->stack_bytes);
 #endif
     (void)self;
@@ -126,10 +116,10 @@ void run_fiber(struct scry__fiber *fiber)
 void scry__fiber_switch(struct scry__fiber *from, struct scry__fiber *to)
 {
     previous = from;
-#ifdef HAS_ASAN
+#ifdef SCRY_EMULATED_ASAN
     __sanitizer_start_switch_fiber(&from->fake_stack, to->stack, to->stack_bytes);
 #endif
-#ifdef HAS_TSAN
+#ifdef SCRY_EMULATED_TSAN
     __tsan_switch_to_fiber(to->thread, WITHOUT_SYNCHRONISATION);
 #endif
     switch_stacks(&from->stack_pointer, to->stack_pointer);
@@ -139,7 +129,7 @@ void scry__fiber_switch(struct scry__fiber *from, struct scry__fiber *to)
 void scry__fiber_adopt(struct scry__fiber *self)
 {
     *self = (struct scry__fiber){0};
-#ifdef HAS_TSAN
+#ifdef SCRY_EMULATED_TSAN
     self->thread = __tsan_get_current_fiber();
 #endif
 }
@@ -157,7 +147,7 @@ bool scry__fiber_create(struct scry__fiber *fiber, void (*run)(void *context), v
     top[FIBER_AT]        = (uintptr_t)fiber;
     top[ENTRY_AT]        = (uintptr_t)first_run;
     fiber->stack_pointer = top;
-#ifdef HAS_TSAN
+#ifdef SCRY_EMULATED_TSAN
     fiber->thread = __tsan_create_fiber(0);
 #endif
     return true;
@@ -167,10 +157,10 @@ void scry__fiber_destroy(struct scry__fiber *fiber)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     if (!fiber->stack) return;
-#ifdef HAS_ASAN
+#ifdef SCRY_EMULATED_ASAN
     __asan_unpoison_memory_region(fiber->stack, fiber->stack_bytes);
 #endif
-#ifdef HAS_TSAN
+#ifdef SCRY_EMULATED_TSAN
     __tsan_destroy_fiber(fiber->thread);
 #endif
     munmap((char *)fiber->stack - page, fiber->stack_bytes + page);

@@ -66,7 +66,7 @@ typedef struct scry_device_info {
     uint32_t         shared_bytes;     /* work-group shared memory; 0: none */
     uint32_t         subgroup_size;    /* 0: none */
     uint32_t         compute_units;
-    int              score; /* higher is preferred; backends state it, the registry compares */
+    int              score; /* the backend's own: higher is preferred; below 0 it is taken only where it is named */
 } scry_device_info;
 
 /* One line of `scry devices`: a device, or a backend that offers none. */
