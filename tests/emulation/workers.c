@@ -28,17 +28,44 @@ static struct {
     char                                reason[256]; /* under the lock */
 } job;
 
+#ifdef SCRY_EMULATED_TSAN
+/* Dealt out, so that a race between neighbouring blocks is one between OS threads, however they are scheduled. */
+enum { FEW_THREADS = 0 };
+
+static unsigned first_block(int number)
+{
+    return (unsigned)number;
+}
+
+static unsigned next_block(unsigned block)
+{
+    return block + (unsigned)workers.count;
+}
+#else
+enum { FEW_THREADS = 512 }; /* are done before another OS thread has woken up */
+
+static unsigned next_block(unsigned block)
+{
+    (void)block;
+    return atomic_fetch_add(&job.next, 1);
+}
+
+static unsigned first_block(int number)
+{
+    (void)number;
+    return next_block(0);
+}
+#endif
+
 static void work(int number)
 {
     char reason[256];
     bool fine = true;
     if (!workers.crews[number]) workers.crews[number] = scry__crew_create();
     if (!workers.crews[number]) fine = false, snprintf(reason, sizeof reason, "no memory for a crew");
-    while (fine && !job.failed) {
-        unsigned block = atomic_fetch_add(&job.next, 1);
-        if (block >= job.launch->blocks) break;
+    for (unsigned block = first_block(number); fine && !job.failed && block < job.launch->blocks;
+         block          = next_block(block))
         fine = scry__crew_run(workers.crews[number], job.launch, block, reason, sizeof reason);
-    }
     if (fine) return;
     pthread_mutex_lock(&workers.lock);
     if (!job.failed) snprintf(job.reason, sizeof job.reason, "%s", reason);
@@ -67,7 +94,8 @@ static void *run_worker(void *context)
 void scry__workers_hold(void)
 {
     if (workers.holders++) return;
-    long cores     = sysconf(_SC_NPROCESSORS_ONLN);
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    if (cores < 2) cores = 2; /* races between blocks take two */
     workers.count  = 1;
     workers.ends   = false;
     workers.number = 0;
@@ -89,7 +117,6 @@ void scry__workers_release(void)
 
 bool scry__workers_run(const struct scry__emulated_launch *launch, char *reason, size_t size)
 {
-    enum { FEW_THREADS = 512 }; /* are done before another OS thread has woken up */
     bool alone = launch->blocks == 1 || (uint64_t)launch->blocks * launch->threads <= FEW_THREADS;
     job.launch = launch;
     job.next   = 0;
