@@ -56,12 +56,12 @@ struct conform_run {
 };
 
 /* Rows of one op (SCRY_OP_COUNT: of all) on one device. The precision delivered is that of rows which ask for strict
- * f32: of the bare ones, where any ran. */
+ * f32, or of the others where none of those ran; of the bare ones, where any ran. */
 struct conform_summary {
     int    passed, failed, unsupported, not_run;
     double worst; /* of error / bound */
     double delivered;
-    bool   bare, wide, overflowed;
+    bool   strict, bare, wide, overflowed;
 };
 struct conform_summary conform_summarize(const struct conform_run *run, const struct conform_device *device,
                                          scry_op_kind kind);

@@ -17,9 +17,13 @@ static void count_outcome(struct conform_summary *summary, const struct conform_
     summary->not_run += outcome->verdict == CONFORM_NOT_RUN;
 }
 
-/* Takes the precision that a row shows into account. */
-static void add_evidence(struct conform_summary *summary, const scry__case_result *result)
+/* Takes the precision that a row shows into account. What rows show that allow less counts only where no other ran: of
+ * a kernel that works in less. */
+static void add_evidence(struct conform_summary *summary, const scry__case_result *result, bool strict)
 {
+    if (summary->strict && !strict) return;
+    if (!summary->strict && strict)
+        summary->bare = summary->wide = summary->overflowed = false, summary->delivered = 0, summary->strict = true;
     summary->wide       = summary->wide || result->wide;
     summary->overflowed = summary->overflowed || result->overflowed;
     if (summary->bare && !result->bare) return;
@@ -38,7 +42,7 @@ struct conform_summary conform_summarize(const struct conform_run *run, const st
         if (kind != SCRY_OP_COUNT && run->rows[i].row.kind != kind) continue;
         count_outcome(&summary, outcome);
         if (ran) summary.worst = fmax(summary.worst, outcome->result.worst);
-        if (ran && run->rows[i].row.precision == SCRY_STRICT_F32) add_evidence(&summary, &outcome->result);
+        if (ran) add_evidence(&summary, &outcome->result, run->rows[i].row.precision == SCRY_STRICT_F32);
     }
     return summary;
 }

@@ -36,7 +36,8 @@ typedef enum scry_op_kind {
 } scry_op_kind;
 
 /* The lowest precision that the caller allows inside an op. Strict f32 is the default and promises f32 products and
- * f32 (or better) sums. */
+ * f32 (or better) sums. f16 brings its range with it: what is beyond 65,504 may become infinite, and what is below
+ * 2^-14 loses bits. */
 typedef enum scry_precision { SCRY_STRICT_F32, SCRY_ALLOW_TF32, SCRY_ALLOW_F16, SCRY_ALLOW_BF16 } scry_precision;
 
 /* C = alpha * A B + beta * C + bias.
