@@ -23,6 +23,31 @@ file(GLOB vulkan_sources CONFIGURE_DEPENDS backends/vulkan/*.c)
 file(GLOB vulkan_shaders CONFIGURE_DEPENDS shaders/*.comp)
 set(vulkan_modules "")
 file(MAKE_DIRECTORY ${PROJECT_BINARY_DIR}/vulkan)
+
+# Cooperative matrices are younger than what else is needed.
+include(CheckCSourceCompiles)
+set(cooperative_lacks "")
+set(CMAKE_REQUIRED_INCLUDES ${VULKAN_INCLUDE_DIRS})
+check_c_source_compiles(
+  "#include <vulkan/vulkan.h>\n#ifndef VK_KHR_cooperative_matrix\n#error\n#endif\nint main(void) { return 0; }"
+  SCRY_VULKAN_KNOWS_COOPERATIVE_MATRIX)
+if(NOT SCRY_VULKAN_KNOWS_COOPERATIVE_MATRIX)
+  list(APPEND cooperative_lacks "Vulkan's headers")
+endif()
+file(WRITE ${PROJECT_BINARY_DIR}/vulkan/cooperative.comp
+  "#version 450\n#extension GL_KHR_cooperative_matrix : require\nvoid main() {}\n")
+execute_process(
+  COMMAND ${SCRY_GLSLC} --target-env=vulkan1.2 -o ${PROJECT_BINARY_DIR}/vulkan/cooperative.spv
+    ${PROJECT_BINARY_DIR}/vulkan/cooperative.comp
+  RESULT_VARIABLE glslc_failed OUTPUT_QUIET ERROR_QUIET)
+if(glslc_failed)
+  list(APPEND cooperative_lacks "glslc")
+endif()
+if(cooperative_lacks)
+  list(JOIN cooperative_lacks " and " cooperative_lacks)
+  message(STATUS "No cooperative matrices in the Vulkan plugin: unknown to ${cooperative_lacks} (Debian 13's know them)")
+  list(REMOVE_ITEM vulkan_shaders ${PROJECT_SOURCE_DIR}/shaders/matmul_cooperative.comp)
+endif()
 foreach(shader IN LISTS vulkan_shaders)
   get_filename_component(name ${shader} NAME_WE)
   set(module ${PROJECT_BINARY_DIR}/vulkan/${name}.spv)

@@ -1,14 +1,14 @@
 // How kernels of matmul with shared memory bring A and B there: TILE_M rows and TILE_N columns, STEPS of k at a time.
 //
-// An item fetches a block of 4 lines by 4 steps of A or of B for the next round while it computes this one, so there are
-// as many items as blocks at least. They are handed out so that 8 neighbouring items have neighbouring lines, and write
-// neighbouring fours of elements to shared memory, and 4 times as many read whole sectors of memory, whichever axis is
-// contiguous.
+// An item fetches a block of 4 lines by 4 steps of A or of B for the next round while it computes this one, so there
+// are as many items as blocks at least. They are handed out so that 8 neighbouring items have neighbouring lines, and
+// write neighbouring fours of elements to shared memory, and 4 times as many read whole sectors of memory, whichever
+// axis is contiguous.
 //
 // Steps beyond the end are -0 in A and 0 in B: their product is -0, which changes no sum, itself -0 or not.
 //
-// Before it is included, FOUR is defined as the vector of 4 elements that shared memory holds, and BUFFERS as the number
-// of tiles there.
+// Before it is included, FOUR is defined as the vector of 4 elements that shared memory holds, and BUFFERS as the
+// number of tiles there.
 
 layout(constant_id = 8) const uint TILE_M = 64;
 layout(constant_id = 9) const uint TILE_N = 64;

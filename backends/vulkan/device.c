@@ -142,6 +142,7 @@ static scry_status choose(struct scry__vk *vk, int index)
         return scry__vk_host->fail(SCRY_NO_DEVICE, "vulkan: device %d of %u is gone", index, count);
     vk->physical = devices[index];
     status       = scry__vk_probe(&vk->limits, vk->physical);
+    if (!status) status = scry__vk_probe_matrices(&vk->limits, vk->instance, vk->physical);
     if (!status && *vk->limits.lacks)
         status = scry__vk_host->fail(SCRY_NO_DEVICE, "vulkan: \"%s\" lacks %s, which every kernel needs",
                                      vk->limits.name, vk->limits.lacks);

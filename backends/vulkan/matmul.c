@@ -24,9 +24,9 @@ static const struct scry__vk_tile tile128 = {
 static const struct scry__vk_tile rows1 = {.m = 1}, rows4 = {.m = 4}, rows8 = {.m = 8}, rows16 = {.m = 16},
                                   rows32 = {.m = 32};
 
-/* The first line whose device type and ranges hold is taken; of those of one name, where that was asked for, on any
- * device. Every line adds up an element of C in the same way (shaders/matmul.glsl), so that its bits do not depend on
- * the choice. */
+/* The first line whose device type and ranges hold is taken, and whose precision the op allows; of those of one name,
+ * where that was asked for, on any device and for any op. Every line in f32 adds up an element of C in the same way
+ * (shaders/matmul.glsl), so that its bits do not depend on the choice. */
 static const struct variant {
     const char                 *kernel;
     enum device_type            device;                   /* BY_NAME: never chosen unasked */
@@ -41,7 +41,12 @@ static const struct variant {
     {"block", CPU_TYPE, .most_m = 8, .form = SCRY__VK_FEW, .tile = &rows8},
     {"block", CPU_TYPE, .most_m = 16, .form = SCRY__VK_BLOCK, .tile = &rows16},
     {"block", CPU_TYPE, .form = SCRY__VK_BLOCK, .tile = &rows32},
-    /* Reasoned, not measured: these await a GPU. The largest tile that leaves no part of it idle; where even small ones
+    /* Reasoned, not measured: these await a GPU. With few rows, to read b takes all the time. */
+    {"cooperative", GPU_TYPE, .least_m = 65, .least_groups = 192, .form = SCRY__VK_MATRICES,
+     .tile = &scry__vk_matrices128},
+    {"cooperative", GPU_TYPE, .least_m = 17, .form = SCRY__VK_MATRICES, .tile = &scry__vk_matrices64},
+    {"half", GPU_TYPE, .least_m = 33, .least_groups = 192, .form = SCRY__VK_HALVES, .tile = &tile64},
+    /* The largest tile that leaves no part of it idle; where even small ones
      * do, k is split. */
     {"row", GPU_TYPE, .most_m = 8, .least_groups = 256, .form = SCRY__VK_TILE, .tile = &row},
     {"tile128", GPU_TYPE, .least_m = 96, .least_groups = 192, .form = SCRY__VK_TILE, .tile = &tile128},
@@ -55,6 +60,9 @@ static const struct variant {
     {"tile64", BY_NAME, .form = SCRY__VK_TILE, .tile = &tile64},
     {"tile128", BY_NAME, .form = SCRY__VK_TILE, .tile = &tile128},
     {"split", BY_NAME, .form = SCRY__VK_SPLIT, .tile = &tile32},
+    {"half", BY_NAME, .form = SCRY__VK_HALVES, .tile = &tile64},
+    {"cooperative", BY_NAME, .least_m = 96, .form = SCRY__VK_MATRICES, .tile = &scry__vk_matrices128},
+    {"cooperative", BY_NAME, .form = SCRY__VK_MATRICES, .tile = &scry__vk_matrices64},
 };
 
 static int64_t groups_of(const struct scry__vk_product *product, const struct scry__vk_tile *tile)
@@ -64,13 +72,30 @@ static int64_t groups_of(const struct scry__vk_product *product, const struct sc
            units_of(size[SCRY__VK_N], tile->n ? tile->n : PANEL);
 }
 
+static scry_precision precision_of(enum scry__vk_matmul_form form)
+{
+    return form == SCRY__VK_HALVES || form == SCRY__VK_MATRICES ? SCRY_ALLOW_F16 : SCRY_STRICT_F32;
+}
+
+/* Whether the device runs the kernel: it has the items, and the path that the form takes is open. */
+static bool is_open(const struct scry__vk *vk, const struct variant *variant)
+{
+    if (variant->tile->items > vk->limits.most_items) return false;
+    if (variant->form == SCRY__VK_HALVES) return vk->path[SCRY__VK_FLOAT16].usable;
+    if (variant->form == SCRY__VK_MATRICES)
+        return vk->path[SCRY__VK_COOPERATIVE].usable && scry__vk_grid(&vk->limits, variant->tile).down;
+    return true;
+}
+
 static bool holds(const struct variant *variant, const struct scry__vk *vk, const struct scry__vk_product *product,
                   const char *kernel)
 {
     int64_t m = product->size[SCRY__VK_M], k = product->size[SCRY__VK_K];
-    if (variant->tile->items > vk->limits.most_items) return false;
+    if (!is_open(vk, variant)) return false;
     if (m < variant->least_m || (variant->most_m && m > variant->most_m) || k < variant->least_k) return false;
     if (kernel) return !strcmp(kernel, variant->kernel);
+    scry_precision precision = precision_of(variant->form);
+    if (precision != SCRY_STRICT_F32 && precision != product->allowed) return false;
     return variant->device == (vk->limits.is_cpu ? CPU_TYPE : GPU_TYPE) &&
            groups_of(product, variant->tile) >= variant->least_groups;
 }
@@ -135,9 +160,10 @@ static void plan_split(const struct scry__vk *vk, struct scry__vk_product *produ
     product->scratch_bytes = (size_t)(piece[SCRY__VK_B0] * piece[SCRY__VK_B1] * matrix * element);
 }
 
-struct scry__vk_product scry__vk_product(const struct scry__vk *vk, const scry_matmul *op, const char *kernel)
+struct scry__vk_product scry__vk_product(const struct scry__vk *vk, const scry_matmul *op, scry_precision allowed,
+                                         const char *kernel)
 {
-    struct scry__vk_product product = {.bias = op->bias, .alpha = op->alpha, .beta = op->beta};
+    struct scry__vk_product product = {.bias = op->bias, .alpha = op->alpha, .beta = op->beta, .allowed = allowed};
     product.a                       = scry__widened(op->a, 0);
     product.b                       = scry__widened(op->b, 0);
     product.c                       = scry__widened(op->c, 0);
@@ -149,6 +175,7 @@ struct scry__vk_product scry__vk_product(const struct scry__vk *vk, const scry_m
     const struct variant *variant   = choose(vk, &product, kernel);
     product.kernel                  = variant->kernel;
     product.form                    = variant->form;
+    product.precision               = precision_of(variant->form);
     product.tile                    = *variant->tile;
     if (product.form == SCRY__VK_FEW && scry__vk_is_instrumented(vk))
         product.tile.m = (uint32_t)least(product.tile.m, FEWEST);
@@ -161,19 +188,26 @@ struct scry__vk_product scry__vk_product(const struct scry__vk *vk, const scry_m
 
 /* --- The op --- */
 
-const char *const scry__vk_matmul_kernels[] = {"block", "row", "tile32", "tile64", "tile128", "split", NULL};
+/* In f32, and behind them what is open on this device. */
+const char *const *scry__vk_matmul_kernels(const struct scry__vk *vk)
+{
+    static const char *const names[][9] = {
+#define IN_F32 "block", "row", "tile32", "tile64", "tile128", "split"
+        {IN_F32}, {IN_F32, "half"}, {IN_F32, "half", "cooperative"}};
+#undef IN_F32
+    return names[vk->path[SCRY__VK_FLOAT16].usable + vk->path[SCRY__VK_COOPERATIVE].usable]; /* the latter needs both */
+}
 
 void scry__vk_matmul_query(const struct scry__vk *vk, const scry_matmul *op, scry_precision allowed, scry_op_info *info)
 {
-    (void)allowed;
-    struct scry__vk_product product = scry__vk_product(vk, op, vk->front->kernel[SCRY_OP_MATMUL]);
+    struct scry__vk_product product = scry__vk_product(vk, op, allowed, vk->front->kernel[SCRY_OP_MATMUL]);
     info->scratch_bytes             = product.scratch_bytes;
+    info->precision                 = product.precision;
     snprintf(info->kernel, sizeof info->kernel, "%s", product.kernel);
 }
 
 scry_status scry__vk_matmul(struct scry__vk *vk, const scry_matmul *op, scry_precision allowed)
 {
-    (void)allowed;
-    struct scry__vk_product product = scry__vk_product(vk, op, vk->front->kernel[SCRY_OP_MATMUL]);
+    struct scry__vk_product product = scry__vk_product(vk, op, allowed, vk->front->kernel[SCRY_OP_MATMUL]);
     return scry__vk_multiply(vk, &product, 0);
 }

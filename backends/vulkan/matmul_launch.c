@@ -140,7 +140,8 @@ static scry_status multiply_few(struct scry__vk *vk, const struct piece *piece)
 static scry_status multiply_tile(struct scry__vk *vk, const struct piece *piece, bool parts)
 {
     const struct scry__vk_tile *tile = &piece->of->tile;
-    struct scry__vk_call        call = operands_call(vk, "matmul_tile", tile->items, piece);
+    const char                 *name = piece->of->form == SCRY__VK_HALVES ? "matmul_half" : "matmul_tile";
+    struct scry__vk_call        call = operands_call(vk, name, tile->items, piece);
     scry__vk_constant(&call, tile->m);
     scry__vk_constant(&call, tile->n);
     scry__vk_constant(&call, tile->steps);
@@ -151,6 +152,23 @@ static scry_status multiply_tile(struct scry__vk *vk, const struct piece *piece,
     pass_result(&call, piece);
     int64_t stretches = parts ? units_of(piece->sizes.k, STRETCH) : 1;
     return launch(&call, piece, tile->m, tile->n, stretches);
+}
+
+static scry_status multiply_matrices(struct scry__vk *vk, const struct piece *piece)
+{
+    const struct scry__vk_limits *limits = &vk->limits;
+    const struct scry__vk_tile   *tile   = &piece->of->tile;
+    const struct scry__vk_grid    grid   = scry__vk_grid(limits, tile);
+    struct scry__vk_call          call   = operands_call(vk, "matmul_cooperative", tile->items, piece);
+    call.subgroup_size                   = limits->subgroup_least ? limits->subgroup_size : 0;
+    scry__vk_constant(&call, tile->m);
+    scry__vk_constant(&call, tile->n);
+    scry__vk_constant(&call, tile->steps);
+    for (int i = 0; i < 3; i++) scry__vk_constant(&call, limits->matrix_shape[i]);
+    scry__vk_constant(&call, grid.down);
+    scry__vk_constant(&call, grid.across);
+    pass_result(&call, piece);
+    return launch(&call, piece, tile->m, tile->n, 1);
 }
 
 /* The sums of each stretch into scratch, and from there to C. */
@@ -273,10 +291,14 @@ scry_status scry__vk_multiply(struct scry__vk *vk, const struct scry__vk_product
             status = multiply_few(vk, &piece);
             break;
         case SCRY__VK_TILE:
+        case SCRY__VK_HALVES:
             status = multiply_tile(vk, &piece, false);
             break;
         case SCRY__VK_SPLIT:
             status = multiply_split(vk, &piece, scratch);
+            break;
+        case SCRY__VK_MATRICES:
+            status = multiply_matrices(vk, &piece);
             break;
         }
     } while (!status && next_piece(product, at));

@@ -2,29 +2,41 @@
  * switched off, and whose self-test found nothing. What a self-test found is remembered on disk for this driver. */
 #include "cache.h"
 #include "prove.h"
+#include "shaders.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-static bool offers_subgroups(const struct scry__vk_limits *limits)
+static const char not_offered[] = "the device does not offer it";
+
+/* Why there is nothing to test; NULL: there is. */
+static const char *lacks_subgroups(const struct scry__vk *vk)
 {
-    return limits->subgroup_arithmetic;
+    return vk->limits.subgroup_arithmetic ? NULL : not_offered;
 }
 
-static bool offers_float16(const struct scry__vk_limits *limits)
+static const char *lacks_float16(const struct scry__vk *vk)
 {
-    return limits->float16;
+    return vk->limits.float16 ? NULL : not_offered;
+}
+
+static const char *lacks_cooperative(const struct scry__vk *vk)
+{
+    if (!scry__vk_shader_is_built("matmul_cooperative")) return "this build's tools know none";
+    if (!vk->limits.cooperative_matrix) return not_offered;
+    if (!vk->limits.matrix_shape[0]) return "the device has none of f16 with sums in f32 that fits";
+    return vk->path[SCRY__VK_FLOAT16].usable ? NULL : "f16 arithmetic is off";
 }
 
 static const struct path {
     const char *name;
-    bool (*is_offered)(const struct scry__vk_limits *limits);
+    const char *(*lacks)(const struct scry__vk *vk);
     scry_status (*prove)(struct scry__vk *vk, struct scry__vk_finding *finding);
 } paths[SCRY__VK_PATHS] = {
-    [SCRY__VK_SUBGROUPS]   = {"subgroups", offers_subgroups, scry__vk_prove_subgroups},
-    [SCRY__VK_FLOAT16]     = {"float16", offers_float16, scry__vk_prove_float16},
-    [SCRY__VK_COOPERATIVE] = {"cooperative-matrix", NULL, NULL},
+    [SCRY__VK_SUBGROUPS]   = {"subgroups", lacks_subgroups, scry__vk_prove_subgroups},
+    [SCRY__VK_FLOAT16]     = {"float16", lacks_float16, scry__vk_prove_float16},
+    [SCRY__VK_COOPERATIVE] = {"cooperative-matrix", lacks_cooperative, scry__vk_prove_cooperative},
 };
 
 const char *scry__vk_path_text(enum scry__vk_path path)
@@ -97,14 +109,14 @@ scry_status scry__vk_paths_prove(struct scry__vk *vk)
     load(vk, verdicts);
     for (int i = 0; i < SCRY__VK_PATHS && !status; i++) {
         struct scry__vk_path_state *state = &vk->path[i];
-        if (!paths[i].prove) {
-            set(state, false, "no kernel uses it");
-        } else if (!paths[i].is_offered(&vk->limits)) {
-            set(state, false, "the device does not offer it");
+        const char                 *lacks = paths[i].lacks(vk);
+        if (lacks) {
+            set(state, false, lacks);
         } else if (off[i]) {
             set(state, false, "switched off by SCRY_VULKAN_PATHS");
         } else {
-            status = test(vk, &paths[i], &verdicts[i], &changed);
+            state->usable = true; /* for the self-test */
+            status        = test(vk, &paths[i], &verdicts[i], &changed);
             set(state, !*verdicts[i].finding.text, *verdicts[i].finding.text ? verdicts[i].finding.text : "proved");
         }
     }

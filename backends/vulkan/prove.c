@@ -8,9 +8,7 @@
 
 enum { GROUPS = 8 /* so that several run at once */ };
 
-static void find(struct scry__vk_finding *finding, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void find(struct scry__vk_finding *finding, const char *format, ...)
+void scry__vk_find(struct scry__vk_finding *finding, const char *format, ...)
 {
     va_list arguments;
     va_start(arguments, format);
@@ -23,14 +21,19 @@ static void bind(struct scry__vk_call *call, const struct scry__vk_mapped *memor
     call->bindings[call->binding_count++] = (struct scry__vk_touched){memory->buffer, 0, bytes, access};
 }
 
-/* Runs `groups` groups and waits. A kernel that the driver does not take is a finding. */
+scry_status scry__vk_find_refused(struct scry__vk_finding *finding, scry_status status)
+{
+    if (status != SCRY_UNSUPPORTED && status != SCRY_NO_DEVICE) return status;
+    scry__vk_find(finding, "the driver does not take its kernel");
+    return SCRY_OK;
+}
+
+/* Runs `groups` groups and waits. */
 static scry_status run(struct scry__vk_call *call, int64_t groups, struct scry__vk_finding *finding)
 {
     scry_status status = scry__vk_launch(call, groups, (double)groups * call->constants[0] * 32);
     if (!status) status = scry__vk_wait(call->vk);
-    if (status != SCRY_UNSUPPORTED && status != SCRY_NO_DEVICE) return status;
-    find(finding, "the driver does not take its kernel");
-    return SCRY_OK;
+    return scry__vk_find_refused(finding, status);
 }
 
 static uint32_t bits_of(float value)
@@ -117,7 +120,8 @@ static void judge_group(struct scry__vk_finding *finding, const struct row *grou
                                         "minimum of a group"};
     uint32_t                 size    = group->subgroups ? items / group->subgroups : 0;
     if (!size || (asked && size != asked) || !are_places(group, items, size)) {
-        find(finding, "subgroups of %u: items lie in %u subgroups, or two in one place", asked, group->subgroups);
+        scry__vk_find(finding, "subgroups of %u: items lie in %u subgroups, or two in one place", asked,
+                      group->subgroups);
         return;
     }
     for (uint32_t i = 0; i < items; i++) {
@@ -128,7 +132,7 @@ static void judge_group(struct scry__vk_finding *finding, const struct row *grou
         memcpy(has, &expected, sizeof has);
         for (int j = 0; j < 12; j++) {
             if (had[j] == has[j]) continue;
-            find(finding, "subgroups of %u: %s is %08x, expected %08x", size, names[j], had[j], has[j]);
+            scry__vk_find(finding, "subgroups of %u: %s is %08x, expected %08x", size, names[j], had[j], has[j]);
             return;
         }
     }
@@ -179,27 +183,58 @@ static float float_of_half(uint32_t half)
     return negative ? -value : value;
 }
 
+static void halves_of(float out[2], uint32_t word)
+{
+    out[0] = float_of_half(word & 0xffff);
+    out[1] = float_of_half(word >> 16);
+}
+
+/* Whether `given` is a nearest f16 to a number in its range. */
+static bool is_nearest(float given, float exact)
+{
+    return exact == 0 ? given == 0 : fabsf(given - exact) <= ldexpf(1, ilogbf(exact) - 11);
+}
+
+/* What prove_float16.comp rounds; f32 holds it, and no result is near the ends of the range of f16. */
+static void judge_roundings(struct scry__vk_finding *finding, float x, const uint32_t *words)
+{
+    const float beside[2] = {x * 1.000244140625f, x * 1.000732421875f};
+    float       converted[2], computed[2];
+    halves_of(converted, words[0]);
+    halves_of(computed, words[1]);
+    for (int i = 0; i < 2; i++)
+        if (!is_nearest(converted[i], beside[i]))
+            scry__vk_find(finding, "%.9g as f16 is %.9g", (double)beside[i], (double)converted[i]);
+    if (!is_nearest(computed[0], x * 1.25f))
+        scry__vk_find(finding, "%.9g * 1.25 in f16 is %.9g", (double)x, (double)computed[0]);
+    if (!is_nearest(computed[1], x + 1.25f))
+        scry__vk_find(finding, "%.9g + 1.25 in f16 is %.9g", (double)x, (double)computed[1]);
+}
+
 static void judge_float16(struct scry__vk_finding *finding, uint32_t index, const uint32_t *row)
 {
     const float    a = (float)(int)(index % 37) - 18, b = (float)(int)(index / 37 % 29) - 14;
     const float    converted = float_of_half(index), dot = a * b + b * a;
-    const float    halves[2] = {float_of_half(row[1] & 0xffff), float_of_half(row[1] >> 16)};
-    float          given, given_dot;
-    const uint32_t nan = isnan(converted);
+    float          given, given_dot, halves[2];
+    const uint32_t nan = isnan(converted), exponent = index >> 10 & 31;
+    halves_of(halves, row[1]);
     memcpy(&given, &row[0], sizeof given);
     memcpy(&given_dot, &row[2], sizeof given_dot);
     if (nan ? !isnan(given) : row[0] != bits_of(converted))
-        find(finding, "f16 %04x as f32 is %08x, expected %08x", index, row[0], bits_of(converted));
+        scry__vk_find(finding, "f16 %04x as f32 is %08x, expected %08x", index, row[0], bits_of(converted));
     else if (halves[0] != a * b + a || halves[1] != b * a + a)
-        find(finding, "%g * %g + %g is %g and %g", (double)a, (double)b, (double)a, (double)halves[0],
-             (double)halves[1]);
+        scry__vk_find(finding, "%g * %g + %g is %g and %g", (double)a, (double)b, (double)a, (double)halves[0],
+                      (double)halves[1]);
     else if (given_dot != dot)
-        find(finding, "%g * %g + %g * %g is %g", (double)a, (double)b, (double)b, (double)a, (double)given_dot);
+        scry__vk_find(finding, "%g * %g + %g * %g is %g", (double)a, (double)b, (double)b, (double)a,
+                      (double)given_dot);
+    else if (exponent >= 7 && exponent <= 25)
+        judge_roundings(finding, converted, row + 3);
 }
 
-scry_status scry__vk_prove_float16(struct scry__vk *vk, struct scry__vk_finding *finding)
+static scry_status prove_halves(struct scry__vk *vk, struct scry__vk_finding *finding)
 {
-    enum { HALVES = 1 << 16, ITEMS = 64, WORDS = 3 };
+    enum { HALVES = 1 << 16, ITEMS = 64, WORDS = 5 };
     struct scry__vk_mapped out    = {0};
     struct scry__vk_call   call   = scry__vk_call(vk, "prove_float16", ITEMS);
     scry_status            status = scry__vk_mapped_create(&out, vk, HALVES * WORDS * sizeof(uint32_t));
@@ -211,4 +246,16 @@ scry_status scry__vk_prove_float16(struct scry__vk *vk, struct scry__vk_finding 
         judge_float16(finding, i, (const uint32_t *)out.host + (size_t)i * WORDS);
     scry__vk_mapped_destroy(vk, &out);
     return status;
+}
+
+/* Its arithmetic, and the kernel that uses it. */
+scry_status scry__vk_prove_float16(struct scry__vk *vk, struct scry__vk_finding *finding)
+{
+    scry_status status = prove_halves(vk, finding);
+    return status || *finding->text ? status : scry__vk_prove_matmul(vk, "half", finding);
+}
+
+scry_status scry__vk_prove_cooperative(struct scry__vk *vk, struct scry__vk_finding *finding)
+{
+    return scry__vk_prove_matmul(vk, "cooperative", finding);
 }

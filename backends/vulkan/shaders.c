@@ -75,6 +75,13 @@ fail:
     return status;
 }
 
+bool scry__vk_shader_is_built(const char *name)
+{
+    for (size_t i = 0; i < sizeof shaders / sizeof *shaders; i++)
+        if (!strcmp(shaders[i].name, name)) return true;
+    return false;
+}
+
 scry_status scry__vk_shader_find(uint32_t **words, size_t *bytes, const char *name)
 {
     *words             = NULL;

@@ -18,6 +18,9 @@ typedef struct scry__vk_shader {
  * `*words` through the host. */
 scry_status scry__vk_shader_find(uint32_t **words, size_t *bytes, const char *name);
 
+/* Whether kernel NAME is embedded: one is not where the compiler did not know what it takes. */
+bool scry__vk_shader_is_built(const char *name);
+
 /* A digest of everything that was embedded. */
 uint64_t scry__vk_shaders_digest(void);
 

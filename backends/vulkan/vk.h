@@ -47,7 +47,8 @@ struct scry__vk_limits {
     bool                 full_subgroups;                /* of a required size can be demanded */
     bool                 subgroup_arithmetic;           /* in compute shaders: arithmetic, ballot and shuffle */
     bool                 float16, storage16, cooperative_matrix, float_atomics;
-    bool                 imports_memory; /* VK_EXT_external_memory_host */
+    uint32_t             matrix_shape[3]; /* m, n and k of cooperative f16 x f16 -> f32 matrices; 0: there is none */
+    bool                 imports_memory;  /* VK_EXT_external_memory_host */
     uint32_t             import_alignment;
     bool                 tells_hits; /* whether a pipeline came from the cache: VK_EXT_pipeline_creation_feedback */
     uint32_t             timestamp_bits;
@@ -275,8 +276,9 @@ __typeof__(scry_device_kernels) scry__vk_kernels;
 /* The NULL-terminated names of the kernels of ops that have more than one. The name that the device was opened with is
  * in vk->front->kernel; NULL there leaves the choice to the op. */
 const char *const       *scry__vk_softmax_kernels(struct scry__vk *vk);
+const char *const       *scry__vk_matmul_kernels(const struct scry__vk *vk);
 extern const char *const scry__vk_attention_kernels[], *const scry__vk_lens_kernels[];
-extern const char *const scry__vk_matmul_kernels[], *const scry__vk_runs_kernels[], *const scry__vk_norm_kernels[];
+extern const char *const scry__vk_runs_kernels[], *const scry__vk_norm_kernels[];
 
 /* --- Masks and row statistics (mask.c) ---
  * Kernels leave the statistics of row r of [B, H, Q] as a record of 8 words at the beginning of the scratch

@@ -134,13 +134,21 @@ Test(vulkan_cache, place_that_cannot_be_written__costs_only_the_cache)
 /* Results stay right without the path, and what foreign kernels did is not remembered. */
 Test(vulkan_cache, self_test_that_fails__switches_the_path_off)
 {
+    static const struct {
+        const char *shaders, *row, *says;
+    } cases[] = {
+        {SCRY_PLANTED_SHADERS "/wrong", "softmax/causal", "subgroups is off: its self-test failed"},
+        {SCRY_PLANTED_SHADERS "/wrong_half", "matmul/allow-f16", "float16 is off: its self-test failed: matmul"},
+    };
     begin();
-    setenv("SCRY_VULKAN_SHADERS", SCRY_PLANTED_SHADERS "/wrong", 1);
-    struct outcome outcome = SCRY("conform", "--device", "vulkan:0", "--only", "softmax/causal");
-    cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
-    cr_expect_eq(count_lines(outcome.err, "subgroups is off: its self-test failed"), 1, "%s", outcome.err);
-    outcome_free(&outcome);
-    cr_expect_eq(kept_list().count, 0);
+    for (int i = 0; i < COUNT(cases); i++) {
+        setenv("SCRY_VULKAN_SHADERS", cases[i].shaders, 1);
+        struct outcome outcome = SCRY("conform", "--device", "vulkan:0", "--only", cases[i].row);
+        cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
+        cr_expect_eq(count_lines(outcome.err, cases[i].says), 1, "%s", outcome.err);
+        outcome_free(&outcome);
+        cr_expect_eq(kept_list().count, 0);
+    }
     unsetenv("SCRY_VULKAN_SHADERS");
     cr_expect_eq(said("is off", "scry's own"), 0);
 }
