@@ -1,6 +1,7 @@
 # The OpenCL plugin, where the ICD loader and its headers are there. Its kernels' sources are embedded.
 option(SCRY_OPENCL "Build the OpenCL plugin (needs the ICD loader, ocl-icd, and the OpenCL headers)" ON)
 if(NOT SCRY_OPENCL)
+  scry_no_plugin(opencl "SCRY_OPENCL is OFF")
   return()
 endif()
 pkg_check_modules(OPENCL IMPORTED_TARGET OpenCL)
@@ -9,7 +10,7 @@ set(CMAKE_REQUIRED_INCLUDES ${OPENCL_INCLUDE_DIRS})
 check_include_file(CL/cl.h SCRY_HAS_CL_H)
 unset(CMAKE_REQUIRED_INCLUDES)
 if(NOT OPENCL_FOUND OR NOT SCRY_HAS_CL_H)
-  message(STATUS "No OpenCL plugin: it needs ocl-icd (pkg-config OpenCL) and CL/cl.h; on Debian ocl-icd-opencl-dev")
+  scry_no_plugin(opencl "it needs ocl-icd (pkg-config OpenCL) and CL/cl.h; on Debian ocl-icd-opencl-dev")
   return()
 endif()
 

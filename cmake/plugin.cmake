@@ -56,8 +56,16 @@ function(scry_embed_device_code name)
   set(${name}_made ${made} PARENT_SCOPE)
 endfunction()
 
-# A plugin that this build has none of, and why: for whoever configures it, and for `scry devices`.
+# A plugin that this build goes without, and why: for whoever configures it, and for `scry devices`.
 function(scry_no_plugin name reason)
   message(STATUS "No ${name} plugin: ${reason}")
-  set_property(GLOBAL APPEND_STRING PROPERTY SCRY_ABSENT_LIST " X(\"${name}\", \"${reason}\")")
+  set_property(GLOBAL APPEND_STRING PROPERTY SCRY_ABSENT_LIST " X(${name}, \"${reason}\")")
+endfunction()
+
+# Writes absent.h, the list of them: after the last.
+function(scry_write_absent)
+  get_property(list GLOBAL PROPERTY SCRY_ABSENT_LIST)
+  set(text "/* Plugins that this build goes without: X(name, reason). */\n#define SCRY__ABSENT_LIST(X)${list}\n")
+  file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/absent/absent.h CONTENT "${text}")
+  target_include_directories(scry_objects PUBLIC $<BUILD_INTERFACE:${PROJECT_BINARY_DIR}/absent>)
 endfunction()

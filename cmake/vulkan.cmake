@@ -2,6 +2,7 @@
 # embedded as kernel NAME.
 option(SCRY_VULKAN "Build the Vulkan plugin (needs the loader, its headers and glslc)" ON)
 if(NOT SCRY_VULKAN)
+  scry_no_plugin(vulkan "SCRY_VULKAN is OFF")
   return()
 endif()
 pkg_check_modules(VULKAN IMPORTED_TARGET vulkan>=1.2)
@@ -15,7 +16,7 @@ if(NOT SCRY_GLSLC)
 endif()
 if(vulkan_lacks)
   list(JOIN vulkan_lacks " and " vulkan_lacks)
-  message(STATUS "No Vulkan plugin: it needs ${vulkan_lacks}")
+  scry_no_plugin(vulkan "it needs ${vulkan_lacks}")
   return()
 endif()
 

@@ -1,6 +1,7 @@
 /* The table of backends. See registry.h. */
 #include "device/registry.h"
 
+#include "absent.h"
 #include "base/text.h"
 #include "device/builtin.h"
 
@@ -82,6 +83,29 @@ static void scan(void)
     qsort(entries + first, (size_t)(entry_count - first), sizeof *entries, compare_names);
 }
 
+/* Why this build made no plugin of that name; NULL where it did, or where the name is not one of its own. */
+static const char *absence(const char *name)
+{
+    static const struct {
+        const char *name, *reason;
+    } absent[] = {
+#define ABSENT_ROW(name, reason) {#name, reason},
+        SCRY__ABSENT_LIST(ABSENT_ROW)
+#undef ABSENT_ROW
+            {NULL, NULL},
+    };
+    int i = 0;
+    while (absent[i].name && strcmp(absent[i].name, name)) i++;
+    return absent[i].reason;
+}
+
+static void explain(scry__entry *entry)
+{
+    const char *reason = absence(entry->name);
+    snprintf(entry->reason, sizeof entry->reason, "not installed: no libscry-%s.so in the plugin directories%s%s",
+             entry->name, reason ? ", and this build made none: " : "", reason ? reason : "");
+}
+
 /* With the lock held. */
 static void load(scry__entry *entry)
 {
@@ -90,8 +114,7 @@ static void load(scry__entry *entry)
     if (scry__plugin_find(entry->name, path, sizeof path))
         entry->backend = scry__plugin_load(path, entry->name, entry->reason, sizeof entry->reason);
     else
-        snprintf(entry->reason, sizeof entry->reason, "not installed: no libscry-%s.so in the plugin directories",
-                 entry->name);
+        explain(entry);
     entry->loaded = true;
 }
 

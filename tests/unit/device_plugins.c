@@ -1,4 +1,5 @@
 /* Plugins: how they are found, why they are refused, which device a name means, and what happens when one fails. */
+#include "absent.h"
 #include "base/file.h"
 #include "device/registry.h"
 #include "unit/device_ops.h"
@@ -65,6 +66,23 @@ Test(device_plugins, find__says_why_each_plugin_is_not_usable)
     cr_expect(find_entry(list, "reference:0")->usable);
     scry_devices_destroy(&list);
     cr_expect_null(list);
+}
+
+Test(device_plugins, find__says_why_this_build_made_none)
+{
+#define ABSENT_ROW(name, reason) {#name, reason},
+    static const struct {
+        const char *name, *reason;
+    } cases[] = {SCRY__ABSENT_LIST(ABSENT_ROW){NULL, NULL}};
+#undef ABSENT_ROW
+    scry_device_list *list = NULL;
+    cr_assert_eq(scry_devices_find(&list), SCRY_OK, "%s", scry_last_error());
+    for (int i = 0; cases[i].name; i++) {
+        const scry_device_entry *entry = find_entry(list, cases[i].name);
+        cr_assert_not_null(entry, "%s is not listed", cases[i].name);
+        cr_expect(strstr(entry->reason, cases[i].reason), "%s: \"%s\"", cases[i].name, entry->reason);
+    }
+    scry_devices_destroy(&list);
 }
 
 /* Copies the first `size` bytes of the fake plugin, or of a text, to libscry-NAME.so in `directory`. */
