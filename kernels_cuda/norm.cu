@@ -100,14 +100,14 @@ DEVICE void normalise_row(const cuda_norm &p, const team &t, const run &r)
     if (p.scale.data && t.thread == 0) static_cast<float *>(p.scale.data)[run_index(r, p.scale)] = denominator;
 }
 
-CUDA_KERNEL(norm_warp, cuda_norm, CUDA_NORM_THREADS)
+CUDA_KERNEL(norm_warp, cuda_norm, CUDA_NORM_THREADS, 4)
 {
     run  r;
     team t = {WARP, (int)threadIdx.x % WARP};
     if (take_run(&r, p.rows, BLOCK_NUMBER * (CUDA_NORM_THREADS / WARP) + threadIdx.x / WARP)) normalise_row(p, t, r);
 }
 
-CUDA_KERNEL(norm_block, cuda_norm, CUDA_NORM_THREADS)
+CUDA_KERNEL(norm_block, cuda_norm, CUDA_NORM_THREADS, 4)
 {
     run  r;
     team t = {CUDA_NORM_THREADS, (int)threadIdx.x};

@@ -15,12 +15,22 @@ struct run {
 };
 
 /* Elements of a run, 0 behind its count. */
-struct alignas(16) run_values {
-    float x[CUDA_RUN];
+template <typename element> struct run_elements {
+    element x[CUDA_RUN];
 };
 
-template <typename element> struct alignas(CUDA_RUN * sizeof(element)) run_elements {
-    element x[CUDA_RUN];
+typedef run_elements<float> run_values;
+
+/* The type that moves them in one access. */
+template <typename element> struct whole_run;
+template <> struct whole_run<float> {
+    typedef float4 type;
+};
+template <> struct whole_run<uint32_t> {
+    typedef uint4 type;
+};
+template <> struct whole_run<uint16_t> {
+    typedef ushort4 type;
 };
 
 /* Dividing 64-bit numbers takes a hundred instructions. */
@@ -56,7 +66,7 @@ DEVICE int64_t run_index(const run &r, const cuda_view &x)
 /* Whether elements from `first` on can be reached in one access. */
 template <typename element> DEVICE bool is_whole(const element *first, int64_t stride, int count)
 {
-    return count == CUDA_RUN && stride == 1 && reinterpret_cast<uintptr_t>(first) % sizeof(run_elements<element>) == 0;
+    return count == CUDA_RUN && stride == 1 && reinterpret_cast<uintptr_t>(first) % (CUDA_RUN * sizeof(element)) == 0;
 }
 
 template <typename element>
@@ -64,11 +74,24 @@ DEVICE run_elements<element> load_elements(const void *x, int64_t index, int64_t
 {
     const element        *first = static_cast<const element *>(x) + index;
     run_elements<element> all   = {};
-    if (is_whole(first, stride, count)) return *reinterpret_cast<const run_elements<element> *>(first);
+    if (is_whole(first, stride, count)) {
+        typename whole_run<element>::type whole = *reinterpret_cast<const typename whole_run<element>::type *>(first);
+        return {{whole.x, whole.y, whole.z, whole.w}};
+    }
 #pragma unroll
     for (int i = 0; i < CUDA_RUN; i++)
         if (i < count) all.x[i] = first[i * stride];
     return all;
+}
+
+/* As *to = value, which nvcc takes apart to share its stores with those of single elements. */
+template <typename element> DEVICE void store_whole(element *to, element value)
+{
+#ifdef SCRY_EMULATED
+    *to = value;
+#else
+    __stwb(to, value);
+#endif
 }
 
 template <typename element>
@@ -76,7 +99,8 @@ DEVICE void store_elements(void *x, int64_t index, int64_t stride, int count, co
 {
     element *first = static_cast<element *>(x) + index;
     if (is_whole(first, stride, count)) {
-        *reinterpret_cast<run_elements<element> *>(first) = all;
+        store_whole(reinterpret_cast<typename whole_run<element>::type *>(first),
+                    {all.x[0], all.x[1], all.x[2], all.x[3]});
         return;
     }
 #pragma unroll
@@ -87,28 +111,19 @@ DEVICE void store_elements(void *x, int64_t index, int64_t stride, int count, co
 /* `count` elements (at most CUDA_RUN) of a float tensor, from element `index` on, `stride` apart. */
 DEVICE run_values load_values(const void *x, int64_t index, int64_t stride, int count, int dtype)
 {
-    run_values values;
-    if (dtype == F32) {
-        run_elements<float> all = load_elements<float>(x, index, stride, count);
-        for (int i = 0; i < CUDA_RUN; i++) values.x[i] = all.x[i];
-    } else {
-        run_elements<uint16_t> all = load_elements<uint16_t>(x, index, stride, count);
-        for (int i = 0; i < CUDA_RUN; i++) values.x[i] = dtype == F16 ? f16_to_f32(all.x[i]) : bf16_to_f32(all.x[i]);
-    }
+    if (dtype == F32) return load_elements<float>(x, index, stride, count);
+    run_elements<uint16_t> all = load_elements<uint16_t>(x, index, stride, count);
+    run_values             values;
+    for (int i = 0; i < CUDA_RUN; i++) values.x[i] = dtype == F16 ? f16_to_f32(all.x[i]) : bf16_to_f32(all.x[i]);
     return values;
 }
 
 DEVICE void store_values(void *x, int64_t index, int64_t stride, int count, int dtype, const run_values &values)
 {
-    if (dtype == F32) {
-        run_elements<float> all;
-        for (int i = 0; i < CUDA_RUN; i++) all.x[i] = values.x[i];
-        store_elements(x, index, stride, count, all);
-    } else {
-        run_elements<uint16_t> all;
-        for (int i = 0; i < CUDA_RUN; i++) all.x[i] = dtype == F16 ? f32_to_f16(values.x[i]) : f32_to_bf16(values.x[i]);
-        store_elements(x, index, stride, count, all);
-    }
+    if (dtype == F32) return store_elements(x, index, stride, count, values);
+    run_elements<uint16_t> all;
+    for (int i = 0; i < CUDA_RUN; i++) all.x[i] = dtype == F16 ? f32_to_f16(values.x[i]) : f32_to_bf16(values.x[i]);
+    store_elements(x, index, stride, count, all);
 }
 
 DEVICE run_values load_run(const run &r, const cuda_view &x)
