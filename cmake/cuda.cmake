@@ -18,10 +18,15 @@ endif()
 # Every card from Turing on: code for three, and for what is newer something that its driver compiles.
 set(CMAKE_CUDA_ARCHITECTURES 75-real 80-real 90 CACHE STRING "Cards that the kernels are compiled for")
 enable_language(CUDA)
-find_package(CUDAToolkit REQUIRED)
+find_package(CUDAToolkit)
+find_path(SCRY_CUBLAS_INCLUDE cublas_v2.h HINTS ${CUDAToolkit_INCLUDE_DIRS} NO_DEFAULT_PATH)
+if(NOT TARGET CUDA::cudart_static OR NOT SCRY_CUBLAS_INCLUDE)
+  scry_no_plugin(cuda "it needs the CUDA toolkit's static runtime and cublas_v2.h beside nvcc")
+  return()
+endif()
 
 file(GLOB cuda_sources CONFIGURE_DEPENDS backends/cuda/*.c kernels_cuda/*.cu)
 scry_add_plugin(cuda SOURCES ${cuda_sources} INCLUDES ${PROJECT_SOURCE_DIR}/backends/cuda
   LIBRARIES CUDA::cudart_static ${CMAKE_DL_LIBS} m)
 set_target_properties(scry_cuda PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON CUDA_VISIBILITY_PRESET hidden
-  LINKER_LANGUAGE C)
+  LINKER_LANGUAGE C BUILD_RPATH ${CUDAToolkit_LIBRARY_DIR} INSTALL_RPATH ${CUDAToolkit_LIBRARY_DIR}) # cuBLAS may lie there

@@ -100,7 +100,9 @@ scry_status scry__cuda_launch(struct scry__cuda *cuda, const struct scry__cuda_c
 /* --- cuBLAS (library.c) --- */
 
 /* Whether it can be loaded, which is tried when this is first asked; why not goes to the device's properties. */
-bool scry__cuda_library_usable(const struct scry__cuda *cuda);
+bool        scry__cuda_library_usable(const struct scry__cuda *cuda);
+const char *scry__cuda_library_reason(const struct scry__cuda *cuda);
+void        scry__cuda_library_destroy(struct scry__cuda *cuda);
 
 /* C = alpha op(A) op(B) + beta C in the library's order, column by column: op(A) [m, k], op(B) [k, n], C f32 [m, n],
  * and as many more as there are batches, each so many elements behind the one before. */
@@ -144,6 +146,9 @@ SCRY__CUDA_OP_LIST(SCRY__CUDA_OP)
 __typeof__(scry_device_query)   scry__cuda_query;
 __typeof__(scry_device_run)     scry__cuda_run;
 __typeof__(scry_device_kernels) scry__cuda_kernels;
+
+/* Fills scry_backend.properties (properties.c). */
+int scry__cuda_properties(const scry_device *device, scry_device_property *out, int capacity);
 
 /* Ops with more than one kernel, and the NULL-terminated list of their names: X(MATMUL, scry__cuda_matmul_kernels). The
  * name that was asked for is in cuda->front->kernel; NULL there leaves the choice to the op. */

@@ -136,6 +136,7 @@ static void destroy(struct scry__cuda *cuda)
     /* A lost device was not waited for. */
     if (cuda->stream) cudaStreamSynchronize(cuda->stream);
     if (cuda->copies) cudaStreamSynchronize(cuda->copies);
+    scry__cuda_library_destroy(cuda);
     scry__cuda_ring_destroy(cuda);
     if (cuda->passed) cudaEventDestroy(cuda->passed);
     if (cuda->pool) cudaMemPoolDestroy(cuda->pool);
@@ -230,6 +231,7 @@ const struct scry_backend *scry_backend_entry(const struct scry_host *host)
         .finish         = finish,
         .kernels        = scry__cuda_kernels,
         .statistics     = statistics,
+        .properties     = scry__cuda_properties,
     };
     scry__cuda_host = host;
     return &backend;
