@@ -87,7 +87,7 @@ DEVICE run_elements<element> load_elements(const void *x, int64_t index, int64_t
 /* As *to = value, which nvcc takes apart to share its stores with those of single elements. */
 template <typename element> DEVICE void store_whole(element *to, element value)
 {
-#ifdef SCRY_EMULATED
+#ifdef SCRY_CUDA_EMULATED
     *to = value;
 #else
     __stwb(to, value);
