@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdio.h>
 
-#ifdef SCRY_EMULATED
+#ifdef SCRY_CUDA_EMULATED
 static const char *const names[] = {"libcublas-emulated.so"};
 #else
 static const char *const names[] = {"libcublas.so.13", "libcublas.so.12"};
