@@ -33,7 +33,7 @@ struct scry__emulated_place {
     struct scry__crew          *crew;
 };
 
-extern __thread struct scry__emulated_place scry__emulated_here __attribute__((tls_model("initial-exec")));
+extern __thread struct scry__emulated_place scry__emulated_here;
 
 /* `where`: the place in the source, the same for all threads that may meet. */
 enum scry__meeting { SCRY__OF_BLOCK, SCRY__OF_WARP };
