@@ -127,6 +127,7 @@ scry_status scry__cuda_library_multiply(struct scry__cuda *cuda, const struct sc
  * strict, a reason against), and the op itself, which enqueues. `allowed` is the lowest precision that the caller
  * allows. Ops without a line are not supported. */
 #define SCRY__CUDA_OP_LIST(X)                                                                                          \
+    X(SOFTMAX_CAPTURE, softmax, scry_softmax)                                                                          \
     X(ROPE, rope, scry_rope)                                                                                           \
     X(NORM, norm, scry_norm)                                                                                           \
     X(EMBED, embed, scry_embed)                                                                                        \
