@@ -128,6 +128,7 @@ scry_status scry__cuda_library_multiply(struct scry__cuda *cuda, const struct sc
  * allows. Ops without a line are not supported. */
 #define SCRY__CUDA_OP_LIST(X)                                                                                          \
     X(SOFTMAX_CAPTURE, softmax, scry_softmax)                                                                          \
+    X(ATTENTION, attention, scry_attention)                                                                            \
     X(ROPE, rope, scry_rope)                                                                                           \
     X(NORM, norm, scry_norm)                                                                                           \
     X(EMBED, embed, scry_embed)                                                                                        \
