@@ -41,6 +41,9 @@ static void log_opened(const struct cli_common *common)
               "model %s: %s, %d layers, %d heads of %d, residual stream of %d, vocabulary %d, context %d, %s",
               model->path, model->family, model->layer_count, model->head_count, model->head_size, model->hidden_size,
               model->vocabulary, model->context, scry_dtype_text(model->weight_dtype));
+    if (model->streamed)
+        scry__log(SCRY_LOG_INFO, "weights: %llu MiB, whose layers take turns in the device's memory",
+                  (unsigned long long)(model->weight_bytes >> 20));
 }
 
 /* Says what failed (on stderr, and with --json as an object on stdout) and gives the exit code. */
@@ -223,7 +226,9 @@ scry_status cli_open(struct cli_common *common, const char *text)
     if (common->ids_text) status = cli_parse_ids(common->ids_text, &common->ids, &common->id_count);
     if (!status) status = cli_open_device(common);
     if (!status && !(path = cli_model_path(common))) status = SCRY_OUT_OF_MEMORY;
-    if (!status) status = scry_model_open(&common->model, common->opened_device, path, NULL);
+    if (!status)
+        status = scry_model_open(&common->model, common->opened_device, path,
+                                 &(scry_model_options){.weight_memory = common->weight_memory});
     if (!status) log_opened(common);
     scry__free(path);
     return status;

@@ -9,6 +9,7 @@
 struct cli_common {
     const char *device, *kernels, *model_path, *ids_text;
     bool        json, quiet, verbose, allow_cpu;
+    uint64_t    weight_memory;
     /* Filled by cli_open: */
     scry_device *opened_device;
     scry_model  *model;
@@ -30,6 +31,10 @@ struct cli_common {
 
 #define CLI_MODEL_OPTIONS(common)                                                                                      \
     {'m', "model", CLI_STRING, &(common).model_path, "DIR", "checkpoint directory (default: the demo model)", 0, 0},   \
+        {0,         "weight-memory",                                                                                   \
+         CLI_BYTES, &(common).weight_memory,                                                                           \
+         "SIZE",    "most device memory for weights, such as 2G: the rest streams",                                    \
+         0,         0},                                                                                                \
     {                                                                                                                  \
         0, "ids", CLI_STRING, &(common).ids_text, "5,17,3", "token ids instead of TEXT", 0, 0                          \
     }

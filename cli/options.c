@@ -52,6 +52,20 @@ static bool parse_range(const char *text, int out[2])
     return true;
 }
 
+/* A whole number of bytes, or of KiB, MiB, GiB or TiB by its letter. */
+static bool parse_bytes(const char *text, uint64_t *out)
+{
+    static const char letters[] = "KMGT";
+    char             *end;
+    uint64_t          number = strtoull(text, &end, 10);
+    if (*text < '0' || *text > '9' || errno || !number) return false;
+    const char *letter = *end ? strchr(letters, *end) : NULL;
+    int         shift  = letter ? 10 * (int)(letter - letters + 1) : 0;
+    if ((*end && !letter) || (letter && end[1]) || number > UINT64_MAX >> shift) return false;
+    *out = number << shift;
+    return true;
+}
+
 /* Stores `text` where the option points; false where it is not what the option takes. */
 static bool store(const struct cli_option *option, const char *text)
 {
@@ -69,6 +83,8 @@ static bool store(const struct cli_option *option, const char *text)
     case CLI_SEED:
         *(uint64_t *)option->value = strtoull(text, &end, 10);
         return *text >= '0' && *text <= '9' && !*end && !errno;
+    case CLI_BYTES:
+        return parse_bytes(text, option->value);
     case CLI_INT:
     case CLI_REAL:
         break;
@@ -91,6 +107,8 @@ static enum cli_parsed wrong_value(const struct cli_option *option, const char *
         return wrong("--%s \"%s\": expected BEGIN:END with BEGIN < END", option->name, text);
     case CLI_SEED:
         return wrong("--%s \"%s\": expected a whole number from 0", option->name, text);
+    case CLI_BYTES:
+        return wrong("--%s \"%s\": expected bytes, or a number of K, M, G or T such as 2G", option->name, text);
     default:
         return wrong("--%s \"%s\": expected %s from %g to %g", option->name, text,
                      option->kind == CLI_INT ? "a whole number" : "a number", option->minimum, option->maximum);

@@ -12,6 +12,7 @@ enum cli_option_kind {
     CLI_INT,    /* int, from minimum to maximum */
     CLI_REAL,   /* double, from minimum to maximum */
     CLI_SEED,   /* uint64_t */
+    CLI_BYTES,  /* uint64_t: "512M", "2G", "1000000" */
     CLI_STRING, /* const char * */
     CLI_RANGE,  /* int[2]: "A:B", half open */
 };

@@ -265,7 +265,8 @@ static scry_status check_ids(const scry__session *session, const int32_t *ids, i
 
 scry_status scry__session_forward(scry__session *session, const int32_t *ids, int count, const scry__hooks *hooks)
 {
-    scry_status status = check_ids(session, ids, count);
+    scry__stream *stream = session->model->weights.stream;
+    scry_status   status = check_ids(session, ids, count);
     if (status) return status;
     if (!session->options.keep_cache) session->length = 0;
     session->rows      = count;
@@ -283,7 +284,10 @@ scry_status scry__session_forward(scry__session *session, const int32_t *ids, in
     if (!status) status = embed(&pass, ids);
     for (pass.layer = 0; !status && pass.layer < pass.arch->layer_count; pass.layer++) {
         pass.weights = &session->model->weights.layers[pass.layer];
-        status       = block(&pass);
+        if (stream) status = scry__stream_load(stream, pass.layer);
+        if (!status) status = block(&pass);
+        /* The other slot is free once the layer before this one is done, and this one's work is enqueued already. */
+        if (!status && stream) status = scry__stream_load(stream, pass.layer + 1);
         if (status) return scry__fail_prefix(status, "layer %d", pass.layer);
     }
     pass.layer = -1;

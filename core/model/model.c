@@ -23,7 +23,18 @@ static void fill_info(scry_model *model)
                    .weight_dtype    = model->weights.embedding.dtype,
                    .parameter_count = model->weights.parameter_count,
                    .weight_bytes    = model->weights.bytes,
+                   .streamed        = model->weights.stream != NULL,
     };
+}
+
+/* Bytes of device memory that the weights may take. Where nobody says, they leave an eighth of a card's own memory to
+ * the activations; devices that share the host's memory use the checkpoint's map in place. */
+static uint64_t most_weight_bytes(const scry_model *model)
+{
+    const scry_device_info *info = scry_device_get_info(model->device);
+    if (model->options.weight_memory) return model->options.weight_memory;
+    if (info->type != SCRY_DEVICE_DISCRETE_GPU || !info->memory_bytes) return UINT64_MAX;
+    return info->memory_bytes - info->memory_bytes / 8;
 }
 
 scry_status scry_model_open(scry_model **out, scry_device *device, const char *path, const scry_model_options *options)
@@ -37,7 +48,8 @@ scry_status scry_model_open(scry_model **out, scry_device *device, const char *p
     if (options) model->options = *options;
     if (model->path) status = scry__arch_read(&model->arch, path);
     if (!status) status = scry__safetensors_open(&model->checkpoint, path);
-    if (!status) status = scry__weights_bind(&model->weights, &model->arch, model->checkpoint, device);
+    if (!status)
+        status = scry__weights_bind(&model->weights, &model->arch, model->checkpoint, device, most_weight_bytes(model));
     if (status) {
         scry_model_destroy(&model);
         return status;

@@ -112,12 +112,12 @@ static scry_status make_buffer(scry_buffer **out, const struct binding *binding,
 
 static scry_status bind_tensor(const struct binding *binding, const scry__weight_rule *rule, int64_t layer)
 {
-    scry__weights      *weights = binding->weights;
+    scry__weights      *weights  = binding->weights;
+    bool                in_layer = rule->flags & SCRY__RULE_IN_LAYER;
     char                name[NAME_SIZE];
     int                 rank;
     int64_t             shape[2];
-    scry_dtype          dtype  = SCRY_F32;
-    scry_buffer        *buffer = NULL;
+    scry_dtype          dtype = SCRY_F32;
     const scry__stored *stored;
     rule_name(name, binding, rule, layer);
     stored      = scry__safetensors_find(binding->checkpoint, name);
@@ -132,18 +132,52 @@ static scry_status bind_tensor(const struct binding *binding, const scry__weight
     scry_status status = check_stored(binding, rule, stored, &rank, shape);
     if (status) return status;
     weight_dtype(stored->element, &dtype);
-    status = make_buffer(&buffer, binding, stored, scry_dtype_size(dtype));
-    if (status) return scry__fail_prefix(status, "tensor %s", name);
-    weights->buffers[weights->buffer_count++]             = buffer;
     binding->known[stored - binding->checkpoint->tensors] = true;
 
-    char       *base   = rule->flags & SCRY__RULE_IN_LAYER ? (char *)&weights->layers[layer] : (char *)weights;
-    scry_tensor tensor = scry_tensor_of(buffer, 0, dtype, rank, shape);
-    if (rule->flags & SCRY__RULE_SWAP) tensor = scry_tensor_swap(tensor, 0, 1);
-    *(scry_tensor *)(base + rule->member) = tensor;
-    weights->parameter_count += scry_tensor_count(&tensor);
+    char        *base   = in_layer ? (char *)&weights->layers[layer] : (char *)weights;
+    scry_tensor *tensor = (scry_tensor *)(base + rule->member);
+    *tensor             = scry_tensor_of(NULL, 0, dtype, rank, shape);
+    if (rule->flags & SCRY__RULE_SWAP) *tensor = scry_tensor_swap(*tensor, 0, 1);
+    weights->used[weights->used_count++] = (scry__weight){stored, tensor, in_layer ? layer : -1};
+    weights->parameter_count += shape[0] * (rank > 1 ? shape[1] : 1);
     weights->bytes += stored->bytes;
     return SCRY_OK;
+}
+
+/* Weights that stay on the device, those of layers too unless they are streamed. */
+static scry_status place_resident(const struct binding *binding)
+{
+    scry__weights *weights = binding->weights;
+    for (int i = 0; i < weights->used_count; i++) {
+        const scry__weight *weight = &weights->used[i];
+        if (weights->stream && weight->layer >= 0) continue;
+        scry_buffer **buffer = &weights->buffers[weights->buffer_count];
+        scry_status   status = make_buffer(buffer, binding, weight->stored, scry_dtype_size(weight->tensor->dtype));
+        if (status) return scry__fail_prefix(status, "tensor %s", weight->stored->name);
+        weights->buffer_count++;
+        weight->tensor->buffer = *buffer;
+    }
+    return SCRY_OK;
+}
+
+/* Gives every weight its place on the device. */
+static scry_status place(const struct binding *binding, uint64_t most)
+{
+    scry__weights *weights  = binding->weights;
+    int64_t        layers   = binding->arch->layer_count;
+    uint64_t       resident = 0;
+    if (weights->bytes <= most) return place_resident(binding);
+    for (int i = 0; i < weights->used_count; i++)
+        if (weights->used[i].layer < 0) resident += weights->used[i].stored->bytes;
+    uint64_t slots = scry__stream_bytes(weights->used, weights->used_count, layers);
+    if (resident + slots > most)
+        return scry__fail(SCRY_OUT_OF_MEMORY,
+                          "%s: its weights take %llu bytes, with layers taking turns %llu: expected at most %llu",
+                          binding->checkpoint->path, (unsigned long long)weights->bytes,
+                          (unsigned long long)(resident + slots), (unsigned long long)most);
+    scry_status status =
+        scry__stream_create(&weights->stream, binding->device, weights->used, weights->used_count, layers);
+    return status ? status : place_resident(binding);
 }
 
 /* Names carry the prefix unless the base model was saved by itself. */
@@ -182,15 +216,16 @@ static void fill_norms(scry__weights *weights, const scry__arch *arch)
 }
 
 scry_status scry__weights_bind(scry__weights *weights, const scry__arch *arch, const scry__safetensors *checkpoint,
-                               scry_device *device)
+                               scry_device *device, uint64_t most)
 {
     struct binding binding = {weights, arch, checkpoint, device, find_prefix(arch, checkpoint), NULL};
     scry_status    status  = SCRY_OUT_OF_MEMORY;
     *weights               = (scry__weights){0};
     weights->layers        = scry__alloc((size_t)arch->layer_count, sizeof *weights->layers);
+    weights->used          = scry__alloc((size_t)checkpoint->count, sizeof *weights->used);
     weights->buffers       = scry__alloc((size_t)checkpoint->count, sizeof *weights->buffers);
     binding.known          = scry__alloc((size_t)checkpoint->count, sizeof *binding.known);
-    if (!weights->layers || !weights->buffers || !binding.known) goto fail;
+    if (!weights->layers || !weights->used || !weights->buffers || !binding.known) goto fail;
     fill_norms(weights, arch);
     for (const scry__weight_rule *rule = arch->family->weights; rule->name; rule++) {
         int64_t times = rule->flags & SCRY__RULE_IN_LAYER ? arch->layer_count : 1;
@@ -200,6 +235,7 @@ scry_status scry__weights_bind(scry__weights *weights, const scry__arch *arch, c
         }
     }
     status = check_unknown(&binding);
+    if (!status) status = place(&binding, most);
     if (status) goto fail;
     if (!(arch->features & SCRY__HAS_UNEMBEDDING)) weights->unembedding = weights->embedding;
     scry__free(binding.known);
@@ -213,7 +249,9 @@ fail:
 void scry__weights_finish(scry__weights *weights)
 {
     for (int i = 0; i < weights->buffer_count; i++) scry_buffer_destroy(&weights->buffers[i]);
+    scry__stream_destroy(&weights->stream);
     scry__free(weights->buffers);
+    scry__free(weights->used);
     scry__free(weights->layers);
     *weights = (scry__weights){0};
 }

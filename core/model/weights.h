@@ -3,8 +3,7 @@
 #define SCRY_MODEL_WEIGHTS_H
 
 #include "model/arch.h"
-#include "model/safetensors.h"
-#include "scry/device.h"
+#include "model/stream.h"
 
 /* y = x weight + bias: weight [in, out] as a view of however it is stored, bias [out] optional. */
 typedef struct scry__linear {
@@ -25,17 +24,21 @@ typedef struct scry__weights {
     scry_norm_parameters final_norm;
     scry__layer_weights *layers;
 
-    scry_buffer **buffers; /* one per tensor in use */
+    scry__weight *used; /* the tensors in use */
+    int           used_count;
+    scry_buffer **buffers; /* of those that stay on the device */
     int           buffer_count;
+    scry__stream *stream; /* of the layers' weights; NULL: they stay too */
     int64_t       parameter_count;
     uint64_t      bytes;
 } scry__weights;
 
 /* Binds every weight that `arch` needs. Devices that share the host's memory use the checkpoint's map in place, so it
  * must outlive the weights. Missing tensors, wrong shapes and dtypes, and tensors that the family does not know are
- * refused by name. */
+ * refused by name. Where all of them take more than `most` bytes, layers' weights are streamed; SCRY_OUT_OF_MEMORY
+ * where even that takes more. */
 scry_status scry__weights_bind(scry__weights *weights, const scry__arch *arch, const scry__safetensors *checkpoint,
-                               scry_device *device);
+                               scry_device *device, uint64_t most);
 void        scry__weights_finish(scry__weights *weights);
 
 #endif

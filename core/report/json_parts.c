@@ -58,6 +58,7 @@ json_t *scry__json_model(scry__json_builder *builder, const scry__json_source *s
     scry__json_set_text(builder, object, "weight_dtype", scry_dtype_text(model->weight_dtype));
     scry__json_set_int(builder, object, "parameter_count", model->parameter_count);
     scry__json_set_int(builder, object, "weight_bytes", (int64_t)model->weight_bytes);
+    scry__json_set_bool(builder, object, "streamed", model->streamed);
     return object;
 }
 

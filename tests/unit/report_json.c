@@ -66,7 +66,7 @@ Test(json_out, lens__has_its_schema_and_keys)
                      "compute_units,fallbacks,last_fallback");
     cr_expect_str_eq(keys_of(json_object_get(object, "model")),
                      "family,path,layer_count,head_count,kv_head_count,head_size,hidden_size,mlp_size,vocabulary,"
-                     "context,weight_dtype,parameter_count,weight_bytes");
+                     "context,weight_dtype,parameter_count,weight_bytes,streamed");
     json_decref(object);
 }
 

@@ -45,6 +45,10 @@ typedef struct scry_model scry_model;
 
 typedef struct scry_model_options {
     bool round_rope; /* round RoPE's inverse frequencies to f32, as transformers does; the default (false) keeps f64 */
+    /* Most bytes of device memory for weights; 0: what a discrete GPU has, less an eighth, and no limit elsewhere.
+     * Where all weights take more, the layers' are streamed: uploaded layer by layer in every pass, two layers at a
+     * time. */
+    uint64_t weight_memory;
 } scry_model_options;
 
 typedef struct scry_model_info {
@@ -54,6 +58,7 @@ typedef struct scry_model_info {
     scry_dtype  weight_dtype; /* of the embedding */
     int64_t     parameter_count;
     uint64_t    weight_bytes;
+    bool        streamed; /* layers' weights take turns in the device's memory */
 } scry_model_info;
 
 /* Opens a checkpoint directory on a device, which must outlive the model. options may be NULL. A missing tokenizer.json
