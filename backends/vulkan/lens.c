@@ -4,7 +4,7 @@
  * walked in pieces that the device reaches, and the parts' results are merged. What a row's result is does not depend
  * on batches, blocks or pieces. */
 #include "shared/lens.h"
-#include "vk.h"
+#include "validation.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +13,7 @@ enum {
     BLOCK_ITEMS   = 8,  /* of lens_block's groups */
     BLOCK_ENTRIES = 16, /* of its units */
     BLOCK_PLACES  = 4,  /* most slots of an item */
+    FEW_PLACES    = 2,  /* the same where validation instruments every access, which each slot has of its own */
     BLOCK_PARTS   = 8,
     PART_UNITS    = 32, /* below so many, there are half as many parts */
     GROUP_ITEMS   = 256,
@@ -110,9 +111,10 @@ static void choose_blocks(struct lens *lens, int64_t tokens)
 {
     struct plan *plan = &lens->plan;
     int64_t      rows = plan->layers * tokens, others = plan->layers - (plan->reference < plan->layers);
-    int64_t      places = lens->is_block ? BLOCK_PLACES : GROUP_SLOTS, slots = GROUP_SLOTS, blocks;
+    int64_t      most_places = scry__vk_is_instrumented(lens->vk) ? FEW_PLACES : BLOCK_PLACES;
+    int64_t      places = lens->is_block ? most_places : GROUP_SLOTS, slots = GROUP_SLOTS, blocks;
     if (!lens->compares) {
-        if (lens->is_block) slots = BLOCK_ITEMS * most(1, least(BLOCK_PLACES, units_of(rows, BLOCK_ITEMS)));
+        if (lens->is_block) slots = BLOCK_ITEMS * most(1, least(places, units_of(rows, BLOCK_ITEMS)));
         blocks = units_of(rows, slots);
     } else {
         plan->shares    = (uint32_t)most(1, units_of(others, places - 1));
