@@ -53,7 +53,7 @@ scry_status bench_measure_passes(const struct bench_target *target, const char *
 void bench_measure_row(scry__bench_row *row, int index, const struct bench_target *target, scry_device *reference,
                        const struct bench_effort *effort);
 
-enum { BENCH_CONTENDERS = 12 };
+enum { BENCH_CONTENDERS = 16 };
 
 /* One op on one handle, to be timed against others. */
 struct bench_contender {

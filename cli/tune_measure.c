@@ -187,15 +187,17 @@ static scry_status choose_racers(struct field *field, const struct tune_run *run
     return status;
 }
 
-/* The fastest block by block, if it is faster than the own choice by the margin, and in nearly every block. */
+/* The fastest block by block, if it is faster than the own choice by the margin, in nearly every block, and also over
+ * all of them: on a busy machine the two may disagree. */
 static int choose_winner(const struct field *field, const struct bench_contender *contenders,
                          const struct tune_class *at)
 {
     int  best  = 0;
     bool loyal = field->racers[0] == at->own;
     for (int i = 1; i < field->racer_count; i++) {
-        const scry__bench_times *ratio = &contenders[i].ratio;
-        if (loyal && (ratio->median > TUNE_MARGIN || ratio->high >= 1)) continue;
+        const scry__bench_times *ratio  = &contenders[i].ratio;
+        bool                     faster = contenders[i].times.median < contenders[0].times.median;
+        if (loyal && (ratio->median > TUNE_MARGIN || ratio->high >= 1 || !faster)) continue;
         if (ratio->median < contenders[best].ratio.median) best = i;
     }
     return field->racers[best];
