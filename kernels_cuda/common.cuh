@@ -54,6 +54,8 @@ enum { F32, F16, BF16, I32 }; /* scry_dtype */
 
 enum { WARP = 32 };
 
+#define ALL_LANES 0xffffffffu /* the mask of shuffles */
+
 DEVICE float bf16_to_f32(uint16_t bits)
 {
     return __uint_as_float((uint32_t)bits << 16);
@@ -65,6 +67,16 @@ DEVICE uint16_t f32_to_bf16(float x)
     uint32_t bits = __float_as_uint(x);
     if (x != x) return (uint16_t)(bits >> 16 | 0x40);
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
+}
+
+/* x y + z, rounded once on devices. */
+DEVICE float multiply_add(float x, float y, float z)
+{
+#ifdef SCRY_CUDA_EMULATED
+    return x * y + z;
+#else
+    return fmaf(x, y, z);
+#endif
 }
 
 /* Element `index` of a float tensor of any dtype. */

@@ -19,8 +19,6 @@
 
 #include "common.cuh"
 
-enum { ALL_LANES = -1 }; /* the mask of shuffles */
-
 /* --- Rounding on the way in --- */
 
 /* Two elements in one word, the first in its low half. */
@@ -53,25 +51,29 @@ DEVICE float element_of(uint32_t word, int which, int dtype)
     return dtype == F16 ? f16_to_f32(bits) : bf16_to_f32(bits);
 }
 
+/* What lane `lane` gave to an exchange. */
+template <typename T> DEVICE const T &of_lane(const unsigned char *all, int lane)
+{
+    return *reinterpret_cast<const T *>(all + lane * SCRY__MOST_EXCHANGED);
+}
+
+struct tensor_parts {
+    uint32_t a[4], b[2];
+};
+
 /* dtype F32: tf32. */
 DEVICE void multiply_emulated(float d[4], const uint32_t a[4], const uint32_t b[2], int dtype)
 {
-    int lane = (int)threadIdx.x % WARP, g = lane / 4, t = lane % 4, elements = dtype == F32 ? 1 : 2;
-    for (int word = 0; word < 8; word++) {
-        int      from = word % 4, half = word / 4;
-        uint32_t row         = __shfl_sync(ALL_LANES, a[2 * half], g * 4 + from);
-        uint32_t low_row     = __shfl_sync(ALL_LANES, a[2 * half + 1], g * 4 + from);
-        uint32_t column      = __shfl_sync(ALL_LANES, b[half], 2 * t * 4 + from);
-        uint32_t next_column = __shfl_sync(ALL_LANES, b[half], (2 * t + 1) * 4 + from);
-        for (int e = 0; e < elements; e++) {
-            float x = element_of(row, e, dtype), y = element_of(low_row, e, dtype);
-            float u = element_of(column, e, dtype), v = element_of(next_column, e, dtype);
-            d[0] += x * u;
-            d[1] += x * v;
-            d[2] += y * u;
-            d[3] += y * v;
-        }
-    }
+    const tensor_parts   mine = {{a[0], a[1], a[2], a[3]}, {b[0], b[1]}};
+    const unsigned char *all  = scry__emulated_exchange(&mine, sizeof mine, EMULATED_HERE);
+    const int            lane = (int)threadIdx.x % WARP, g = lane / 4, t = lane % 4;
+    for (int i = 0; i < 4; i++) /* row g or g + 8, column 2t or 2t + 1 */
+        for (int word = 0; word < 8; word++)
+            for (int e = 0; e < (dtype == F32 ? 1 : 2); e++) {
+                const uint32_t row    = of_lane<tensor_parts>(all, g * 4 + word % 4).a[word / 4 * 2 + i / 2];
+                const uint32_t column = of_lane<tensor_parts>(all, (2 * t + i % 2) * 4 + word % 4).b[word / 4];
+                d[i] += element_of(row, e, dtype) * element_of(column, e, dtype);
+            }
 }
 
 DEVICE void multiply_f16(float d[4], const uint32_t a[4], const uint32_t b[2])
@@ -89,42 +91,40 @@ DEVICE void multiply_tf32(float d[4], const uint32_t a[4], const uint32_t b[2])
     multiply_emulated(d, a, b, F32);
 }
 
-/* What a lane reads of the row that another one points to. */
-DEVICE const uint16_t *row_of_lane(const void *row, int lane)
-{
-    return reinterpret_cast<const uint16_t *>(__shfl_sync(ALL_LANES, reinterpret_cast<unsigned long long>(row), lane));
-}
-
 DEVICE void load_matrices(uint32_t out[4], const void *row)
 {
-    int lane = (int)threadIdx.x % WARP;
+    const unsigned char *all  = scry__emulated_exchange(&row, sizeof row, EMULATED_HERE);
+    const int            lane = (int)threadIdx.x % WARP, element = lane % 4 * 2;
     for (int i = 0; i < 4; i++) {
-        const uint16_t *from = row_of_lane(row, i * 8 + lane / 4) + lane % 4 * 2;
-        out[i]               = (uint32_t)from[1] << 16 | from[0];
+        const uint16_t *from = of_lane<const uint16_t *>(all, i * 8 + lane / 4);
+        out[i]               = (uint32_t)from[element + 1] << 16 | from[element];
     }
 }
 
 DEVICE void load_matrices_turned(uint32_t out[4], const void *row)
 {
-    int lane = (int)threadIdx.x % WARP;
+    const unsigned char *all  = scry__emulated_exchange(&row, sizeof row, EMULATED_HERE);
+    const int            lane = (int)threadIdx.x % WARP, first = lane % 4 * 2;
     for (int i = 0; i < 4; i++) {
-        const uint16_t *first  = row_of_lane(row, i * 8 + lane % 4 * 2),
-                       *second = row_of_lane(row, i * 8 + lane % 4 * 2 + 1);
-        out[i]                 = (uint32_t)second[lane / 4] << 16 | first[lane / 4];
+        const uint16_t *low  = of_lane<const uint16_t *>(all, i * 8 + first),
+                       *high = of_lane<const uint16_t *>(all, i * 8 + first + 1);
+        out[i]               = (uint32_t)high[lane / 4] << 16 | low[lane / 4];
     }
 }
 
 template <int BYTES> DEVICE void copy_async(void *to, const void *from)
 {
-    memcpy(to, from, BYTES);
+    scry__emulated_copy_later(to, from, BYTES, 0);
 }
 
 DEVICE void copy_async_commit()
 {
+    scry__emulated_copies_commit();
 }
 
 template <int PENDING> DEVICE void copy_async_wait()
 {
+    scry__emulated_copies_wait(PENDING);
 }
 
 #else

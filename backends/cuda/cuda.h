@@ -127,6 +127,7 @@ scry_status scry__cuda_library_multiply(struct scry__cuda *cuda, const struct sc
  * strict, a reason against), and the op itself, which enqueues. `allowed` is the lowest precision that the caller
  * allows. Ops without a line are not supported. */
 #define SCRY__CUDA_OP_LIST(X)                                                                                          \
+    X(MATMUL, matmul, scry_matmul)                                                                                     \
     X(SOFTMAX_CAPTURE, softmax, scry_softmax)                                                                          \
     X(ATTENTION, attention, scry_attention)                                                                            \
     X(ROPE, rope, scry_rope)                                                                                           \
@@ -154,8 +155,11 @@ int scry__cuda_properties(const scry_device *device, scry_device_property *out, 
 
 /* Ops with more than one kernel, and the NULL-terminated list of their names: X(MATMUL, scry__cuda_matmul_kernels). The
  * name that was asked for is in cuda->front->kernel; NULL there leaves the choice to the op. */
-#define SCRY__CUDA_KERNELS_LIST(X) X(NORM, scry__cuda_norm_kernels)
+#define SCRY__CUDA_KERNELS_LIST(X)                                                                                     \
+    X(MATMUL, scry__cuda_matmul_kernels(device->impl))                                                                 \
+    X(NORM, scry__cuda_norm_kernels)
 
+const char *const       *scry__cuda_matmul_kernels(const struct scry__cuda *cuda);
 extern const char *const scry__cuda_norm_kernels[];
 
 #endif

@@ -75,7 +75,8 @@ scry_device *device_need(const char *name, const char *kernels)
     static const struct {
         const char *backend, *required, *package;
     } plugins[]         = {{"opencl", "SCRY_TEST_OPENCL", "pocl-opencl-icd"},
-                           {"vulkan", "SCRY_TEST_VULKAN", "mesa-vulkan-drivers"}};
+                           {"vulkan", "SCRY_TEST_VULKAN", "mesa-vulkan-drivers"},
+                           {"cuda-emulated", "SCRY_TEST_CUDA", "a C++ compiler, and build anew"}};
     scry_device *device = NULL;
     setenv("SCRY_PLUGIN_PATH", SCRY_BUILD_DIR, 1);
     scry_status status = scry_device_open(&device, &(scry_device_options){.name = name, .kernels = kernels});
