@@ -132,6 +132,7 @@ scry_status scry__cuda_library_multiply(struct scry__cuda *cuda, const struct sc
     X(ATTENTION, attention, scry_attention)                                                                            \
     X(ROPE, rope, scry_rope)                                                                                           \
     X(NORM, norm, scry_norm)                                                                                           \
+    X(LENS, lens, scry_lens_op)                                                                                        \
     X(EMBED, embed, scry_embed)                                                                                        \
     X(ADD, add, scry_add)                                                                                              \
     X(SCALE, scale, scry_scale)                                                                                        \
@@ -157,9 +158,10 @@ int scry__cuda_properties(const scry_device *device, scry_device_property *out, 
  * name that was asked for is in cuda->front->kernel; NULL there leaves the choice to the op. */
 #define SCRY__CUDA_KERNELS_LIST(X)                                                                                     \
     X(MATMUL, scry__cuda_matmul_kernels(device->impl))                                                                 \
-    X(NORM, scry__cuda_norm_kernels)
+    X(NORM, scry__cuda_norm_kernels)                                                                                   \
+    X(LENS, scry__cuda_lens_kernels)
 
 const char *const       *scry__cuda_matmul_kernels(const struct scry__cuda *cuda);
-extern const char *const scry__cuda_norm_kernels[];
+extern const char *const scry__cuda_norm_kernels[], *const scry__cuda_lens_kernels[];
 
 #endif
