@@ -18,7 +18,12 @@
 // a block sees is left out; going through it would multiply by exp(0) = 1 and add 0, so that leaving it out shows
 // nowhere either.
 //
-// Scratch: records [B, H, Q, RECORD]; softmaxes {centre, factor} [B, H, Q]; parts of the distances.
+// A launch goes through a piece: some of the keys for each query, or some of the queries for each key, since lavapipe
+// ends loops that turn too often (common.glsl). What is unfinished then waits in the outputs and in scratch for the
+// launch of the next piece: `out` and the sums in the outputs, the state of rows where their records will be.
+//
+// Scratch: records [B, H, Q, RECORD]; softmaxes {centre, factor} [B, H, Q]; parts of the distances; largest keys of rows
+// that are unfinished.
 //
 // Error: of a score gamma(D + 1) scale sum |q k|; exp_negative's 2 ulp; sums over keys rescaled once in each run of at
 // least 32 keys.
@@ -33,8 +38,14 @@ struct sizes {
     float scale, softcap;
 };
 
+// Of keys, queries and values. Keys and queries begin at multiples of TILE.
+struct piece {
+    int key_begin, key_end, query_begin, query_end, value_begin;
+};
+
 layout(std430, set = 0, binding = 0) readonly buffer parameters_block {
     sizes size;
+    piece part;
     view  q_view, k_view;
     MASK_PARAMETERS
     OWN_PARAMETERS
@@ -46,15 +57,16 @@ MASK_BINDINGS(3)
 #define SOFTMAXES(number, access)                                                                                      \
     layout(std430, set = 0, binding = number) access buffer softmaxes_block { vec2 softmaxes[]; };
 
-// Keys go in tiles of 32, which begin at multiples of 32 whatever the mask.
-const int TILE = 32;
+// Keys go in tiles of 32, which begin at multiples of 32 whatever the mask. "block" has smaller ones where validation
+// instruments its loads.
+layout(constant_id = 3) const int TILE = 32;
 
 // What a work group has: one block of many, of one head of one sequence.
 struct place {
     uint block, h, b;
 };
 
-// Blocks are counted first, then heads, then sequences (and what a kernel has besides, which stays in b).
+// Blocks are counted first, then heads, then sequences.
 place place_of(uint number, uint blocks)
 {
     const uint rest = number / blocks;
@@ -112,14 +124,30 @@ int tile_from(key_range seen, int key)
     return key >= seen.split ? max(key, seen.resume) : key;
 }
 
-// Leaves tiles out that have no key at a distance below `count` from the `rows` queries from `position` on.
-void near_only(inout key_range seen, int position, int count, int rows)
+// Leaves tiles out that have none of the keys [begin, end); begin is a tile.
+void keys_only(inout key_range seen, int begin, int end)
 {
-    const int begin = within(position - count + 1, seen.end) / TILE * TILE;
-    seen.end        = within(position + rows, seen.end);
+    seen.end = min(seen.end, end);
     if (begin >= seen.split) seen.split = seen.begin;
     seen.begin  = max(seen.begin, begin);
     seen.resume = max(seen.resume, begin);
+}
+
+// Leaves tiles out that have no key at a distance below `count` from the `rows` queries from `position` on.
+void near_only(inout key_range seen, int position, int count, int rows)
+{
+    keys_only(seen, within(position - count + 1, seen.end) / TILE * TILE, within(position + rows, seen.end));
+}
+
+// Whether a row's first keys are in this piece, and its last.
+bool begins_rows()
+{
+    return part.key_begin == 0;
+}
+
+bool finishes_rows()
+{
+    return part.key_end == int(size.keys);
 }
 
 // Does each query that sees from `first` to `last` see all of the keys [begin, end)?
@@ -144,6 +172,17 @@ query_range queries_seeing(uint b, int key, int count)
     // A query whose window begins behind the last of them no longer sees any.
     seen.end = min(seen.end, key + count - masked.tail);
     return seen;
+}
+
+query_range queries_of_piece(query_range seen)
+{
+    return query_range(max(seen.begin, part.query_begin), min(seen.end, part.query_end));
+}
+
+// Whether sums over queries begin with this piece; else what is added up so far is there.
+bool begins_sums()
+{
+    return part.query_begin == 0 && part.key_begin == 0;
 }
 
 // A tile element's place in a tensor of rank 4.

@@ -1,6 +1,6 @@
 // attention for devices of CPU type: output, the rows' softmax and their records (attention_block.glsl).
 //
-// Launched over blocks of ITEMS * ROWS queries x heads x (sequences * stretches of VALUES values).
+// Launched over blocks of ITEMS * ROWS queries x heads x sequences, for each piece of the keys and VALUES of the values.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
@@ -13,8 +13,8 @@
 layout(constant_id = 2) const uint VALUES = 64; // that a row holds
 
 layout(std430, set = 0, binding = 6) readonly buffer v_block { float v[]; };
-layout(std430, set = 0, binding = 7) writeonly buffer out_block { float out_[]; };
-layout(std430, set = 0, binding = 8) writeonly buffer records_block { uint records[]; };
+layout(std430, set = 0, binding = 7) buffer out_block { float out_[]; };
+layout(std430, set = 0, binding = 8) buffer records_block { uint records[]; };
 SOFTMAXES(9, writeonly)
 
 // The item's rows on their way through the keys. `weighted` is the sum of exp(s - largest) * (s - largest); `picked` are
@@ -97,8 +97,46 @@ void mix(uint values, int last, int length)
     }
 }
 
-// What becomes of rows that are done, field by field in `tile`: so a loop over rows can read it.
+// What becomes of rows, field by field in `tile`: so a loop over rows can read it. SHOWN is the record.
 const int CENTRE = 0, FACTOR = 1, SHOWN = 2;
+
+// What of rows under way waits in their records, beside best and picked.
+const uint LARGEST = LSE, SUM = ENTROPY, WEIGHTED = MAX;
+
+void pause_rows()
+{
+    EACH(i, ROWS)
+    {
+        tile[CENTRE * int(ROWS) + i]                   = 0.0;
+        tile[FACTOR * int(ROWS) + i]                   = 1.0;
+        tile[(SHOWN + int(LARGEST)) * int(ROWS) + i]   = largest[i];
+        tile[(SHOWN + int(SUM)) * int(ROWS) + i]       = sum[i];
+        tile[(SHOWN + int(WEIGHTED)) * int(ROWS) + i]  = weighted[i];
+        best_of[i]                                     = best[i];
+    }
+    for (int e = 0; e < int(PICKED * ROWS); e++) tile[(SHOWN + int(PREVIOUS)) * int(ROWS) + e] = picked[e];
+}
+
+// Goes on where the piece before left the rows from number `row` on; out of query 0 of the block begins at `base`.
+void resume_rows(uint row, uint base, int count, int length)
+{
+    for (int i = 0; i < int(ROWS); i++) {
+        const uint own = uint(min(row_at(i), count - 1)), record = (row + own) * RECORD;
+        const uint from = base + own * out_view.stride[1];
+        for (uint field = 0u; field < RECORD; field++)
+            tile[int(field * ROWS) + i] = uintBitsToFloat(records[record + field]);
+        best_of[i] = int(records[record + ARGMAX]);
+        for (int c = 0; c < length; c++) mixed[c * int(ROWS) + i] = out_[from + uint(c)];
+    }
+    EACH(i, ROWS)
+    {
+        largest[i]  = tile[int(LARGEST * ROWS) + i];
+        sum[i]      = tile[int(SUM * ROWS) + i];
+        weighted[i] = tile[int(WEIGHTED * ROWS) + i];
+        best[i]     = best_of[i];
+    }
+    for (int e = 0; e < int(PICKED * ROWS); e++) picked[e] = tile[int(PREVIOUS * ROWS) + e];
+}
 
 void finish_rows()
 {
@@ -121,7 +159,7 @@ void finish_rows()
 
 void put_rows(uint row, int count)
 {
-    const int fields = wants_rows != 0u ? int(RECORD) : 0;
+    const int fields = wants_rows != 0u || !finishes_rows() ? int(RECORD) : 0;
     for (int i = 0; i < int(ROWS) && row_at(i) < count; i++) {
         const uint number = row + uint(row_at(i));
         softmaxes[number] = vec2(tile[CENTRE * int(ROWS) + i], tile[FACTOR * int(ROWS) + i]);
@@ -144,25 +182,30 @@ void put_out(uint base, int count, int length)
 void main()
 {
     const place at = place_of(group_number(), blocks);
-    const uint  b  = at.b % size.batches, value = at.b / size.batches * VALUES;
     // Where queries are masked causally the last blocks have the most keys: each half of the groups gets as many of
     // them, since threads may take the groups by halves.
     const uint        even  = (blocks + 1u) / 2u;
     const int         query = int(at.block < even ? 2u * at.block : 2u * (at.block - even) + 1u) * group_rows();
-    const query_block block = query_block_at(b, at.h, query, int(size.queries));
-    const int         length = min(int(size.value_size - value), int(VALUES));
-    const uint        values = head_offset(v_view, b, key_head(at.h)) + value;
-    const key_range   seen   = keys_seen(block.first, block.last);
+    const query_block block  = query_block_at(at.b, at.h, query, int(size.queries));
+    const int         length = min(int(size.value_size) - part.value_begin, int(VALUES));
+    const uint        values = head_offset(v_view, at.b, key_head(at.h)) + uint(part.value_begin);
+    const uint        to  = head_offset(out_view, at.b, at.h) + uint(query) * out_view.stride[1] + uint(part.value_begin);
+    const uint        row = row_number(at.b, at.h, uint(query));
+    key_range         seen = keys_seen(block.first, block.last);
 
+    keys_only(seen, part.key_begin, part.key_end);
     begin_rows();
+    if (!begins_rows()) resume_rows(row, to, block.count, length);
     for (int first = tile_from(seen, seen.begin); first < seen.end; first = tile_from(seen, first + TILE)) {
         score_tile(block, first);
-        if (wants_rows != 0u) pick(query, max(PADDING_BEGIN(b), 0), first);
+        if (wants_rows != 0u) pick(query, max(PADDING_BEGIN(at.b), 0), first);
         advance(first);
         mix(values + uint(first) * v_view.stride[1], int(size.keys) - 1 - first, length);
     }
-    finish_rows();
-    // Of the groups that have the same queries' other values, one tells.
-    if (value == 0u) put_rows(row_number(b, at.h, uint(query)), block.count);
-    put_out(head_offset(out_view, b, at.h) + uint(query) * out_view.stride[1] + value, block.count, length);
+    if (finishes_rows())
+        finish_rows();
+    else
+        pause_rows();
+    put_rows(row, block.count);
+    put_out(to, block.count, length);
 }

@@ -1,5 +1,5 @@
 // attention for devices of CPU type: diagonal sums of the probabilities (attention_block.glsl). Lanes are distances: an
-// item has ROWS of them, one after another, and goes through the queries, so that it adds up each diagonal by itself.
+// item has ROWS of them, one after another, and goes through the queries of a piece, so that it adds up each diagonal by itself.
 //
 // distance [B, H, count]. Launched over blocks of ITEMS * ROWS distances x heads x sequences.
 #version 450
@@ -12,9 +12,9 @@
 #include "attention_block.glsl"
 
 SOFTMAXES(6, readonly)
-layout(std430, set = 0, binding = 7) writeonly buffer distance_block { float distances[]; };
+layout(std430, set = 0, binding = 7) buffer distance_block { float distances[]; };
 
-const int QUERIES = 16; // at a time
+const int QUERIES = TILE / 2; // at a time
 
 // Of QUERIES queries from `query` on, and the keys at the item's distances from `n` on: query j is at distance n + i of
 // key j - i of the QUERIES + ROWS - 1 that are concerned, where key 0 is that of query 0 and distance n.
@@ -60,16 +60,17 @@ void main()
 {
     const place at    = place_of(group_number(), blocks);
     const int   first = int(at.block) * group_rows(), n = first + int(ITEM * ROWS);
-    // The queries that have any key at these distances.
-    const int begin = max(first - masked.position, 0);
-    const int end   = min(int(size.queries), int(size.keys) + first + group_rows() - 1 - masked.position);
+    // Queries have keys at these distances from the first to the last that does.
+    const query_range all  = query_range(max(first - masked.position, 0), int(size.keys) + first + group_rows() - 1 - masked.position);
+    const query_range having = queries_of_piece(all);
     const int last = count;
     float     sum[ROWS];
 
-    for (int i = 0; i < int(ROWS); i++) sum[i] = 0.0;
-    for (int query = begin; query < end; query += QUERIES) {
+    for (int i = 0; i < int(ROWS); i++)
+        sum[i] = begins_sums() || n + i >= last ? 0.0 : distances[index_of(distance_view, at.b, at.h, uint(n + i), 0)];
+    for (int query = having.begin; query < having.end; query += QUERIES) {
         score_diagonals(at.b, at.h, query, n);
-        for (int j = 0; j < min(end - query, QUERIES); j++) {
+        for (int j = 0; j < min(having.end - query, QUERIES); j++) {
             const vec2 softmax = softmaxes[row_number(at.b, at.h, uint(query + j))];
             for (int i = 0; i < int(ROWS); i++) {
                 const int   key   = masked.position + query + j - n - i;

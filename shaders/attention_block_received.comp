@@ -1,7 +1,7 @@
 // attention for devices of CPU type: column sums of the probabilities (attention_block.glsl). Lanes are keys.
 //
-// received [B, H, K]. Launched over blocks of ITEMS * ROWS keys x heads x sequences; a block goes through the queries
-// that see it.
+// received [B, H, K]. Launched over blocks of ITEMS * ROWS keys x heads x sequences; a block goes through those queries
+// of a piece that see it.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
@@ -11,7 +11,7 @@
 #include "attention_block.glsl"
 
 SOFTMAXES(6, readonly)
-layout(std430, set = 0, binding = 7) writeonly buffer received_block { float received[]; };
+layout(std430, set = 0, binding = 7) buffer received_block { float received[]; };
 
 // Puts -inf where query `query` + n does not see the item's keys.
 void mask_tile(sight all, int query, int key)
@@ -33,14 +33,17 @@ void main()
     const int         key  = int(at.block) * group_rows(), last = min(key + group_rows(), int(size.keys)) - 1;
     const uint        keys = head_offset(k_view, at.b, key_head(at.h)), queries = head_offset(q_view, at.b, at.h);
     const sight       all  = SIGHT_OF(at.b, 0, size.keys);
-    const query_range seen = queries_seeing(at.b, key, last + 1 - key);
+    const query_range seen = queries_of_piece(queries_seeing(at.b, key, last + 1 - key));
     float             sum[ROWS];
 
     const uint stride = k_view.stride[1];
+    for (int i = 0; i < int(ROWS); i++)
+        tile[i] = begins_sums() ? 0.0
+                                : received[index_of(received_view, at.b, at.h, uint(min(key + row_at(i), last)), 0)];
     EACH(i, ROWS)
     {
         own[i] = keys + uint(min(key + row_at(i), last)) * stride;
-        sum[i] = 0.0;
+        sum[i] = tile[i];
     }
     for (int query = seen.begin; query < seen.end; query += TILE) {
         const uint row = row_number(at.b, at.h, uint(query));

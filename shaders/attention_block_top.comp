@@ -11,16 +11,23 @@ void main()
     const place       at    = place_of(group_number(), blocks);
     const int         query = int(at.block) * group_rows();
     const query_block block = query_block_at(at.b, at.h, query, int(size.queries));
-    const key_range   seen  = keys_seen(block.first, block.last);
+    key_range         seen  = keys_seen(block.first, block.last);
+
+    keys_only(seen, part.key_begin, part.key_end);
     top_begin();
+    for (int i = 0; i < int(ROWS) && !begins_rows(); i++)
+        top_resume(i * int(ROOM), row_number(at.b, at.h, uint(query + min(row_at(i), block.count - 1))));
     for (int j = tile_from(seen, seen.begin); j < seen.end; j = tile_from(seen, j + TILE)) {
         score_tile(block, j);
         for (int n = 0; n < TILE; n++)
             for (int i = 0; i < int(ROWS); i++) top_insert(i * int(ROOM), tile[n * int(ROWS) + i], j + n);
     }
     for (int i = 0; i < int(ROWS) && row_at(i) < block.count; i++) {
-        const uint row = uint(query + row_at(i));
-        top_finish(i * int(ROOM), softmaxes[row_number(at.b, at.h, row)]);
-        top_store(i * int(ROOM), at.b, at.h, row);
+        const uint i_query = uint(query + row_at(i)), row = row_number(at.b, at.h, i_query);
+        if (finishes_rows()) {
+            top_finish(i * int(ROOM), softmaxes[row]);
+            top_store(i * int(ROOM), at.b, at.h, i_query);
+        } else
+            top_pause(i * int(ROOM), row);
     }
 }

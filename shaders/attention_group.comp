@@ -1,6 +1,6 @@
 // attention for devices of GPU type: output, the rows' softmax and their records (attention_group.glsl).
 //
-// Launched over blocks of 32 queries x heads x (sequences * stretches of 32 * CHUNKS values).
+// Launched over blocks of 32 queries x heads x sequences, for each piece of the keys and 32 * CHUNKS of the values.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
@@ -13,8 +13,8 @@
 layout(constant_id = 2) const uint CHUNKS = 2; // 32 values each; 1 to 4
 
 layout(std430, set = 0, binding = 6) readonly buffer v_block { float v[]; };
-layout(std430, set = 0, binding = 7) writeonly buffer out_block { float out_[]; };
-layout(std430, set = 0, binding = 8) writeonly buffer records_block { uint records[]; };
+layout(std430, set = 0, binding = 7) buffer out_block { float out_[]; };
+layout(std430, set = 0, binding = 8) buffer records_block { uint records[]; };
 SOFTMAXES(9, writeonly)
 
 shared float tile[TILE * PITCH], row_factor[TILE];
@@ -94,6 +94,43 @@ running joined(running row)
     return row;
 }
 
+// A row that has met no key.
+running begun()
+{
+    running row;
+    row.largest = row.best_score = -INFINITE;
+    row.sum = row.weighted = 0.0;
+    row.best               = -1;
+    for (uint kind = 0; kind < PICKED; kind++) row.picked[kind] = -INFINITE;
+    return row;
+}
+
+// What of a row under way waits in its record, beside best (whose score is the largest) and picked.
+const uint LARGEST = LSE, SUM = ENTROPY, WEIGHTED = MAX;
+
+void pause_row(running row, uint number)
+{
+    records[number * RECORD + LARGEST]  = floatBitsToUint(row.largest);
+    records[number * RECORD + SUM]      = floatBitsToUint(row.sum);
+    records[number * RECORD + WEIGHTED] = floatBitsToUint(row.weighted);
+    records[number * RECORD + ARGMAX]   = uint(row.best);
+    for (uint kind = 0; kind < PICKED; kind++)
+        records[number * RECORD + PREVIOUS + kind] = floatBitsToUint(row.picked[kind]);
+}
+
+// Goes on where the piece before left it; of its two items the first has the sums.
+running resumed(uint number)
+{
+    running row;
+    row.largest = row.best_score = uintBitsToFloat(records[number * RECORD + LARGEST]);
+    row.sum                      = ME < TILE ? uintBitsToFloat(records[number * RECORD + SUM]) : 0.0;
+    row.weighted                 = ME < TILE ? uintBitsToFloat(records[number * RECORD + WEIGHTED]) : 0.0;
+    row.best                     = int(records[number * RECORD + ARGMAX]);
+    for (uint kind = 0; kind < PICKED; kind++)
+        row.picked[kind] = uintBitsToFloat(records[number * RECORD + PREVIOUS + kind]);
+    return row;
+}
+
 void put_row(running row, uint number)
 {
     const float centre = centre_of(row.largest), factor = factor_of(row.sum);
@@ -109,27 +146,33 @@ void put_row(running row, uint number)
 
 void main()
 {
-    const place at    = place_of(group_number(), blocks);
-    const uint  b     = at.b % size.batches;
-    const int   value = int(at.b / size.batches * CHUNKS) * TILE, values_left = int(size.value_size) - value;
+    const place at          = place_of(group_number(), blocks);
+    const int   values_left = int(size.value_size) - part.value_begin;
     // Where queries are masked causally the last blocks have the most keys: begun first, small ones finish last.
-    const int         query = int(blocks - 1u - at.block) * TILE;
-    const query_block block = query_block_at(b, at.h, query, int(size.queries));
+    const int         query    = int(blocks - 1u - at.block) * TILE;
+    const query_block block    = query_block_at(at.b, at.h, query, int(size.queries));
     const int         position = masked.position + query + ME % TILE;
-    const int         wanted[PICKED] = {position - 1, position, max(PADDING_BEGIN(b), 0), key};
+    const int         wanted[PICKED] = {position - 1, position, max(PADDING_BEGIN(at.b), 0), key};
+    const uint        number         = row_number(at.b, at.h, uint(query + min(ME % TILE, block.count - 1)));
+    const uint        base   = head_offset(out_view, at.b, at.h) + uint(query) * out_view.stride[1] + uint(part.value_begin);
+    const uint        values = head_offset(v_view, at.b, key_head(at.h)) + uint(part.value_begin);
     float             scores[EACH][EACH], mixed[CHUNKS][EACH][EACH];
+    running           row;
 
-    running row;
-    row.largest = row.best_score = -INFINITE;
-    row.sum = row.weighted = 0.0;
-    row.best               = -1;
-    for (uint kind = 0; kind < PICKED; kind++) row.picked[kind] = -INFINITE;
+    if (begins_rows())
+        row = begun();
+    else
+        row = resumed(number);
     for (uint c = 0; c < CHUNKS; c++)
         for (int i = 0; i < EACH; i++)
-            for (int j = 0; j < EACH; j++) mixed[c][i][j] = 0.0;
+            for (int j = 0; j < EACH; j++) {
+                const int  column = int(c) * TILE + key_at(j);
+                const bool paused = !begins_rows() && query_at(i) < block.count && column < values_left;
+                mixed[c][i][j]    = paused ? out_[base + uint(query_at(i)) * out_view.stride[1] + uint(column)] : 0.0;
+            }
 
-    const key_range seen   = keys_seen(block.first, block.last);
-    const uint      values = head_offset(v_view, b, key_head(at.h)) + uint(value);
+    key_range seen = keys_seen(block.first, block.last);
+    keys_only(seen, part.key_begin, part.key_end);
     for (int first = tile_from(seen, seen.begin); first < seen.end; first = tile_from(seen, first + TILE)) {
         score_tile(scores, block, first, int(size.head_size));
         PUT_TILE(tile, scores)
@@ -150,17 +193,20 @@ void main()
     }
 
     row = joined(row);
-    if (ME < TILE) row_factor[ME] = factor_of(row.sum);
-    // Of the groups that have the same queries' other values, one tells.
-    if (ME < block.count && value == 0) put_row(row, row_number(b, at.h, uint(query + ME)));
+    if (ME < TILE) row_factor[ME] = finishes_rows() ? factor_of(row.sum) : 1.0;
+    if (ME < block.count) {
+        if (finishes_rows())
+            put_row(row, number);
+        else
+            pause_row(row, number);
+    }
     barrier();
-    const uint base = head_offset(out_view, b, at.h) + uint(value);
     for (uint c = 0; c < CHUNKS; c++)
         for (int i = 0; i < EACH; i++)
             for (int j = 0; j < EACH; j++) {
                 const int column = int(c) * TILE + key_at(j);
                 if (query_at(i) < block.count && column < values_left)
-                    out_[base + uint(query + query_at(i)) * out_view.stride[1] + uint(column)] =
+                    out_[base + uint(query_at(i)) * out_view.stride[1] + uint(column)] =
                         mixed[c][i][j] * row_factor[query_at(i)];
             }
 }

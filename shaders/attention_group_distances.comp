@@ -1,7 +1,8 @@
 // attention for devices of GPU type: diagonal sums of the probabilities, of every parts-th block of 32 queries
 // (attention_group.glsl); attention_merge.comp adds the parts up.
 //
-// sums [B, H, parts, count]. Launched over parts x heads x sequences.
+// sums [B, H, parts, count]. Launched over parts x heads x sequences, for each piece of the queries, which begins at a
+// multiple of parts blocks, and of the keys.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
@@ -27,16 +28,17 @@ void main()
     const place at = place_of(group_number(), parts);
     const uint  to = ((at.b * size.heads + at.h) * parts + at.block) * count;
     const uint  distances = count;
-    const int   end = int(size.queries), step = int(parts) * TILE;
+    const int   end = part.query_end, step = int(parts) * TILE;
     float       scores[EACH][EACH];
 
     // The sum of distance n is touched by item n % 64 only.
-    for (uint n = ITEM; n < distances; n += uint(GROUP)) sums[to + n] = 0.0;
-    for (int query = int(at.block) * TILE; query < end; query += step) {
+    for (uint n = ITEM; begins_sums() && n < distances; n += uint(GROUP)) sums[to + n] = 0.0;
+    for (int query = part.query_begin + int(at.block) * TILE; query < end; query += step) {
         const int         position = masked.position + query;
         const query_block block    = query_block_at(at.b, at.h, query, int(size.queries));
         key_range         seen     = keys_seen(block.first, block.last);
         near_only(seen, position, int(count), TILE);
+        keys_only(seen, part.key_begin, part.key_end);
         for (int j = tile_from(seen, seen.begin); j < seen.end; j = tile_from(seen, j + TILE)) {
             score_tile(scores, block, j, int(size.head_size));
             TO_PROBABILITIES(scores, block, row_number(at.b, at.h, uint(query)))

@@ -1,6 +1,7 @@
 // attention for devices of GPU type: column sums of the probabilities (attention_group.glsl).
 //
-// received [B, H, K]. Launched over blocks of 32 keys x heads x sequences; a block goes through the queries that see it.
+// received [B, H, K]. Launched over blocks of 32 keys x heads x sequences; a block goes through those queries of a
+// piece that see it.
 #version 450
 #extension GL_GOOGLE_include_directive : require
 
@@ -10,13 +11,13 @@
 #include "attention_group.glsl"
 
 SOFTMAXES(6, readonly)
-layout(std430, set = 0, binding = 7) writeonly buffer received_block { float received[]; };
+layout(std430, set = 0, binding = 7) buffer received_block { float received[]; };
 
 void main()
 {
     const place       at   = place_of(group_number(), blocks);
     const int         key  = int(at.block) * TILE;
-    const query_range seen = queries_seeing(at.b, key, min(int(size.keys) - key, TILE));
+    const query_range seen = queries_of_piece(queries_seeing(at.b, key, min(int(size.keys) - key, TILE)));
     float             scores[EACH][EACH], sums[EACH];
 
     for (int j = 0; j < EACH; j++) sums[j] = 0.0;
@@ -30,7 +31,8 @@ void main()
     for (int j = 0; j < EACH; j++) a_tile[ME / ROW * TILE + key_at(j)] = sums[j];
     barrier();
     if (ME >= TILE || key + ME >= int(size.keys)) return;
-    float sum = 0.0;
+    const uint to  = index_of(received_view, at.b, at.h, uint(key + ME), 0);
+    float      sum = begins_sums() ? 0.0 : received[to];
     for (int row = 0; row < GROUP / ROW; row++) sum = sum + a_tile[row * TILE + ME];
-    received[index_of(received_view, at.b, at.h, uint(key + ME), 0)] = sum;
+    received[to] = sum;
 }

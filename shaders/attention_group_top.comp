@@ -13,9 +13,13 @@ void main()
     const int   query = int(at.block) * TILE;
     float       scores[EACH][EACH];
 
-    const query_block block = query_block_at(at.b, at.h, query, int(size.queries));
-    const key_range   seen  = keys_seen(block.first, block.last);
+    const query_block block  = query_block_at(at.b, at.h, query, int(size.queries));
+    const uint        number = row_number(at.b, at.h, uint(query + min(ME, block.count - 1)));
+    key_range         seen   = keys_seen(block.first, block.last);
+
+    keys_only(seen, part.key_begin, part.key_end);
     top_begin();
+    if (!begins_rows() && ME < block.count) top_resume(0, number);
     for (int j = tile_from(seen, seen.begin); j < seen.end; j = tile_from(seen, j + TILE)) {
         score_tile(scores, block, j, int(size.head_size));
         PUT_TILE(tile, scores)
@@ -24,6 +28,9 @@ void main()
         barrier();
     }
     if (ME >= block.count) return;
-    top_finish(0, softmaxes[row_number(at.b, at.h, uint(query + ME))]);
-    top_store(0, at.b, at.h, uint(query + ME));
+    if (finishes_rows()) {
+        top_finish(0, softmaxes[number]);
+        top_store(0, at.b, at.h, uint(query + ME));
+    } else
+        top_pause(0, number);
 }

@@ -20,6 +20,7 @@ layout(constant_id = 2) const uint ROOM = 128; // for so many keys at least
 SOFTMAXES(6, readonly)
 layout(std430, set = 0, binding = 7) writeonly buffer top_probability_block { float top_probability[]; };
 layout(std430, set = 0, binding = 8) writeonly buffer top_key_block { int top_key[]; };
+layout(std430, set = 0, binding = 9) buffer kept_block { uint kept[]; }; // [B, H, Q, count, 2]: of unfinished rows
 
 // Of the item's rows: scores, in the end probabilities, and their keys, in order. A row's begin at a multiple of ROOM,
 // which functions take as `row`.
@@ -31,6 +32,25 @@ void top_begin()
     for (uint t = 0u; t < ROOM * TOP_ROWS; t++) {
         top_values[t] = -INFINITE;
         top_keys[t]   = -1;
+    }
+}
+
+// Leaves row number `number` for the next piece, and takes it up again.
+void top_pause(int row, uint number)
+{
+    const uint end = uint(count), to = number * end;
+    for (uint t = 0; t < end; t++) {
+        kept[2u * (to + t)]      = floatBitsToUint(top_values[uint(row) + t]);
+        kept[2u * (to + t) + 1u] = uint(top_keys[uint(row) + t]);
+    }
+}
+
+void top_resume(int row, uint number)
+{
+    const uint end = uint(count), from = number * end;
+    for (uint t = 0; t < end; t++) {
+        top_values[uint(row) + t] = uintBitsToFloat(kept[2u * (from + t)]);
+        top_keys[uint(row) + t]   = int(kept[2u * (from + t) + 1u]);
     }
 }
 

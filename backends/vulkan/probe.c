@@ -173,6 +173,7 @@ static void fill_limits(struct scry__vk_limits *out, const struct properties *al
     out->atom             = (uint32_t)limits->nonCoherentAtomSize;
     out->most_groups      = (uint32_t)at_most_told((uint64_t)least(limits->maxComputeWorkGroupCount[0], INT32_MAX),
                                                    "SCRY_VULKAN_MAX_GROUPS");
+    out->most_turns       = (int64_t)at_most_told(out->is_cpu ? SCRY__VK_TURNS : INT32_MAX, "SCRY_VULKAN_MAX_TURNS");
     out->most_items       = (uint32_t)least(limits->maxComputeWorkGroupSize[0], limits->maxComputeWorkGroupInvocations);
     out->shared_bytes     = limits->maxComputeSharedMemorySize;
     out->timestamp_period = limits->timestampPeriod;

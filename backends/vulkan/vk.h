@@ -41,6 +41,7 @@ struct scry__vk_limits {
     uint32_t             queue_family;
     uint32_t             most_groups;                   /* of one dispatch along x */
     uint32_t             most_items;                    /* of one work group */
+    int64_t              most_turns;                    /* of all loops of an item, in one dispatch */
     uint32_t             shared_bytes;                  /* of one work group */
     uint32_t             subgroup_size;                 /* the usual one */
     uint32_t             subgroup_least, subgroup_most; /* that can be required; 0: none can */
