@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 const struct driver opencl_driver = {"opencl:0", SCRY_OPENCL_FAULTS, "pencl", "SCRY_TEST_OPENCL", "pocl-opencl-icd"};
 const struct driver vulkan_driver = {"vulkan:0", SCRY_VULKAN_FAULTS, "ulkan", "SCRY_TEST_VULKAN",
                                      "mesa-vulkan-drivers"};
+const struct driver cuda_driver   = {"cuda-emulated:0", NULL, "cuda", "SCRY_TEST_CUDA", "g++"};
 
 void need_driver(const struct driver *driver)
 {
@@ -48,12 +50,13 @@ static void restore(const char *variable, char *kept)
 struct outcome faulty_lens(const struct driver *driver, const char *ids, const char *fault)
 {
     setenv("SCRY_FAULT_REPORT", in_folder("calls"), 1);
+    unlink(in_folder("calls"));
     fault ? setenv("SCRY_FAULT", fault, 1) : unsetenv("SCRY_FAULT");
     char *options = extend("ASAN_OPTIONS", "verify_asan_link_order=0"); /* its library wants to be the first */
-    char *preload = extend("LD_PRELOAD", driver->library);
+    char *preload = driver->library ? extend("LD_PRELOAD", driver->library) : NULL;
 
     struct outcome outcome = SCRY("lens", "--device", driver->device, "--ids", ids, "--json", "-q");
-    restore("LD_PRELOAD", preload);
+    if (driver->library) restore("LD_PRELOAD", preload);
     restore("ASAN_OPTIONS", options);
     return outcome;
 }
@@ -61,9 +64,10 @@ struct outcome faulty_lens(const struct driver *driver, const char *ids, const c
 long count_calls(const char *report, const char *name)
 {
     size_t length = strlen(name);
+    long   count  = 0;
     for (const char *at = report; at && *at; at = strchr(at, '\n') ? strchr(at, '\n') + 1 : NULL)
-        if (!strncmp(at, name, length) && at[length] == ' ') return strtol(at + length, NULL, 10);
-    return 0;
+        if (!strncmp(at, name, length) && at[length] == ' ') count += strtol(at + length, NULL, 10);
+    return count;
 }
 
 long last_calls(const char *name)

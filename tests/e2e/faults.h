@@ -1,5 +1,6 @@
 /* Running the program on a plugin's device whose driver's calls are counted and may fail. The calls fail in a library
- * that is preloaded between the plugin and the driver's loader (tests/plugins/opencl_faults.c, vulkan_faults.c). */
+ * that is preloaded between the plugin and the driver's loader (tests/plugins/opencl_faults.c, vulkan_faults.c), or in
+ * the driver itself where that is a test's own (tests/emulation). */
 #ifndef SCRY_TESTS_E2E_FAULTS_H
 #define SCRY_TESTS_E2E_FAULTS_H
 
@@ -9,16 +10,16 @@
 
 struct driver {
     const char *device;   /* "opencl:0" */
-    const char *library;  /* to be preloaded */
+    const char *library;  /* to be preloaded; NULL: none */
     const char *said;     /* a part of each reason */
     const char *required; /* the variable under which a missing device fails the test */
     const char *package;  /* of Debian, which brings such a device */
 };
 
-extern const struct driver opencl_driver, vulkan_driver;
+extern const struct driver opencl_driver, vulkan_driver, cuda_driver;
 
-/* Skips the test, saying so, on machines without such a device; fails it there under $SCRY_TEST_OPENCL or
- * $SCRY_TEST_VULKAN. */
+/* Skips the test, saying so, on machines without such a device; fails it there under $SCRY_TEST_OPENCL,
+ * $SCRY_TEST_VULKAN or $SCRY_TEST_CUDA. */
 void need_driver(const struct driver *driver);
 
 /* A short prompt for the demo model. */
@@ -31,7 +32,8 @@ const char *many_ids(void);
  * report as "calls" in the test's folder. */
 struct outcome faulty_lens(const struct driver *driver, const char *ids, const char *fault);
 
-/* What a report says of a function: how often it was called; of "left": the objects that were not released. */
+/* What a report says of a function: how often it was called; of "left": the objects that were not released. Several
+ * libraries may have added to it. */
 long count_calls(const char *report, const char *name);
 
 /* The same of the last run. */

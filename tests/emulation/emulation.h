@@ -56,6 +56,13 @@ void scry__emulated_copies_wait(int groups_left);
 }
 #else
 
+/* --- What a stream begins with, for the stand-in of cuBLAS, which is a library of its own --- */
+
+struct scry__emulated_calls {
+    /* Enqueues call(context); 0, or the runtime's error. */
+    int (*enqueue)(void *stream, void (*call)(void *context), void *context);
+};
+
 /* --- A crew (crew.c): what one OS thread needs to run blocks --- */
 
 /* NULL without memory. */

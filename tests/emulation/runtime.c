@@ -12,6 +12,8 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static cudaError_t lost; /* the sticky error, given by every later call */
 static char        lost_text[320];
 
+static cudaError_t complaint; /* of a call that releases all the same */
+
 static __thread cudaError_t last;
 
 static const bool releases[] = {
@@ -25,17 +27,28 @@ static void drain(void)
     scry__streams_drain();
 }
 
+void scry__emulated_lock(void)
+{
+    pthread_mutex_lock(&lock);
+}
+
 cudaError_t scry__emulated_enter(const char *function)
 {
     int call = 0, fault;
     while (strcmp(names[call], function)) call++;
     pthread_mutex_lock(&lock);
-    if (fails((enum call)call, releases[call], &fault)) return (cudaError_t)fault;
-    return releases[call] ? cudaSuccess : lost;
+    bool complains = fails((enum call)call, releases[call], &fault);
+    if (releases[call]) {
+        complaint = complains ? (cudaError_t)fault : cudaSuccess;
+        return cudaSuccess;
+    }
+    return complains ? (cudaError_t)fault : lost;
 }
 
 cudaError_t scry__emulated_leave(cudaError_t code)
 {
+    if (complaint && !code) code = complaint;
+    complaint = cudaSuccess;
     pthread_mutex_unlock(&lock);
     if (code != cudaSuccess) last = code;
     return code;

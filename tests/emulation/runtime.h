@@ -37,7 +37,6 @@
     X(cudaFreeHost, true)                                                                                              \
     X(cudaMemcpyAsync, false)                                                                                          \
     X(cudaMemsetAsync, false)                                                                                          \
-    X(cudaLaunchHostFunc, false)                                                                                       \
     X(cudaFuncSetAttribute, false)                                                                                     \
     X(cudaLaunchKernel, false)
 
@@ -45,6 +44,8 @@
  * function leaves. */
 cudaError_t scry__emulated_enter(const char *function);
 cudaError_t scry__emulated_leave(cudaError_t code);
+/* The lock alone, for what is no function of the runtime; given back by scry__emulated_leave too. */
+void scry__emulated_lock(void);
 
 #define ENTER()                                                                                                        \
     cudaError_t code = scry__emulated_enter(__func__);                                                                 \

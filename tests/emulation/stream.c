@@ -7,9 +7,10 @@
 enum { MOST_WAITING = 4096 }; /* then a stream begins with its work */
 
 struct CUstream_st {
-    struct scry__work *first, **last;
-    long               asked, done;
-    cudaStream_t       next; /* of all streams */
+    struct scry__emulated_calls calls;
+    struct scry__work          *first, **last;
+    long                        asked, done;
+    cudaStream_t                next; /* of all streams */
 };
 
 struct CUevent_st {
@@ -96,14 +97,22 @@ static cudaError_t outcome(void)
     return scry__emulated_is_lost() ? cudaErrorLaunchFailure : cudaSuccess;
 }
 
+static int enqueue_call(void *stream, void (*call)(void *context), void *context)
+{
+    scry__emulated_lock();
+    return scry__emulated_leave(
+        scry__stream_push(stream, &(struct scry__work){.kind = WORK_CALL, .call = call, .to = context}));
+}
+
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned flags)
 {
     ENTER();
     (void)flags;
     cudaStream_t stream = calloc(1, sizeof *stream);
     if (!stream) return scry__emulated_leave(cudaErrorMemoryAllocation);
-    stream->last = &stream->first;
-    stream->next = streams;
+    stream->calls = (struct scry__emulated_calls){enqueue_call};
+    stream->last  = &stream->first;
+    stream->next  = streams;
     streams = *out = stream;
     scry__workers_hold();
     scry__emulated_count(1);
@@ -154,13 +163,6 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned
         return scry__emulated_leave(cudaSuccess);
     return scry__emulated_leave(scry__stream_push(
         stream, &(struct scry__work){.kind = WORK_WAIT, .other = event->stream, .position = event->position}));
-}
-
-cudaError_t cudaLaunchHostFunc(cudaStream_t stream, void (*function)(void *), void *context)
-{
-    ENTER();
-    return scry__emulated_leave(
-        scry__stream_push(stream, &(struct scry__work){.kind = WORK_CALL, .call = function, .to = context}));
 }
 
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t *out, unsigned flags)

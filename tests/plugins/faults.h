@@ -3,8 +3,8 @@
  *
  *   SCRY_FAULT         "clFinish:3:-5": the third call of clFinish gives -5 and does nothing; "clFinish:3+:-5": and so
  *                      does every later call of any function but releases, as on a device that is gone
- *   SCRY_FAULT_REPORT  a file that gets, when the program ends, a line "NAME CALLS" for each function that was called,
- *                      and "left N" with the number of objects made and not released
+ *   SCRY_FAULT_REPORT  a file to which are added, when the program ends, a line "NAME CALLS" for each function that was
+ *                      called, and "left N" with the number of objects made and not released
  *
  * To be defined before: FAULTS_LIST(X), which gives X(name, ...) for each function; FAULTS_LOADER, the loader's file,
  * where REAL is used; and, after, drain(). */
@@ -81,7 +81,7 @@ static bool fails(enum call call, bool releases, int *code)
 __attribute__((destructor)) static void report(void)
 {
     const char *path = getenv("SCRY_FAULT_REPORT");
-    FILE       *file = path ? fopen(path, "w") : NULL;
+    FILE       *file = path ? fopen(path, "a") : NULL;
     if (!file) return;
     for (int i = 0; i < CALL_COUNT; i++)
         if (calls[i]) fprintf(file, "%s %ld\n", names[i], (long)calls[i]);
