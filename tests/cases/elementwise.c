@@ -370,6 +370,7 @@ static const struct row fill_rows[] = {
     {.name = "fill/f16", .rank = 2, .shape = {31, 33}, .to = SCRY_F16, .factor = 0.1, .out = P},
     {.name = "fill/bf16", .rank = 2, .shape = {31, 33}, .to = SCRY_BF16, .factor = 1e-3, .out = P},
     {.name = "fill/i32", .rank = 2, .shape = {31, 33}, .to = SCRY_I32, .factor = -2.5},
+    {.name = "fill/i32-spaced", .rank = 2, .shape = {31, 33}, .to = SCRY_I32, .factor = 7, .out = X | T},
     {.name = "fill/i32-past-f32", .rank = 1, .shape = {33}, .to = SCRY_I32, .factor = 16777217},
     {.name = "fill/spaced", .rank = 2, .shape = {31, 33}, .factor = -7, .out = X | T},
     {.name = "fill/1025", .rank = 1, .shape = {1025}, .factor = 3},

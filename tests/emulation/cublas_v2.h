@@ -1,6 +1,6 @@
 /* The part of cuBLAS' interface that the backend uses, for builds without a CUDA toolkit; cublas/cublas.c stands in for
- * the library itself. Names, order of parameters
- * and numbers are cuBLAS' own; what the backend does not use is left out. */
+ * the library itself. Names, order of parameters and numbers are cuBLAS' own; what the backend does not use is left
+ * out. */
 #ifndef SCRY_EMULATION_CUBLAS_V2_H
 #define SCRY_EMULATION_CUBLAS_V2_H
 
