@@ -102,6 +102,15 @@ CUDA_KERNEL(attention_group_distances);
 CUDA_KERNEL(attention_group_tile);
 CUDA_KERNEL(attention_group_top);
 CUDA_KERNEL(attention_merge);
+CUDA_KERNEL(attention_pack);
+CUDA_KERNEL(attention_tensor_f16_64);
+CUDA_KERNEL(attention_tensor_f16_128);
+CUDA_KERNEL(attention_tensor_bf16_64);
+CUDA_KERNEL(attention_tensor_bf16_128);
+CUDA_KERNEL(attention_tensor_received);
+CUDA_KERNEL(attention_tensor_distances);
+CUDA_KERNEL(attention_tensor_tile);
+CUDA_KERNEL(attention_tensor_top);
 
 #endif
 

@@ -21,15 +21,25 @@
 
 /* --- Rounding on the way in --- */
 
-/* Two elements in one word, the first in its low half. */
+/* Two elements in one word, the first in its low half; to nearest even. */
 DEVICE uint32_t pack_f16(float first, float second)
 {
+#ifdef SCRY_CUDA_EMULATED
     return (uint32_t)f32_to_f16(second) << 16 | f32_to_f16(first);
+#else
+    __half2 pair = __floats2half2_rn(first, second);
+    return *reinterpret_cast<uint32_t *>(&pair);
+#endif
 }
 
 DEVICE uint32_t pack_bf16(float first, float second)
 {
+#ifdef SCRY_CUDA_EMULATED
     return (uint32_t)f32_to_bf16(second) << 16 | f32_to_bf16(first);
+#else
+    __nv_bfloat162 pair = __floats2bfloat162_rn(first, second);
+    return *reinterpret_cast<uint32_t *>(&pair);
+#endif
 }
 
 /* To nearest, ties away from zero, as cvt.rna does; infinities and NaN stay. */

@@ -1,9 +1,11 @@
 /* attention: one kernel for the output, the rows' softmaxes and their statistics, then one for each further capture.
- * See kernels_cuda/attention.cu and attention_capture.cu. */
-#include "../../kernels_cuda/attention.h"
+ * There are two families of them: "group" in strict f32, and "tensor", on tensor cores, where the caller allows f16 or
+ * bf16. See kernels_cuda/attention.cuh. */
+#include "kernels_cuda/attention.h"
 #include "mask.h"
 #include "shared/refuse.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum { TILE = ATTENTION_TILE, CHUNK = ATTENTION_CHUNK, THREADS = ATTENTION_THREADS, MOST_CHUNKS = 2 };
@@ -13,12 +15,41 @@ enum { TILE = ATTENTION_TILE, CHUNK = ATTENTION_CHUNK, THREADS = ATTENTION_THREA
 enum { MOST_PARTS = 32 };
 
 /* Besides its pieces a block has some arrays of its own in shared memory. */
-enum { OWN_SHARED = 4 << 10 };
+enum { OWN_SHARED = 6 << 10 };
+
+/* Tensor cores: the compute capability, the longest vectors, and the fewest queries that are worth packing all keys. */
+enum { TENSOR_COMPUTE = 80, MOST_PACKED = 128, LEAST_PACKED = 64, LEAST_TENSOR_QUERIES = 16, PACKED_AT_ONCE = 8 };
+
+const char *const scry__cuda_attention_kernels[] = {"group", "tensor", NULL};
+
+/* --- Which family --- */
+
+/* Why the op cannot run on tensor cores; NULL where it can. */
+static const char *against_tensor(const struct scry__cuda *cuda, const scry_attention *op, scry_precision allowed)
+{
+    if (allowed != SCRY_ALLOW_F16 && allowed != SCRY_ALLOW_BF16)
+        return "kernel \"tensor\" works in f16 or bf16, which the op does not allow";
+    if (cuda->limits.compute < TENSOR_COMPUTE) return "kernel \"tensor\" takes compute capability 8.0";
+    if (most(op->q.shape[3], op->v.shape[3]) > MOST_PACKED) return "kernel \"tensor\" takes head sizes up to 128";
+    return NULL;
+}
+
+static bool is_tensor(const struct scry__cuda *cuda, const scry_attention *op, scry_precision allowed)
+{
+    const char *asked = cuda->front->kernel[SCRY_OP_ATTENTION];
+    if (asked) return !strcmp(asked, "tensor");
+    return op->q.shape[1] >= LEAST_TENSOR_QUERIES && !against_tensor(cuda, op, allowed);
+}
+
+static bool is_double(const struct scry__cuda *cuda)
+{
+    return cuda->limits.shared_bytes >= 5 * ATTENTION_PIECE_BYTES + OWN_SHARED;
+}
 
 /* --- Scratch, in bytes from its beginning --- */
 
 struct layout {
-    size_t sums, values, keys, bytes; /* {centre, factor} of the rows come first */
+    size_t sums, values, keys, q, k, v, bytes; /* {centre, factor} of the rows come first */
 };
 
 static int64_t row_count(const scry_attention *op)
@@ -41,161 +72,239 @@ static const scry_tensor *tile_shape(const scry_attention *op)
     return present(&op->capture.scores) ? &op->capture.scores : &op->capture.probabilities;
 }
 
-static struct layout layout_of(const scry_attention *op)
+static int64_t packed_size(const scry_attention *op)
+{
+    return most(op->q.shape[3], op->v.shape[3]) > LEAST_PACKED ? MOST_PACKED : LEAST_PACKED;
+}
+
+/* The place behind `at` of so many elements of 4 or 2 bytes. */
+static size_t behind(size_t at, int64_t count, size_t size)
+{
+    return (size_t)round_up((int64_t)at + count * (int64_t)size, 16);
+}
+
+static struct layout layout_of(const scry_attention *op, bool tensor)
 {
     const scry_tensor *distance = &op->capture.distance, *top = top_shape(op);
-    int64_t            heads = op->q.shape[0] * op->q.shape[2];
+    int64_t            heads = op->q.shape[0] * op->q.shape[2], rows = row_count(op);
     int64_t            sums  = present(distance) ? heads * part_count(op) * distance->shape[2] : 0;
-    int64_t            ranks = present(top) ? row_count(op) * top->shape[3] : 0;
+    int64_t            ranks = present(top) ? rows * top->shape[3] : 0;
+    int64_t            keys = op->k.shape[0] * op->k.shape[1] * op->k.shape[2], size = tensor ? packed_size(op) : 0;
     struct layout      at;
-    at.sums   = (size_t)row_count(op) * 2 * sizeof(float);
-    at.values = at.sums + (size_t)sums * sizeof(float);
-    at.keys   = at.values + (size_t)ranks * sizeof(float);
-    at.bytes  = at.keys + (size_t)ranks * sizeof(int32_t);
+    at.sums   = behind(0, rows * 2, sizeof(float));
+    at.values = behind(at.sums, sums, sizeof(float));
+    at.keys   = behind(at.values, ranks, sizeof(float));
+    at.q      = behind(at.keys, ranks, sizeof(int32_t));
+    at.k      = behind(at.q, rows * size, sizeof(uint16_t));
+    at.v      = behind(at.k, keys * size, sizeof(uint16_t));
+    at.bytes  = behind(at.v, keys * size, sizeof(uint16_t));
     return at;
 }
 
 void scry__cuda_attention_query(const struct scry__cuda *cuda, const scry_attention *op, scry_precision allowed,
                                 scry_op_info *info)
 {
-    (void)cuda, (void)allowed;
-    info->scratch_bytes = layout_of(op).bytes;
+    bool        tensor  = is_tensor(cuda, op, allowed);
+    const char *against = tensor ? against_tensor(cuda, op, allowed) : NULL;
+    info->scratch_bytes = layout_of(op, tensor).bytes;
+    snprintf(info->kernel, sizeof info->kernel, "%s", scry__cuda_attention_kernels[tensor]);
+    if (tensor) info->precision = allowed;
+    if (against) scry__refuse(info, "%s", against);
     if (op->k.shape[1] > INT32_MAX - TILE)
         scry__refuse(info, "it has %lld keys: expected at most %d", (long long)op->k.shape[1], INT32_MAX - TILE);
 }
 
 /* --- Kernels --- */
 
-static bool is_double(const struct scry__cuda *cuda)
-{
-    return cuda->limits.shared_bytes >= 5 * ATTENTION_PIECE_BYTES + OWN_SHARED;
-}
+/* A running op. */
+struct running {
+    struct scry__cuda    *cuda;
+    const scry_attention *op;
+    bool                  tensor;
+    struct layout         at;
+    struct cuda_attention shared;
+};
 
-static struct cuda_attention shared_of(struct scry__cuda *cuda, const scry_attention *op)
+static struct cuda_attention shared_of(struct scry__cuda *cuda, const scry_attention *op, scry_precision allowed,
+                                       const struct layout *at)
 {
     return (struct cuda_attention){
-        .batches   = op->q.shape[0],
-        .heads     = op->q.shape[2],
-        .queries   = op->q.shape[1],
-        .keys      = op->k.shape[1],
-        .head_size = op->q.shape[3],
-        .sharing   = op->q.shape[2] / op->k.shape[2],
-        .scale     = op->scale,
-        .softcap   = op->softcap,
-        .q         = scry__cuda_view(cuda, &op->q),
-        .k         = scry__cuda_view(cuda, &op->k),
-        .mask      = scry__cuda_mask(cuda, &op->mask),
-        .softmaxes = scry__cuda_scratch(cuda, 0),
-        .is_double = is_double(cuda),
+        .batches      = op->q.shape[0],
+        .heads        = op->q.shape[2],
+        .queries      = op->q.shape[1],
+        .keys         = op->k.shape[1],
+        .head_size    = op->q.shape[3],
+        .sharing      = op->q.shape[2] / op->k.shape[2],
+        .scale        = op->scale,
+        .softcap      = op->softcap,
+        .q            = scry__cuda_view(cuda, &op->q),
+        .k            = scry__cuda_view(cuda, &op->k),
+        .mask         = scry__cuda_mask(cuda, &op->mask),
+        .softmaxes    = scry__cuda_scratch(cuda, 0),
+        .is_double    = is_double(cuda),
+        .packed_dtype = allowed == SCRY_ALLOW_F16 ? SCRY_F16 : SCRY_BF16,
+        .packed_size  = packed_size(op),
+        .packed_q     = scry__cuda_scratch(cuda, at->q),
+        .packed_k     = scry__cuda_scratch(cuda, at->k),
     };
 }
 
-/* Launches a kernel that computes the scores: all of them, for `depth` multiply-adds each, if it is told no better. */
-static scry_status launch(struct scry__cuda *cuda, const scry_attention *op, struct scry__cuda_call call, int64_t depth,
-                          const void *parameters)
+/* Launches a kernel that computes all scores, for `depth` multiply-adds each. */
+static scry_status launch(const struct running *run, struct scry__cuda_call call, int64_t depth, const void *parameters)
 {
-    call.threads = THREADS;
+    if (!call.threads) call.threads = THREADS;
     if (!call.shared_bytes)
-        call.shared_bytes = (size_t)attention_pieces(is_double(cuda), false) * ATTENTION_PIECE_BYTES;
-    call.operations = 2. * (double)row_count(op) * (double)op->k.shape[1] * (double)depth;
-    return scry__cuda_launch(cuda, &call, parameters);
+        call.shared_bytes = (size_t)attention_pieces(run->shared.is_double, false) * ATTENTION_PIECE_BYTES;
+    call.operations = 2. * (double)row_count(run->op) * (double)run->op->k.shape[1] * (double)depth;
+    return scry__cuda_launch(run->cuda, &call, parameters);
 }
 
-static scry_status run_output(struct scry__cuda *cuda, const scry_attention *op)
+/* The call of a capture's kernel of the family. */
+#define CAPTURE(run, name)                                                                                             \
+    ((run)->tensor ? (struct scry__cuda_call){SCRY__CUDA_CALL(attention_tensor_##name)}                                \
+                   : (struct scry__cuda_call){SCRY__CUDA_CALL(attention_group_##name)})
+
+static scry_status run_group(const struct running *run, struct cuda_attention_output *all)
 {
-    int64_t D = op->q.shape[3], Dv = op->v.shape[3], chunks = most(1, least(MOST_CHUNKS, units_of(Dv, CHUNK)));
-    int64_t stretches                = most(1, units_of(Dv, chunks * CHUNK));
-    struct cuda_attention_output all = {
-        .of         = shared_of(cuda, op),
-        .v          = scry__cuda_view(cuda, &op->v),
-        .out        = scry__cuda_view(cuda, &op->out),
-        .rows       = scry__cuda_rows(cuda, &op->capture.rows),
-        .value_size = Dv,
-        .wants_rows = scry__rows_wanted(&op->capture.rows),
-    };
+    int64_t D = run->shared.head_size, Dv = all->value_size;
+    int64_t chunks              = most(1, least(MOST_CHUNKS, units_of(Dv, CHUNK))),
+            stretches           = most(1, units_of(Dv, chunks * CHUNK));
     struct scry__cuda_call call = {SCRY__CUDA_CALL(attention_group_64)};
     if (chunks > 1) call = (struct scry__cuda_call){SCRY__CUDA_CALL(attention_group_128)};
-    call.blocks       = units_of(op->q.shape[1], TILE) * op->q.shape[2] * op->q.shape[0] * stretches;
-    call.shared_bytes = (size_t)attention_pieces(is_double(cuda), D <= CHUNK) * ATTENTION_PIECE_BYTES;
-    return launch(cuda, op, call, D * stretches + Dv, &all);
+    call.blocks       = units_of(run->shared.queries, TILE) * run->shared.heads * run->shared.batches * stretches;
+    call.shared_bytes = (size_t)attention_pieces(run->shared.is_double, D <= CHUNK) * ATTENTION_PIECE_BYTES;
+    return launch(run, call, D * stretches + Dv, all);
 }
 
-static scry_status run_received(struct scry__cuda *cuda, const scry_attention *op)
+static scry_status pack(const struct running *run, const scry_tensor *x, const uint16_t *out, float factor)
 {
-    struct cuda_attention_received all  = {.of       = shared_of(cuda, op),
-                                           .received = scry__cuda_view(cuda, &op->capture.received)};
-    struct scry__cuda_call         call = {SCRY__CUDA_CALL(attention_group_received)};
-    call.blocks                         = units_of(op->k.shape[1], TILE) * op->q.shape[2] * op->q.shape[0];
-    return launch(cuda, op, call, op->q.shape[3], &all);
+    struct cuda_attention_pack all = {
+        .x       = scry__cuda_view(run->cuda, x),
+        .out     = (uint16_t *)out,
+        .tokens  = x->shape[1],
+        .heads   = x->shape[2],
+        .entries = x->shape[3],
+        .size    = run->shared.packed_size,
+        .total   = x->shape[0] * x->shape[1] * x->shape[2],
+        .factor  = factor,
+        .dtype   = run->shared.packed_dtype,
+    };
+    struct scry__cuda_call call = {SCRY__CUDA_CALL(attention_pack), .threads = THREADS};
+    call.blocks                 = units_of(all.total * (all.size / PACKED_AT_ONCE), THREADS);
+    call.operations             = (double)all.total * (double)all.size;
+    return scry__cuda_launch(run->cuda, &call, &all);
 }
 
-static scry_status run_distances(struct scry__cuda *cuda, const scry_attention *op)
+static scry_status run_tensor(const struct running *run, struct cuda_attention_output *all)
 {
-    const scry_tensor              *distance = &op->capture.distance;
+    static const struct scry__cuda_call calls[2][2] = {
+        {{SCRY__CUDA_CALL(attention_tensor_f16_64)}, {SCRY__CUDA_CALL(attention_tensor_f16_128)}},
+        {{SCRY__CUDA_CALL(attention_tensor_bf16_64)}, {SCRY__CUDA_CALL(attention_tensor_bf16_128)}},
+    };
+    int64_t                size = run->shared.packed_size;
+    struct scry__cuda_call call = calls[run->shared.packed_dtype == SCRY_BF16][size > LEAST_PACKED];
+    scry_status            status;
+    all->packed_v = scry__cuda_scratch(run->cuda, run->at.v);
+    call.threads  = ATTENTION_TENSOR_THREADS;
+    call.blocks   = units_of(run->shared.queries, ATTENTION_TENSOR_QUERIES) * run->shared.heads * run->shared.batches;
+    call.shared_bytes = (size_t)attention_tensor_bytes(size);
+    status            = pack(run, &run->op->q, run->shared.packed_q, run->op->scale);
+    if (!status) status = pack(run, &run->op->k, run->shared.packed_k, 1);
+    if (!status) status = pack(run, &run->op->v, all->packed_v, 1);
+    return status ? status : launch(run, call, 2 * size, all);
+}
+
+static scry_status run_output(const struct running *run)
+{
+    const scry_attention        *op  = run->op;
+    struct cuda_attention_output all = {
+        .of         = run->shared,
+        .v          = scry__cuda_view(run->cuda, &op->v),
+        .out        = scry__cuda_view(run->cuda, &op->out),
+        .rows       = scry__cuda_rows(run->cuda, &op->capture.rows),
+        .value_size = op->v.shape[3],
+        .wants_rows = scry__rows_wanted(&op->capture.rows),
+    };
+    return (run->tensor ? run_tensor : run_group)(run, &all);
+}
+
+static scry_status run_received(const struct running *run)
+{
+    struct cuda_attention_received all  = {.of       = run->shared,
+                                           .received = scry__cuda_view(run->cuda, &run->op->capture.received)};
+    struct scry__cuda_call         call = CAPTURE(run, received);
+    call.blocks                         = units_of(run->shared.keys, TILE) * run->shared.heads * run->shared.batches;
+    return launch(run, call, run->shared.head_size, &all);
+}
+
+static scry_status run_distances(const struct running *run)
+{
+    const scry_tensor              *distance = &run->op->capture.distance;
     int64_t                         heads    = distance->shape[0] * distance->shape[1];
     struct cuda_attention_distances all      = {
-             .of    = shared_of(cuda, op),
-             .sums  = scry__cuda_scratch(cuda, layout_of(op).sums),
-             .parts = part_count(op),
+             .of    = run->shared,
+             .sums  = scry__cuda_scratch(run->cuda, run->at.sums),
+             .parts = part_count(run->op),
              .count = distance->shape[2],
     };
     struct cuda_attention_merge merge = {
         .sums     = all.sums,
-        .distance = scry__cuda_view(cuda, distance),
+        .distance = scry__cuda_view(run->cuda, distance),
         .heads    = distance->shape[1],
         .parts    = all.parts,
         .count    = all.count,
         .total    = heads * all.count,
     };
-    struct scry__cuda_call call   = {SCRY__CUDA_CALL(attention_group_distances), .blocks = heads * all.parts};
-    scry_status            status = launch(cuda, op, call, op->q.shape[3], &all);
+    struct scry__cuda_call call = CAPTURE(run, distances);
+    call.blocks                 = heads * all.parts;
+    scry_status status          = launch(run, call, run->shared.head_size, &all);
     if (status) return status;
-    call = (struct scry__cuda_call){SCRY__CUDA_CALL(attention_merge), .blocks = units_of(merge.total, THREADS),
-                                    .threads = THREADS};
+    call            = (struct scry__cuda_call){SCRY__CUDA_CALL(attention_merge), .threads = THREADS};
+    call.blocks     = units_of(merge.total, THREADS);
     call.operations = (double)merge.total * (double)merge.parts;
-    return scry__cuda_launch(cuda, &call, &merge);
+    return scry__cuda_launch(run->cuda, &call, &merge);
 }
 
-static scry_status run_tile(struct scry__cuda *cuda, const scry_attention *op)
+static scry_status run_tile(const struct running *run)
 {
-    const int64_t             *shape = tile_shape(op)->shape;
-    struct cuda_attention_tile all   = {
-          .of            = shared_of(cuda, op),
-          .probabilities = scry__cuda_view(cuda, &op->capture.probabilities),
-          .scores        = scry__cuda_view(cuda, &op->capture.scores),
-          .query_begin   = op->capture.query_begin,
-          .key_begin     = op->capture.key_begin,
-          .slots         = shape[1],
-          .queries       = shape[2],
-          .keys          = shape[3],
+    const scry_attention_capture *capture = &run->op->capture;
+    const int64_t                *shape   = tile_shape(run->op)->shape;
+    struct cuda_attention_tile    all     = {
+               .of            = run->shared,
+               .probabilities = scry__cuda_view(run->cuda, &capture->probabilities),
+               .scores        = scry__cuda_view(run->cuda, &capture->scores),
+               .query_begin   = capture->query_begin,
+               .key_begin     = capture->key_begin,
+               .slots         = shape[1],
+               .queries       = shape[2],
+               .keys          = shape[3],
     };
-    memcpy(all.selected, op->capture.heads, sizeof all.selected);
-    struct scry__cuda_call call = {SCRY__CUDA_CALL(attention_group_tile)};
+    memcpy(all.selected, capture->heads, sizeof all.selected);
+    struct scry__cuda_call call = CAPTURE(run, tile);
     call.blocks                 = units_of(shape[3], TILE) * units_of(shape[2], TILE) * shape[1] * shape[0];
-    return launch(cuda, op, call, op->q.shape[3], &all);
+    return launch(run, call, run->shared.head_size, &all);
 }
 
-static scry_status run_top(struct scry__cuda *cuda, const scry_attention *op)
+static scry_status run_top(const struct running *run)
 {
-    struct layout             at  = layout_of(op);
     struct cuda_attention_top all = {
-        .of              = shared_of(cuda, op),
-        .values          = scry__cuda_scratch(cuda, at.values),
-        .keys            = scry__cuda_scratch(cuda, at.keys),
-        .top_probability = scry__cuda_view(cuda, &op->capture.top_probability),
-        .top_key         = scry__cuda_view(cuda, &op->capture.top_key),
-        .count           = top_shape(op)->shape[3],
+        .of              = run->shared,
+        .values          = scry__cuda_scratch(run->cuda, run->at.values),
+        .keys            = scry__cuda_scratch(run->cuda, run->at.keys),
+        .top_probability = scry__cuda_view(run->cuda, &run->op->capture.top_probability),
+        .top_key         = scry__cuda_view(run->cuda, &run->op->capture.top_key),
+        .count           = top_shape(run->op)->shape[3],
     };
-    struct scry__cuda_call call = {SCRY__CUDA_CALL(attention_group_top)};
-    call.blocks                 = units_of(op->q.shape[1], TILE) * op->q.shape[2] * op->q.shape[0];
-    return launch(cuda, op, call, op->q.shape[3], &all);
+    struct scry__cuda_call call = CAPTURE(run, top);
+    call.blocks                 = units_of(run->shared.queries, TILE) * run->shared.heads * run->shared.batches;
+    return launch(run, call, run->shared.head_size, &all);
 }
 
 scry_status scry__cuda_attention(struct scry__cuda *cuda, const scry_attention *op, scry_precision allowed)
 {
     const struct {
         bool wanted;
-        scry_status (*run)(struct scry__cuda *cuda, const scry_attention *op);
+        scry_status (*run)(const struct running *run);
     } kernels[] = {
         {true, run_output},
         {present(tile_shape(op)), run_tile},
@@ -203,9 +312,11 @@ scry_status scry__cuda_attention(struct scry__cuda *cuda, const scry_attention *
         {present(&op->capture.distance), run_distances},
         {present(top_shape(op)), run_top},
     };
-    scry_status status = SCRY_OK;
-    (void)allowed;
+    struct running run    = {.cuda = cuda, .op = op, .tensor = is_tensor(cuda, op, allowed)};
+    scry_status    status = SCRY_OK;
+    run.at                = layout_of(op, run.tensor);
+    run.shared            = shared_of(cuda, op, allowed, &run.at);
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels && !status; i++)
-        if (kernels[i].wanted) status = kernels[i].run(cuda, op);
+        if (kernels[i].wanted) status = kernels[i].run(&run);
     return status;
 }

@@ -158,10 +158,12 @@ int scry__cuda_properties(const scry_device *device, scry_device_property *out, 
  * name that was asked for is in cuda->front->kernel; NULL there leaves the choice to the op. */
 #define SCRY__CUDA_KERNELS_LIST(X)                                                                                     \
     X(MATMUL, scry__cuda_matmul_kernels(device->impl))                                                                 \
+    X(ATTENTION, scry__cuda_attention_kernels)                                                                         \
     X(NORM, scry__cuda_norm_kernels)                                                                                   \
     X(LENS, scry__cuda_lens_kernels)
 
 const char *const       *scry__cuda_matmul_kernels(const struct scry__cuda *cuda);
-extern const char *const scry__cuda_norm_kernels[], *const scry__cuda_lens_kernels[];
+extern const char *const scry__cuda_attention_kernels[], *const scry__cuda_norm_kernels[],
+                                                             *const scry__cuda_lens_kernels[];
 
 #endif

@@ -2,7 +2,7 @@
 #ifndef SCRY_CUDA_HOST_MASK_H
 #define SCRY_CUDA_HOST_MASK_H
 
-#include "../../kernels_cuda/mask.h"
+#include "kernels_cuda/mask.h"
 #include "cuda.h"
 
 struct cuda_mask scry__cuda_mask(struct scry__cuda *cuda, const scry_mask *mask);

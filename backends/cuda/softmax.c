@@ -1,5 +1,5 @@
 /* softmax_capture: a warp or a block for each row. See kernels_cuda/softmax.cu. */
-#include "../../kernels_cuda/softmax.h"
+#include "kernels_cuda/softmax.h"
 #include "mask.h"
 #include "shared/refuse.h"
 
