@@ -3,7 +3,7 @@ include(CMakePackageConfigHelpers)
 
 install(TARGETS scry EXPORT scryTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS scry_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
-foreach(plugin scry_opencl scry_vulkan)
+foreach(plugin scry_opencl scry_vulkan scry_cuda)
   if(TARGET ${plugin} AND NOT SCRY_STATIC_BACKENDS)
     install(TARGETS ${plugin} LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/scry)
   endif()

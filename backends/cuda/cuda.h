@@ -23,7 +23,7 @@ struct scry__cuda_limits {
     int    processors;   /* streaming multiprocessors */
     size_t shared_bytes; /* of one block, what must be asked for included */
     size_t l2_bytes;
-    size_t memory_bytes;
+    bool   is_integrated; /* shares its memory with the processor */
     bool   is_watched;    /* launches of seconds are ended by the system, as it shows a screen */
     bool   has_pools;     /* memory can be allocated in the order of a stream */
     bool   shares_memory; /* host memory can be used in place, unregistered */

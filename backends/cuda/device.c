@@ -17,11 +17,38 @@ enum { IS_EMULATED = 0 };
 
 enum { LEAST_COMPUTE = 75 }; /* that kernels are compiled for (cmake/cuda.cmake) */
 
-/* 0 where the runtime cannot tell. */
-static int attribute(int index, enum cudaDeviceAttr what)
+/* What the runtime tells of a device without opening it. */
+static scry_status probe(struct scry__cuda_limits *limits, int index)
 {
-    int value = 0;
-    return cudaDeviceGetAttribute(&value, what, index) == cudaSuccess ? value : 0;
+    int major, minor, processors, shared_bytes, l2_bytes, watched, pools, integrated, pageable;
+    const struct {
+        enum cudaDeviceAttr what;
+        int                *value;
+    } rows[] = {
+        {cudaDevAttrComputeCapabilityMajor, &major},   {cudaDevAttrComputeCapabilityMinor, &minor},
+        {cudaDevAttrMultiProcessorCount, &processors}, {cudaDevAttrMaxSharedMemoryPerBlockOptin, &shared_bytes},
+        {cudaDevAttrL2CacheSize, &l2_bytes},           {cudaDevAttrKernelExecTimeout, &watched},
+        {cudaDevAttrMemoryPoolsSupported, &pools},     {cudaDevAttrIntegrated, &integrated},
+        {cudaDevAttrPageableMemoryAccess, &pageable},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        cudaError_t code   = cudaDeviceGetAttribute(rows[i].value, rows[i].what, index);
+        scry_status status = scry__cuda_check(NULL, code, "cudaDeviceGetAttribute");
+        if (status) return status;
+    }
+    *limits = (struct scry__cuda_limits){
+        .compute       = 10 * major + minor,
+        .processors    = processors,
+        .shared_bytes  = (size_t)shared_bytes,
+        .l2_bytes      = (size_t)l2_bytes,
+        .is_watched    = watched,
+        .has_pools     = pools,
+        .is_integrated = integrated,
+        /* A discrete card reads pageable memory over the bus: its own is faster. */
+        .shares_memory = integrated && pageable,
+        .is_emulated   = IS_EMULATED,
+    };
+    return SCRY_OK;
 }
 
 static void version_text(int version, char text[16])
@@ -57,29 +84,30 @@ static scry_status count_devices(int *count)
 
 static scry_status describe(int index, scry_device_info *info)
 {
-    struct cudaDeviceProp device;
-    int                   driver = 0, runtime = 0;
+    struct cudaDeviceProp    device;
+    struct scry__cuda_limits limits;
+    int                      driver = 0, runtime = 0;
+    char                     has[16], needs[16];
     scry_status status = scry__cuda_check(NULL, cudaGetDeviceProperties(&device, index), "cudaGetDeviceProperties");
     if (!status) status = scry__cuda_check(NULL, cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
     if (!status) status = scry__cuda_check(NULL, cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
+    if (!status) status = probe(&limits, index);
     if (status) return status;
-    bool is_integrated = attribute(index, cudaDevAttrIntegrated);
-    *info              = (scry_device_info){
-                     .backend       = BACKEND,
-                     .type          = IS_EMULATED     ? SCRY_DEVICE_SOFTWARE_GPU
-                                      : is_integrated ? SCRY_DEVICE_INTEGRATED_GPU
-                                                      : SCRY_DEVICE_DISCRETE_GPU,
-                     .memory_bytes  = device.totalGlobalMem,
-                     .shared_bytes  = (uint32_t)attribute(index, cudaDevAttrMaxSharedMemoryPerBlockOptin),
-                     .subgroup_size = 32,
-                     .compute_units = (uint32_t)attribute(index, cudaDevAttrMultiProcessorCount),
+    *info = (scry_device_info){
+        .backend       = BACKEND,
+        .type          = limits.is_emulated     ? SCRY_DEVICE_SOFTWARE_GPU
+                         : limits.is_integrated ? SCRY_DEVICE_INTEGRATED_GPU
+                                                : SCRY_DEVICE_DISCRETE_GPU,
+        .memory_bytes  = device.totalGlobalMem,
+        .shared_bytes  = (uint32_t)limits.shared_bytes,
+        .subgroup_size = 32,
+        .compute_units = (uint32_t)limits.processors,
     };
     /* Above every other interface to the same card; emulation, below everything, is for tests. */
-    info->score = IS_EMULATED ? -1 : is_integrated ? 220 : 340;
-    snprintf(info->description, sizeof info->description, "%.120s", device.name);
-    char has[16], needs[16];
+    info->score = limits.is_emulated ? -1 : limits.is_integrated ? 220 : 340;
     version_text(driver, has);
     version_text(runtime, needs);
+    snprintf(info->description, sizeof info->description, "%.120s", device.name);
     snprintf(info->driver, sizeof info->driver, "CUDA driver %s, runtime %s", has, needs);
     return SCRY_OK;
 }
@@ -89,24 +117,6 @@ static scry_status find(scry_device_info *infos, int capacity, int *count)
     scry_status status = count_devices(count);
     for (int i = 0; i < *count && i < capacity && !status; i++) status = describe(i, &infos[i]);
     return status;
-}
-
-static void measure(struct scry__cuda *cuda, const scry_device_info *info)
-{
-    int index    = cuda->index;
-    cuda->limits = (struct scry__cuda_limits){
-        .compute = 10 * attribute(index, cudaDevAttrComputeCapabilityMajor) +
-                   attribute(index, cudaDevAttrComputeCapabilityMinor),
-        .processors   = attribute(index, cudaDevAttrMultiProcessorCount),
-        .shared_bytes = (size_t)attribute(index, cudaDevAttrMaxSharedMemoryPerBlockOptin),
-        .l2_bytes     = (size_t)attribute(index, cudaDevAttrL2CacheSize),
-        .memory_bytes = info->memory_bytes,
-        .is_watched   = attribute(index, cudaDevAttrKernelExecTimeout),
-        .has_pools    = attribute(index, cudaDevAttrMemoryPoolsSupported),
-        /* A discrete card reads pageable memory over the bus: its own is faster. */
-        .shares_memory = attribute(index, cudaDevAttrIntegrated) && attribute(index, cudaDevAttrPageableMemoryAccess),
-        .is_emulated   = IS_EMULATED,
-    };
 }
 
 /* The device's pool, from which memory goes back to the system only when the device is closed. */
@@ -181,8 +191,8 @@ static scry_status device_open(scry_device *device, int index, const scry_device
     if (!cuda) return SCRY_OUT_OF_MEMORY;
     cuda->index = index;
     cuda->front = device;
-    measure(cuda, &device->info);
-    status = cuda->limits.compute < LEAST_COMPUTE ? refuse_old(cuda) : create(cuda);
+    status      = probe(&cuda->limits, index);
+    if (!status) status = cuda->limits.compute < LEAST_COMPUTE ? refuse_old(cuda) : create(cuda);
     if (status) goto fail;
     device->impl = cuda;
     return SCRY_OK;
