@@ -15,6 +15,7 @@ scry_status scry__cuda_copy(struct scry__cuda *cuda, const scry_copy *op, scry_p
     if (same && scry__is_contiguous(&op->x) && scry__is_contiguous(&op->out)) {
         void       *to   = scry__cuda_address(cuda, &op->out);
         const void *from = scry__cuda_address(cuda, &op->x);
+        if (cuda->failed) return cuda->failed;
         cudaError_t code =
             cudaMemcpyAsync(to, from, scry__extent_bytes(&op->x), cudaMemcpyDeviceToDevice, cuda->stream);
         return scry__cuda_check(cuda, code, "cudaMemcpyAsync");

@@ -28,11 +28,13 @@ static scry_status mark_written(struct scry__cuda *cuda, struct scry__cuda_memor
 /* Lets ops use the memory from here on. */
 static scry_status await_written(struct scry__cuda *cuda, struct scry__cuda_memory *memory)
 {
-    memory->is_used = true;
-    if (!memory->is_pending) return SCRY_OK;
-    cudaError_t code   = cudaStreamWaitEvent(cuda->stream, memory->written, 0);
-    memory->is_pending = code != cudaSuccess;
-    return scry__cuda_check(cuda, code, "cudaStreamWaitEvent");
+    scry_status status = SCRY_OK;
+    if (memory->is_pending)
+        status = scry__cuda_check(cuda, cudaStreamWaitEvent(cuda->stream, memory->written, 0), "cudaStreamWaitEvent");
+    if (status) return status;
+    memory->is_pending = false;
+    memory->is_used    = true;
+    return SCRY_OK;
 }
 
 static void *address(struct scry__cuda *cuda, const scry_buffer *buffer, size_t offset)
@@ -122,7 +124,7 @@ fail:
 void scry__cuda_buffer_destroy(scry_buffer **buffer)
 {
     struct scry__cuda *cuda = (*buffer)->device->impl;
-    scry__cuda_enter(cuda);
+    cudaSetDevice(cuda->index); /* a failure is not worth the detail of the one before, and the next call meets it */
     release(cuda, (*buffer)->impl);
     scry__cuda_host->release(*buffer);
     *buffer = NULL;
@@ -143,8 +145,7 @@ scry_status scry__cuda_buffer_write(scry_buffer *buffer, size_t offset, const vo
     void                     *to     = (char *)memory->data + offset;
     scry_status               status = scry__cuda_enter(cuda);
     if (status) return status;
-    if (memory->is_used && !memory->is_pending && bytes <= LITTLE)
-        return scry__cuda_upload(cuda, to, data, bytes, cuda->stream);
+    if (memory->is_used && bytes <= LITTLE) return scry__cuda_upload(cuda, to, data, bytes, cuda->stream);
     if (memory->is_used) status = follow_ops(cuda);
     if (!status) status = scry__cuda_upload(cuda, to, data, bytes, cuda->copies);
     if (!status) status = mark_written(cuda, memory);
