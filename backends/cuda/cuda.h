@@ -123,29 +123,9 @@ scry_status scry__cuda_library_multiply(struct scry__cuda *cuda, const struct sc
 
 /* --- Ops --- */
 
-/* Each op has: what query says besides "supported in strict f32" (scratch bytes, the kernel's name, a precision below
- * strict, a reason against), and the op itself, which enqueues. `allowed` is the lowest precision that the caller
- * allows. Ops without a line are not supported. */
-#define SCRY__CUDA_OP_LIST(X)                                                                                          \
-    X(MATMUL, matmul, scry_matmul)                                                                                     \
-    X(SOFTMAX_CAPTURE, softmax, scry_softmax)                                                                          \
-    X(ATTENTION, attention, scry_attention)                                                                            \
-    X(ROPE, rope, scry_rope)                                                                                           \
-    X(NORM, norm, scry_norm)                                                                                           \
-    X(LENS, lens, scry_lens_op)                                                                                        \
-    X(EMBED, embed, scry_embed)                                                                                        \
-    X(ADD, add, scry_add)                                                                                              \
-    X(SCALE, scale, scry_scale)                                                                                        \
-    X(ACTIVATION, activation, scry_activation)                                                                         \
-    X(COPY, copy, scry_copy)                                                                                           \
-    X(FILL, fill, scry_fill)
-
-#define SCRY__CUDA_OP(KIND, name, type)                                                                                \
-    void        scry__cuda_##name##_query(const struct scry__cuda *cuda, const type *op, scry_precision allowed,       \
-                                          scry_op_info *info);                                                         \
-    scry_status scry__cuda_##name(struct scry__cuda *cuda, const type *op, scry_precision allowed);
-SCRY__CUDA_OP_LIST(SCRY__CUDA_OP)
-#undef SCRY__CUDA_OP
+/* Each one's two functions. */
+#define SCRY__PLUGIN scry__cuda
+#include "shared/ops.h"
 
 __typeof__(scry_device_query)   scry__cuda_query;
 __typeof__(scry_device_run)     scry__cuda_run;
@@ -154,14 +134,8 @@ __typeof__(scry_device_kernels) scry__cuda_kernels;
 /* Fills scry_backend.properties (properties.c). */
 int scry__cuda_properties(const scry_device *device, scry_device_property *out, int capacity);
 
-/* Ops with more than one kernel, and the NULL-terminated list of their names: X(MATMUL, scry__cuda_matmul_kernels). The
- * name that was asked for is in cuda->front->kernel; NULL there leaves the choice to the op. */
-#define SCRY__CUDA_KERNELS_LIST(X)                                                                                     \
-    X(MATMUL, scry__cuda_matmul_kernels(device->impl))                                                                 \
-    X(ATTENTION, scry__cuda_attention_kernels)                                                                         \
-    X(NORM, scry__cuda_norm_kernels)                                                                                   \
-    X(LENS, scry__cuda_lens_kernels)
-
+/* The NULL-terminated names of the kernels of ops that have more than one. The name that was asked for is in
+ * cuda->front->kernel; NULL there leaves the choice to the op. */
 const char *const       *scry__cuda_matmul_kernels(const struct scry__cuda *cuda);
 extern const char *const scry__cuda_attention_kernels[], *const scry__cuda_norm_kernels[],
                                                              *const scry__cuda_lens_kernels[];

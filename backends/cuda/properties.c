@@ -7,7 +7,7 @@ int scry__cuda_properties(const scry_device *device, scry_device_property *out, 
     const struct scry__cuda        *cuda   = device->impl;
     const struct scry__cuda_limits *limits = &cuda->limits;
     struct scry__properties         list   = {.out = out, .capacity = capacity};
-    scry__property_add(&list, "compute-capability", "%d.%d", limits->compute / 10, limits->compute % 10);
+    scry__property_add(&list, "capability", "%d.%d", limits->compute / 10, limits->compute % 10);
     scry__property_add(&list, "multiprocessors", "%d", limits->processors);
     scry__property_add(&list, "block-limit", "%zu bytes shared", limits->shared_bytes);
     scry__property_add(&list, "l2-cache", "%zu bytes", limits->l2_bytes);
