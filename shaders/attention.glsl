@@ -43,13 +43,22 @@ struct piece {
     int key_begin, key_end, query_begin, query_end, value_begin;
 };
 
-layout(std430, set = 0, binding = 0) readonly buffer parameters_block {
+struct parameters {
     sizes size;
     piece part;
     view  q_view, k_view;
     MASK_PARAMETERS
     OWN_PARAMETERS
 };
+PARAMETERS
+
+// Under short names, some of which the mask's macros know.
+sizes size   = p.size;
+piece part   = p.part;
+mask  masked = p.masked;
+view  q_view = p.q_view, k_view = p.k_view;
+view  key_begin_view = p.key_begin_view, key_end_view = p.key_end_view, additive_view = p.additive_view;
+
 layout(std430, set = 0, binding = 1) readonly buffer q_block { float q[]; };
 layout(std430, set = 0, binding = 2) readonly buffer k_block { float k[]; };
 MASK_BINDINGS(3)

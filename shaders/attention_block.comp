@@ -37,7 +37,7 @@ void begin_rows()
 // The scores of the statistics' keys, where the tile has them.
 void pick(int query, int padding, int first)
 {
-    const int self = masked.position + query, asked = key;
+    const int self = masked.position + query, asked = p.key;
     for (int i = 0; i < int(ROWS); i++) {
         const int wanted[PICKED] = {self + row_at(i) - 1, self + row_at(i), padding, asked};
         for (int kind = 0; kind < int(PICKED); kind++) {
@@ -82,7 +82,7 @@ void advance(int first)
 // those past number `last` repeat it, and their exponentials are 0.
 void mix(uint values, int last, int length)
 {
-    const uint stride = v_view.stride[1];
+    const uint stride = p.v_view.stride[1];
     uint       at[TILE];
     EACH(n, TILE) at[n] = values + uint(min(n, last)) * stride;
     for (int c = 0; c < length; c++) {
@@ -122,7 +122,7 @@ void resume_rows(uint row, uint base, int count, int length)
 {
     for (int i = 0; i < int(ROWS); i++) {
         const uint own = uint(min(row_at(i), count - 1)), record = (row + own) * RECORD;
-        const uint from = base + own * out_view.stride[1];
+        const uint from = base + own * p.out_view.stride[1];
         for (uint field = 0u; field < RECORD; field++)
             tile[int(field * ROWS) + i] = uintBitsToFloat(records[record + field]);
         best_of[i] = int(records[record + ARGMAX]);
@@ -159,7 +159,7 @@ void finish_rows()
 
 void put_rows(uint row, int count)
 {
-    const int fields = wants_rows != 0u || !finishes_rows() ? int(RECORD) : 0;
+    const int fields = p.wants_rows != 0u || !finishes_rows() ? int(RECORD) : 0;
     for (int i = 0; i < int(ROWS) && row_at(i) < count; i++) {
         const uint number = row + uint(row_at(i));
         softmaxes[number] = vec2(tile[CENTRE * int(ROWS) + i], tile[FACTOR * int(ROWS) + i]);
@@ -173,7 +173,7 @@ void put_rows(uint row, int count)
 void put_out(uint base, int count, int length)
 {
     for (int i = 0; i < int(ROWS) && row_at(i) < count; i++) {
-        const uint to = base + uint(row_at(i)) * out_view.stride[1];
+        const uint to = base + uint(row_at(i)) * p.out_view.stride[1];
         for (int c = 0; c < length; c++)
             out_[to + uint(c)] = mixed[c * int(ROWS) + i] * tile[FACTOR * int(ROWS) + i];
     }
@@ -181,16 +181,16 @@ void put_out(uint base, int count, int length)
 
 void main()
 {
-    const place at = place_of(group_number(), blocks);
+    const place at = place_of(group_number(), p.blocks);
     // Where queries are masked causally the last blocks have the most keys: each half of the groups gets as many of
     // them, since threads may take the groups by halves.
-    const uint        even  = (blocks + 1u) / 2u;
+    const uint        even  = (p.blocks + 1u) / 2u;
     const int         query = int(at.block < even ? 2u * at.block : 2u * (at.block - even) + 1u) * group_rows();
     const query_block block  = query_block_at(at.b, at.h, query, int(size.queries));
     const int         length = min(int(size.value_size) - part.value_begin, int(VALUES));
-    const uint        values = head_offset(v_view, at.b, key_head(at.h)) + uint(part.value_begin);
-    const uint        to  = head_offset(out_view, at.b, at.h) + uint(query) * out_view.stride[1] + uint(part.value_begin);
-    const uint        row = row_number(at.b, at.h, uint(query));
+    const uint        values = head_offset(p.v_view, at.b, key_head(at.h)) + uint(part.value_begin);
+    const uint        first_value = uint(part.value_begin), row = row_number(at.b, at.h, uint(query));
+    const uint        to     = head_offset(p.out_view, at.b, at.h) + uint(query) * p.out_view.stride[1] + first_value;
     key_range         seen = keys_seen(block.first, block.last);
 
     keys_only(seen, part.key_begin, part.key_end);
@@ -198,9 +198,9 @@ void main()
     if (!begins_rows()) resume_rows(row, to, block.count, length);
     for (int first = tile_from(seen, seen.begin); first < seen.end; first = tile_from(seen, first + TILE)) {
         score_tile(block, first);
-        if (wants_rows != 0u) pick(query, max(PADDING_BEGIN(at.b), 0), first);
+        if (p.wants_rows != 0u) pick(query, max(PADDING_BEGIN(at.b), 0), first);
         advance(first);
-        mix(values + uint(first) * v_view.stride[1], int(size.keys) - 1 - first, length);
+        mix(values + uint(first) * p.v_view.stride[1], int(size.keys) - 1 - first, length);
     }
     if (finishes_rows())
         finish_rows();

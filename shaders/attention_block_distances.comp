@@ -1,5 +1,6 @@
 // attention for devices of CPU type: diagonal sums of the probabilities (attention_block.glsl). Lanes are distances: an
-// item has ROWS of them, one after another, and goes through the queries of a piece, so that it adds up each diagonal by itself.
+// item has ROWS of them, one after another, and goes through the queries of a piece, so that it adds up each diagonal by
+// itself.
 //
 // distance [B, H, count]. Launched over blocks of ITEMS * ROWS distances x heads x sequences.
 #version 450
@@ -58,16 +59,18 @@ float finished_score(float product, uint b, uint h, int query, int key)
 
 void main()
 {
-    const place at    = place_of(group_number(), blocks);
+    const place at    = place_of(group_number(), p.blocks);
     const int   first = int(at.block) * group_rows(), n = first + int(ITEM * ROWS);
     // Queries have keys at these distances from the first to the last that does.
-    const query_range all  = query_range(max(first - masked.position, 0), int(size.keys) + first + group_rows() - 1 - masked.position);
-    const query_range having = queries_of_piece(all);
-    const int last = count;
+    const int         behind = int(size.keys) + first + group_rows() - 1 - masked.position;
+    const query_range having = queries_of_piece(query_range(max(first - masked.position, 0), behind));
+    const int last = p.count;
     float     sum[ROWS];
 
     for (int i = 0; i < int(ROWS); i++)
-        sum[i] = begins_sums() || n + i >= last ? 0.0 : distances[index_of(distance_view, at.b, at.h, uint(n + i), 0)];
+        sum[i] = begins_sums() || n + i >= last
+                     ? 0.0
+                     : distances[index_of(p.distance_view, at.b, at.h, uint(n + i), 0)];
     for (int query = having.begin; query < having.end; query += QUERIES) {
         score_diagonals(at.b, at.h, query, n);
         for (int j = 0; j < min(having.end - query, QUERIES); j++) {
@@ -80,5 +83,5 @@ void main()
         }
     }
     for (int i = 0; i < int(ROWS) && n + i < last; i++)
-        distances[index_of(distance_view, at.b, at.h, uint(n + i), 0)] = sum[i];
+        distances[index_of(p.distance_view, at.b, at.h, uint(n + i), 0)] = sum[i];
 }

@@ -29,7 +29,7 @@ void mask_tile(sight all, int query, int key)
 
 void main()
 {
-    const place       at   = place_of(group_number(), blocks);
+    const place       at   = place_of(group_number(), p.blocks);
     const int         key  = int(at.block) * group_rows(), last = min(key + group_rows(), int(size.keys)) - 1;
     const uint        keys = head_offset(k_view, at.b, key_head(at.h)), queries = head_offset(q_view, at.b, at.h);
     const sight       all  = SIGHT_OF(at.b, 0, size.keys);
@@ -39,7 +39,7 @@ void main()
     const uint stride = k_view.stride[1];
     for (int i = 0; i < int(ROWS); i++)
         tile[i] = begins_sums() ? 0.0
-                                : received[index_of(received_view, at.b, at.h, uint(min(key + row_at(i), last)), 0)];
+                                : received[index_of(p.received_view, at.b, at.h, uint(min(key + row_at(i), last)), 0)];
     EACH(i, ROWS)
     {
         own[i] = keys + uint(min(key + row_at(i), last)) * stride;
@@ -62,5 +62,5 @@ void main()
     }
     EACH(i, ROWS) tile[i] = sum[i];
     for (int i = 0; i < int(ROWS) && key + row_at(i) <= last; i++)
-        received[index_of(received_view, at.b, at.h, uint(key + row_at(i)), 0)] = tile[i];
+        received[index_of(p.received_view, at.b, at.h, uint(key + row_at(i)), 0)] = tile[i];
 }

@@ -9,9 +9,10 @@
 void main()
 {
     const tile_place  at = tile_place_of(group_number(), group_rows(), TILE);
-    const int         query = tile_query + at.query, key = tile_key + at.key, count = min(tile_keys - at.key, TILE);
+    const int         query = p.tile_query + at.query, key = p.tile_key + at.key;
+    const int         count = min(p.tile_keys - at.key, TILE);
     const uint        h     = head_of(at.slot);
-    const query_block block = query_block_at(at.b, h, query, tile_query + tile_queries);
+    const query_block block = query_block_at(at.b, h, query, p.tile_query + p.tile_queries);
     const query_range seen  = queries_seeing(at.b, key, min(int(size.keys) - key, TILE));
 
     if (query < seen.end && query + block.count > seen.begin)

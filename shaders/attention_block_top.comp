@@ -8,7 +8,7 @@
 
 void main()
 {
-    const place       at    = place_of(group_number(), blocks);
+    const place       at    = place_of(group_number(), p.blocks);
     const int         query = int(at.block) * group_rows();
     const query_block block = query_block_at(at.b, at.h, query, int(size.queries));
     key_range         seen  = keys_seen(block.first, block.last);

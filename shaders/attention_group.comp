@@ -135,7 +135,7 @@ void put_row(running row, uint number)
 {
     const float centre = centre_of(row.largest), factor = factor_of(row.sum);
     softmaxes[number]  = vec2(centre, factor);
-    if (wants_rows == 0u) return;
+    if (p.wants_rows == 0u) return;
     records[number * RECORD + LSE]     = floatBitsToUint(lse_of(centre, row.sum));
     records[number * RECORD + ENTROPY] = floatBitsToUint(entropy_of(row.sum, row.weighted));
     records[number * RECORD + MAX]     = floatBitsToUint(factor); // of the largest score, exp is 1
@@ -146,16 +146,17 @@ void put_row(running row, uint number)
 
 void main()
 {
-    const place at          = place_of(group_number(), blocks);
+    const place at          = place_of(group_number(), p.blocks);
     const int   values_left = int(size.value_size) - part.value_begin;
     // Where queries are masked causally the last blocks have the most keys: begun first, small ones finish last.
-    const int         query    = int(blocks - 1u - at.block) * TILE;
+    const int         query    = int(p.blocks - 1u - at.block) * TILE;
     const query_block block    = query_block_at(at.b, at.h, query, int(size.queries));
     const int         position = masked.position + query + ME % TILE;
-    const int         wanted[PICKED] = {position - 1, position, max(PADDING_BEGIN(at.b), 0), key};
+    const int         wanted[PICKED] = {position - 1, position, max(PADDING_BEGIN(at.b), 0), p.key};
     const uint        number         = row_number(at.b, at.h, uint(query + min(ME % TILE, block.count - 1)));
-    const uint        base   = head_offset(out_view, at.b, at.h) + uint(query) * out_view.stride[1] + uint(part.value_begin);
-    const uint        values = head_offset(v_view, at.b, key_head(at.h)) + uint(part.value_begin);
+    const uint        down   = p.out_view.stride[1];
+    const uint        base   = head_offset(p.out_view, at.b, at.h) + uint(query) * down + uint(part.value_begin);
+    const uint        values = head_offset(p.v_view, at.b, key_head(at.h)) + uint(part.value_begin);
     float             scores[EACH][EACH], mixed[CHUNKS][EACH][EACH];
     running           row;
 
@@ -168,7 +169,7 @@ void main()
             for (int j = 0; j < EACH; j++) {
                 const int  column = int(c) * TILE + key_at(j);
                 const bool paused = !begins_rows() && query_at(i) < block.count && column < values_left;
-                mixed[c][i][j]    = paused ? out_[base + uint(query_at(i)) * out_view.stride[1] + uint(column)] : 0.0;
+                mixed[c][i][j]    = paused ? out_[base + uint(query_at(i)) * down + uint(column)] : 0.0;
             }
 
     key_range seen = keys_seen(block.first, block.last);
@@ -182,8 +183,8 @@ void main()
         if (ME < TILE) row_factor[ME] = shrink;
         barrier();
         for (uint c = 0; c < CHUNKS; c++) {
-            LOAD_STRAIGHT(b_tile, v, values + uint(first) * v_view.stride[1], v_view.stride[1], int(size.keys) - first,
-                          int(c) * TILE, values_left)
+            LOAD_STRAIGHT(b_tile, v, values + uint(first) * p.v_view.stride[1], p.v_view.stride[1],
+                          int(size.keys) - first, int(c) * TILE, values_left)
             barrier();
             for (int i = 0; i < EACH; i++)
                 for (int j = 0; j < EACH; j++) mixed[c][i][j] = mixed[c][i][j] * row_factor[query_at(i)];
@@ -206,7 +207,6 @@ void main()
             for (int j = 0; j < EACH; j++) {
                 const int column = int(c) * TILE + key_at(j);
                 if (query_at(i) < block.count && column < values_left)
-                    out_[base + uint(query_at(i)) * out_view.stride[1] + uint(column)] =
-                        mixed[c][i][j] * row_factor[query_at(i)];
+                    out_[base + uint(query_at(i)) * down + uint(column)] = mixed[c][i][j] * row_factor[query_at(i)];
             }
 }

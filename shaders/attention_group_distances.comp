@@ -25,10 +25,10 @@ float diagonal(int number)
 
 void main()
 {
-    const place at = place_of(group_number(), parts);
-    const uint  to = ((at.b * size.heads + at.h) * parts + at.block) * count;
-    const uint  distances = count;
-    const int   end = part.query_end, step = int(parts) * TILE;
+    const place at = place_of(group_number(), p.parts);
+    const uint  to = ((at.b * size.heads + at.h) * p.parts + at.block) * p.count;
+    const uint  distances = p.count;
+    const int   end = part.query_end, step = int(p.parts) * TILE;
     float       scores[EACH][EACH];
 
     // The sum of distance n is touched by item n % 64 only.
@@ -37,7 +37,7 @@ void main()
         const int         position = masked.position + query;
         const query_block block    = query_block_at(at.b, at.h, query, int(size.queries));
         key_range         seen     = keys_seen(block.first, block.last);
-        near_only(seen, position, int(count), TILE);
+        near_only(seen, position, int(p.count), TILE);
         keys_only(seen, part.key_begin, part.key_end);
         for (int j = tile_from(seen, seen.begin); j < seen.end; j = tile_from(seen, j + TILE)) {
             score_tile(scores, block, j, int(size.head_size));
@@ -45,7 +45,7 @@ void main()
             PUT_TILE(tile, scores)
             barrier();
             const int nearest = position - j - (TILE - 1), number = (ME - nearest) & (GROUP - 1), n = nearest + number;
-            if (number < 2 * TILE - 1 && n >= 0 && n < int(count)) sums[to + uint(n)] += diagonal(number);
+            if (number < 2 * TILE - 1 && n >= 0 && n < int(p.count)) sums[to + uint(n)] += diagonal(number);
             barrier();
         }
     }

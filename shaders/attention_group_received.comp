@@ -15,7 +15,7 @@ layout(std430, set = 0, binding = 7) buffer received_block { float received[]; }
 
 void main()
 {
-    const place       at   = place_of(group_number(), blocks);
+    const place       at   = place_of(group_number(), p.blocks);
     const int         key  = int(at.block) * TILE;
     const query_range seen = queries_of_piece(queries_seeing(at.b, key, min(int(size.keys) - key, TILE)));
     float             scores[EACH][EACH], sums[EACH];
@@ -31,7 +31,7 @@ void main()
     for (int j = 0; j < EACH; j++) a_tile[ME / ROW * TILE + key_at(j)] = sums[j];
     barrier();
     if (ME >= TILE || key + ME >= int(size.keys)) return;
-    const uint to  = index_of(received_view, at.b, at.h, uint(key + ME), 0);
+    const uint to  = index_of(p.received_view, at.b, at.h, uint(key + ME), 0);
     float      sum = begins_sums() ? 0.0 : received[to];
     for (int row = 0; row < GROUP / ROW; row++) sum = sum + a_tile[row * TILE + ME];
     received[to] = sum;

@@ -9,7 +9,7 @@ shared float tile[TILE * PITCH];
 
 void main()
 {
-    const place at    = place_of(group_number(), blocks);
+    const place at    = place_of(group_number(), p.blocks);
     const int   query = int(at.block) * TILE;
     float       scores[EACH][EACH];
 

@@ -23,9 +23,9 @@ layout(std430, set = 0, binding = 8) writeonly buffer scores_block { float score
 uint head_of(uint slot)
 {
     uint any = 0u, head = slot;
-    for (uint i = 0u; i < 8u; i++) any |= selected[i];
+    for (uint i = 0u; i < 8u; i++) any |= p.selected[i];
     for (uint i = 0u, left = slot; any != 0u && i < 256u; i++)
-        if ((selected[i / 32u] >> i % 32u & 1u) != 0u && left-- == 0u) head = i;
+        if ((p.selected[i / 32u] >> i % 32u & 1u) != 0u && left-- == 0u) head = i;
     return head;
 }
 
@@ -37,14 +37,14 @@ struct tile_place {
 
 tile_place tile_place_of(uint number, int rows, int columns)
 {
-    const uint row = number / across, head = row / down;
-    return tile_place(int(row % down) * rows, int(number % across) * columns, head % slots, head / slots);
+    const uint row = number / p.across, head = row / p.down;
+    return tile_place(int(row % p.down) * rows, int(number % p.across) * columns, head % p.slots, head / p.slots);
 }
 
 // Puts one element of the tile where it is wanted.
 void put_element(uint b, uint slot, uint query, uint key, float score, float probability)
 {
-    if (scores_view.present != 0u) scores[index_of(scores_view, b, slot, query, key)] = score;
-    if (probabilities_view.present != 0u)
-        probabilities[index_of(probabilities_view, b, slot, query, key)] = probability;
+    if (p.scores_view.present != 0u) scores[index_of(p.scores_view, b, slot, query, key)] = score;
+    if (p.probabilities_view.present != 0u)
+        probabilities[index_of(p.probabilities_view, b, slot, query, key)] = probability;
 }

@@ -38,7 +38,7 @@ void top_begin()
 // Leaves row number `number` for the next piece, and takes it up again.
 void top_pause(int row, uint number)
 {
-    const uint end = uint(count), to = number * end;
+    const uint end = uint(p.count), to = number * end;
     for (uint t = 0; t < end; t++) {
         kept[2u * (to + t)]      = floatBitsToUint(top_values[uint(row) + t]);
         kept[2u * (to + t) + 1u] = uint(top_keys[uint(row) + t]);
@@ -47,7 +47,7 @@ void top_pause(int row, uint number)
 
 void top_resume(int row, uint number)
 {
-    const uint end = uint(count), from = number * end;
+    const uint end = uint(p.count), from = number * end;
     for (uint t = 0; t < end; t++) {
         top_values[uint(row) + t] = uintBitsToFloat(kept[2u * (from + t)]);
         top_keys[uint(row) + t]   = int(kept[2u * (from + t) + 1u]);
@@ -57,7 +57,7 @@ void top_resume(int row, uint number)
 // Puts a key in, behind all that are as large: those have lower keys.
 void top_insert(int row, float value, int key)
 {
-    int at = row + count - 1;
+    int at = row + p.count - 1;
     if (!(value > top_values[at])) return;
     for (; at > row && top_values[at - 1] < value; at--) {
         top_values[at] = top_values[at - 1];
@@ -70,7 +70,7 @@ void top_insert(int row, float value, int key)
 // Scores become probabilities. exp, a rounded function, may swap neighbours by an ulp: they are sorted again.
 void top_finish(int row, vec2 softmax)
 {
-    const int end = row + count;
+    const int end = row + p.count;
     for (int t = row; t < end; t++) {
         const int   key = top_keys[t];
         const float p   = key < 0 ? 0.0 : exp_negative(top_values[t] - softmax.x) * softmax.y;
@@ -87,10 +87,10 @@ void top_finish(int row, vec2 softmax)
 
 void top_store(int row, uint b, uint h, uint i)
 {
-    const uint end = uint(count);
+    const uint end = uint(p.count);
     for (uint t = 0; t < end; t++) {
-        if (top_probability_view.present != 0u)
-            top_probability[index_of(top_probability_view, b, h, i, t)] = top_values[uint(row) + t];
-        if (top_key_view.present != 0u) top_key[index_of(top_key_view, b, h, i, t)] = top_keys[uint(row) + t];
+        if (p.top_probability_view.present != 0u)
+            top_probability[index_of(p.top_probability_view, b, h, i, t)] = top_values[uint(row) + t];
+        if (p.top_key_view.present != 0u) top_key[index_of(p.top_key_view, b, h, i, t)] = top_keys[uint(row) + t];
     }
 }
