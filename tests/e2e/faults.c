@@ -7,10 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-const struct driver opencl_driver = {"opencl:0", SCRY_OPENCL_FAULTS, "pencl", "SCRY_TEST_OPENCL", "pocl-opencl-icd"};
-const struct driver vulkan_driver = {"vulkan:0", SCRY_VULKAN_FAULTS, "ulkan", "SCRY_TEST_VULKAN",
-                                     "mesa-vulkan-drivers"};
-const struct driver cuda_driver   = {"cuda-emulated:0", NULL, "cuda", "SCRY_TEST_CUDA", "g++"};
+const struct driver opencl_driver = {"opencl:0",         SCRY_OPENCL_FAULTS, "pencl",
+                                     "SCRY_TEST_OPENCL", "pocl-opencl-icd",  NULL};
+const struct driver vulkan_driver = {"vulkan:0",         SCRY_VULKAN_FAULTS,    "ulkan",
+                                     "SCRY_TEST_VULKAN", "mesa-vulkan-drivers", NULL};
+const struct driver cuda_driver   = {"cuda-emulated:0", NULL, "cuda", "SCRY_TEST_CUDA", "g++", NULL};
+const struct driver cublas_driver = {"cuda-emulated:0", NULL, "cuda", "SCRY_TEST_CUDA", "g++", "matmul=library"};
 
 void need_driver(const struct driver *driver)
 {
@@ -55,7 +57,8 @@ struct outcome faulty_lens(const struct driver *driver, const char *ids, const c
     char *options = extend("ASAN_OPTIONS", "verify_asan_link_order=0"); /* its library wants to be the first */
     char *preload = driver->library ? extend("LD_PRELOAD", driver->library) : NULL;
 
-    struct outcome outcome = SCRY("lens", "--device", driver->device, "--ids", ids, "--json", "-q");
+    struct outcome outcome = SCRY("lens", "--device", driver->device, "--ids", ids, "--json", "-q",
+                                  driver->kernels ? "--kernels" : NULL, driver->kernels);
     if (driver->library) restore("LD_PRELOAD", preload);
     restore("ASAN_OPTIONS", options);
     return outcome;

@@ -14,9 +14,10 @@ struct driver {
     const char *said;     /* a part of each reason */
     const char *required; /* the variable under which a missing device fails the test */
     const char *package;  /* of Debian, which brings such a device */
+    const char *kernels;  /* as --kernels takes them, instead of its choice */
 };
 
-extern const struct driver opencl_driver, vulkan_driver, cuda_driver;
+extern const struct driver opencl_driver, vulkan_driver, cuda_driver, cublas_driver;
 
 /* Skips the test, saying so, on machines without such a device; fails it there under $SCRY_TEST_OPENCL,
  * $SCRY_TEST_VULKAN or $SCRY_TEST_CUDA. */
