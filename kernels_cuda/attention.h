@@ -97,6 +97,8 @@ static inline int64_t attention_tensor_bytes(int64_t packed_size)
 #ifndef __cplusplus
 CUDA_KERNEL(attention_group_64);
 CUDA_KERNEL(attention_group_128);
+CUDA_KERNEL(attention_few_64);
+CUDA_KERNEL(attention_few_128);
 CUDA_KERNEL(attention_group_received);
 CUDA_KERNEL(attention_group_distances);
 CUDA_KERNEL(attention_group_tile);

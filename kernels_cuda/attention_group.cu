@@ -2,6 +2,8 @@
  *
  *     attention_group_64     blocks of 64 queries and 64 values
  *     attention_group_128    blocks of 64 queries and 128 values
+ *     attention_few_64       blocks of 8 queries and 64 values; the bits are the same
+ *     attention_few_128      blocks of 8 queries and 128 values
  * Launched over blocks of queries, the last first, x heads x sequences x stretches of values, queries innermost.
  * Shared memory: attention_pieces() pieces.
  *
@@ -9,10 +11,8 @@
 #include "attention_group.cuh"
 #include "attention_rows.cuh"
 
-typedef struct group_layout L;
-
 /* mixed[i][e] += the sum over a tile's keys of p[query i][key] values[key][4 lane + e]. */
-DEVICE void mix(float (&mixed)[L::ROWS][QUAD], const float *p, const float *values)
+template <class L> DEVICE void mix(float (&mixed)[L::ROWS][QUAD], const float *p, const float *values)
 {
 #pragma unroll 1
     for (int n = 0; n < TILE; n += QUAD) {
@@ -31,7 +31,7 @@ DEVICE void mix(float (&mixed)[L::ROWS][QUAD], const float *p, const float *valu
 }
 
 /* The thread's values of a row, of which there are `count` from `to` on. */
-DEVICE void put_values(float *to, const float (&values)[QUAD], float factor, int64_t count)
+template <class L> DEVICE void put_values(float *to, const float (&values)[QUAD], float factor, int64_t count)
 {
     int first = (int)threadIdx.x % L::ACROSS * QUAD;
     if (first + QUAD <= count && reinterpret_cast<uint64_t>(to) % 16 == 0) {
@@ -44,19 +44,19 @@ DEVICE void put_values(float *to, const float (&values)[QUAD], float factor, int
         if (first + e < count) to[first + e] = values[e] * factor;
 }
 
-template <int CHUNKS> DEVICE void attend(const struct cuda_attention_output &p, int64_t number)
+template <class L, int CHUNKS> DEVICE void attend(const struct cuda_attention_output &p, int64_t number)
 {
     BLOCK_MEMORY(float, memory);
     __shared__ struct finished<L> done;
 
     const struct cuda_attention &of     = p.of;
-    int64_t                      blocks = blocks_of(of.queries, TILE);
+    int64_t                      blocks = blocks_of(of.queries, L::QUERIES);
     struct place                 is     = place_of(number, blocks, of.heads);
     int64_t                      b = is.b % of.batches, value = is.b / of.batches * CHUNKS * CHUNK;
-    struct query_block           at     = query_block_of(of, b, is.h, (blocks - 1 - is.block) * TILE, TILE, of.queries);
-    struct key_range             seen   = keys_seen(at.first, at.last, TILE);
-    struct vectors               values = vectors_of(p.v, b, is.h / of.sharing);
-    bool                         stay   = of.head_size <= CHUNK;
+    struct query_block at   = query_block_of(of, b, is.h, (blocks - 1 - is.block) * L::QUERIES, L::QUERIES, of.queries);
+    struct key_range   seen = keys_seen(at.first, at.last, TILE);
+    struct vectors     values = vectors_of(p.v, b, is.h / of.sharing);
+    bool               stay   = of.head_size <= CHUNK;
 
     float             scores[L::ROWS][L::COLUMNS], mixed[CHUNKS][L::ROWS][QUAD] = {}, factor[L::ROWS];
     struct running<L> rows;
@@ -64,15 +64,15 @@ template <int CHUNKS> DEVICE void attend(const struct cuda_attention_output &p, 
     int stage = 0, key = tile_from(seen, seen.begin);
     if (key < seen.end) {
         fetch_keys(memory, stage, of, at, key, 0);
-        fetch_queries(memory, stage, of, at, 0);
+        fetch_queries<L>(memory, stage, of, at, 0);
     }
     copy_async_commit();
     for (int next; key < seen.end; key = next) {
         next              = tile_from(seen, key + TILE);
         auto fetch_values = [&](int to, int c) {
-            fetch(keys_of(memory, to), values, key, of.keys, value + c * CHUNK, p.value_size);
+            fetch<TILE>(keys_of(memory, to), values, key, of.keys, value + c * CHUNK, p.value_size);
         };
-        score(scores, memory, stage, stay, of, at, key, [&](int to) { fetch_values(to, 0); });
+        score<L>(scores, memory, stage, stay, of, at, key, [&](int to) { fetch_values(to, 0); });
         if (p.wants_rows) pick(done, p, scores, at, key);
         advance(rows, scores, factor, key);
 #pragma unroll
@@ -91,12 +91,12 @@ template <int CHUNKS> DEVICE void attend(const struct cuda_attention_output &p, 
                         fetch_values(to, c + 1);
                     } else if (next < seen.end) {
                         fetch_keys(memory, to, of, at, next, 0);
-                        if (!stay) fetch_queries(memory, to, of, at, 0);
+                        if (!stay) fetch_queries<L>(memory, to, of, at, 0);
                     }
                 },
                 [&](int from) {
                     if (value + c * CHUNK + (int)threadIdx.x % L::ACROSS * QUAD < p.value_size)
-                        mix(mixed[c], memory, keys_of(memory, from));
+                        mix<L>(mixed[c], memory, keys_of(memory, from));
                 });
     }
     copy_async_wait<0>();
@@ -112,16 +112,26 @@ template <int CHUNKS> DEVICE void attend(const struct cuda_attention_output &p, 
 #pragma unroll
         for (int i = 0; i < L::ROWS; i++)
             if (L::query_at(i) < at.count)
-                put_values(out + L::query_at(i) * p.out.stride[1] + c * CHUNK, mixed[c][i], factor[i],
-                           p.value_size - value - c * CHUNK);
+                put_values<L>(out + L::query_at(i) * p.out.stride[1] + c * CHUNK, mixed[c][i], factor[i],
+                              p.value_size - value - c * CHUNK);
 }
 
 CUDA_KERNEL(attention_group_64, cuda_attention_output, ATTENTION_THREADS, 3)
 {
-    attend<1>(p, BLOCK_NUMBER);
+    attend<group_layout<8>, 1>(p, BLOCK_NUMBER);
 }
 
 CUDA_KERNEL(attention_group_128, cuda_attention_output, ATTENTION_THREADS, 2)
 {
-    attend<2>(p, BLOCK_NUMBER);
+    attend<group_layout<8>, 2>(p, BLOCK_NUMBER);
+}
+
+CUDA_KERNEL(attention_few_64, cuda_attention_output, ATTENTION_THREADS, 3)
+{
+    attend<group_layout<1>, 1>(p, BLOCK_NUMBER);
+}
+
+CUDA_KERNEL(attention_few_128, cuda_attention_output, ATTENTION_THREADS, 2)
+{
+    attend<group_layout<1>, 2>(p, BLOCK_NUMBER);
 }

@@ -1,9 +1,9 @@
-/* attention in strict f32: the scores of 64 queries and 64 keys, for attention_group.cu and its captures.
+/* attention in strict f32: the scores of 64 or 8 queries and 64 keys, for attention_group.cu and its captures.
  *
  * A block of 128 threads has a piece of each side in shared memory, 64 vectors of 64 entries; a thread has the products
  * of 8 queries and 4 keys. A warp has 16 queries to itself: half of its lanes 8 of them, and each of 16 lanes 4 keys,
- * 16 apart. All reads are of 4 entries; the lines' pitch of 68 and the order of queries put those of 8 lanes into
- * different banks.
+ * 16 apart. Where there are few queries, blocks have 8 of them and threads one. All reads are of 4 entries; the lines'
+ * pitch of 68 and the order of queries put those of 8 lanes into different banks.
  *
  * Error: of a score gamma(D + 1) scale sum |q k|; 1 ulp of an exponential. */
 #ifndef SCRY_CUDA_ATTENTION_GROUP_CUH
@@ -18,14 +18,14 @@ enum {
     PIECE   = TILE * PITCH,
 };
 
-/* See attention.cuh. */
-struct group_layout {
-    enum { QUERIES = TILE, ROWS = 8, COLUMNS = 4, ACROSS = TILE / COLUMNS, IS_SCALED = 0 };
+/* See attention.cuh. What a row comes to does not depend on how many of them a thread has. */
+template <int OWN> struct group_layout {
+    enum { QUERIES = 8 * OWN, ROWS = OWN, COLUMNS = 4, ACROSS = TILE / COLUMNS, IS_SCALED = 0 };
 
     DEVICE int query_at(int i)
     {
-        int id = (int)threadIdx.x;
-        return id / WARP * 16 + i / 4 * 8 + id % WARP / ACROSS * 4 + i % 4;
+        int id = (int)threadIdx.x, half = id % WARP / ACROSS;
+        return id / WARP * 2 * OWN + i / 4 * 8 + half * (OWN < 4 ? OWN : 4) + i % 4;
     }
 
     DEVICE int key_at(int j)
@@ -55,22 +55,23 @@ DEVICE struct vectors vectors_of(const struct cuda_view &x, int64_t b, int64_t h
     return of;
 }
 
-/* Copies to to[n * PITCH + d] the entries [begin, begin + CHUNK) of TILE vectors from number `first` on, as far as
+/* Copies to to[n * PITCH + d] the entries [begin, begin + CHUNK) of LINES vectors from number `first` on, as far as
  * their `end` is rounded up to 4; 0 where there is none of `count` vectors in all. */
+template <int LINES>
 DEVICE void fetch(float *to, const struct vectors &from, int64_t first, int64_t count, int64_t begin, int64_t end)
 {
-    enum { LINE = CHUNK / QUAD, STEP = THREADS / LINE };
-    int          n = (int)threadIdx.x / LINE, d = (int)threadIdx.x % LINE * QUAD;
+    enum { ACROSS = CHUNK / QUAD, DOWN = THREADS / ACROSS };
+    int          n = (int)threadIdx.x / ACROSS, d = (int)threadIdx.x % ACROSS * QUAD;
     int          left = (int)min((int64_t)CHUNK, end - begin) - d;
     const float *x    = from.base + (first + n) * from.stride + begin + d;
     float       *y    = to + n * PITCH + d;
     if (left <= 0) return;
-    if (from.is_aligned && left >= QUAD && first + TILE <= count) {
+    if (from.is_aligned && left >= QUAD && first + LINES <= count) {
 #pragma unroll
-        for (int i = 0; i < TILE / STEP; i++) copy_async<QUAD * 4>(y + i * STEP * PITCH, x + i * STEP * from.stride);
+        for (int i = 0; i < LINES / DOWN; i++) copy_async<QUAD * 4>(y + i * DOWN * PITCH, x + i * DOWN * from.stride);
         return;
     }
-    for (; n < TILE; n += STEP, x += STEP * from.stride, y += STEP * PITCH)
+    for (; n < LINES; n += DOWN, x += DOWN * from.stride, y += DOWN * PITCH)
         for (int e = 0; e < QUAD; e++)
             if (first + n < count && e < left)
                 copy_async<4>(y + e, x + e);
@@ -89,19 +90,20 @@ DEVICE float *queries_of(float *memory, int stage)
     return memory + (stage ? 4 : 1) * PIECE;
 }
 
-/* Fetches chunk `chunk` of keys from `key` on into a stage, and of queries, unless they stay there. */
+/* Fetches chunk `chunk` of keys from `key` on into a stage, or of the block's queries. */
 DEVICE void fetch_keys(float *memory, int stage, const struct cuda_attention &p, const struct query_block &at, int key,
                        int chunk)
 {
-    fetch(keys_of(memory, stage), vectors_of(p.k, at.b, at.h / p.sharing), key, p.keys, (int64_t)chunk * CHUNK,
-          p.head_size);
+    fetch<TILE>(keys_of(memory, stage), vectors_of(p.k, at.b, at.h / p.sharing), key, p.keys, (int64_t)chunk * CHUNK,
+                p.head_size);
 }
 
+template <class L>
 DEVICE void fetch_queries(float *memory, int stage, const struct cuda_attention &p, const struct query_block &at,
                           int chunk)
 {
-    fetch(queries_of(memory, stage), vectors_of(p.q, at.b, at.h), at.query, at.query + at.count, (int64_t)chunk * CHUNK,
-          p.head_size);
+    fetch<L::QUERIES>(queries_of(memory, stage), vectors_of(p.q, at.b, at.h), at.query, at.query + at.count,
+                      (int64_t)chunk * CHUNK, p.head_size);
 }
 
 /* Works on what has been fetched into `stage`, while fetch_next(stage) gets what comes next. */
@@ -135,10 +137,8 @@ DEVICE void read_quad(float (&to)[QUAD], const float *from)
 }
 
 /* scores[i][j] += the sum over `width` entries of a[query i][..] b[key j][..]. */
-DEVICE void multiply(float (&scores)[group_layout::ROWS][group_layout::COLUMNS], const float *a, const float *b,
-                     int width)
+template <class L> DEVICE void multiply(float (&scores)[L::ROWS][L::COLUMNS], const float *a, const float *b, int width)
 {
-    typedef struct group_layout L;
 #pragma unroll 1
     for (int d = 0; d < width; d += QUAD) {
         float x[QUAD], y[L::COLUMNS][QUAD];
@@ -157,12 +157,12 @@ DEVICE void multiply(float (&scores)[group_layout::ROWS][group_layout::COLUMNS],
 
 /* Finished scores of a tile, whose first chunk has been fetched. fetch_next gets what comes after its last one. Where
  * the queries stay, they are a single chunk in stage 0. */
-template <class Next>
-DEVICE void score(float (&scores)[group_layout::ROWS][group_layout::COLUMNS], float *memory, int &stage, bool stay,
+template <class L, class Next>
+DEVICE void score(float (&scores)[L::ROWS][L::COLUMNS], float *memory, int &stage, bool stay,
                   const struct cuda_attention &p, const struct query_block &at, int key, Next fetch_next)
 {
     int chunks = (int)blocks_of(p.head_size, CHUNK);
-    clear_scores<group_layout>(scores, 0);
+    clear_scores<L>(scores, 0);
     for (int chunk = 0; chunk < chunks; chunk++)
         work_on(
             stage, p,
@@ -172,30 +172,30 @@ DEVICE void score(float (&scores)[group_layout::ROWS][group_layout::COLUMNS], fl
                     return;
                 }
                 fetch_keys(memory, to, p, at, key, chunk + 1);
-                fetch_queries(memory, to, p, at, chunk + 1);
+                fetch_queries<L>(memory, to, p, at, chunk + 1);
             },
             [&](int from) {
                 int width = (int)min((int64_t)CHUNK, p.head_size - (int64_t)chunk * CHUNK);
-                multiply(scores, queries_of(memory, stay ? 0 : from), keys_of(memory, from), width);
+                multiply<L>(scores, queries_of(memory, stay ? 0 : from), keys_of(memory, from), width);
             });
-    finish_scores<group_layout>(scores, p, at, key);
+    finish_scores<L>(scores, p, at, key);
 }
 
 /* For attention_capture.cuh. */
 struct group_scores {
-    typedef struct group_layout L;
+    typedef struct group_layout<8> L;
 
     DEVICE void fetch(float *memory, int stage, const struct cuda_attention &p, const struct query_block &at, int key)
     {
         fetch_keys(memory, stage, p, at, key, 0);
-        fetch_queries(memory, stage, p, at, 0);
+        fetch_queries<L>(memory, stage, p, at, 0);
     }
 
     template <class Next>
     DEVICE void get(float (&scores)[L::ROWS][L::COLUMNS], float *memory, int &stage, const struct cuda_attention &p,
                     const struct query_block &at, int key, Next fetch_next)
     {
-        score(scores, memory, stage, false, p, at, key, fetch_next);
+        score<L>(scores, memory, stage, false, p, at, key, fetch_next);
     }
 };
 

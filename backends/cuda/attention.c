@@ -1,6 +1,6 @@
 /* attention: one kernel for the output, the rows' softmaxes and their statistics, then one for each further capture.
- * There are two families of them: "group" in strict f32, and "tensor", on tensor cores, where the caller allows f16 or
- * bf16. See kernels_cuda/attention.cuh. */
+ * There are two families of them: in strict f32, and on tensor cores, where the caller allows f16 or bf16. See
+ * kernels_cuda/attention.cuh. */
 #include "kernels_cuda/attention.h"
 #include "mask.h"
 #include "shared/refuse.h"
@@ -20,9 +20,16 @@ enum { OWN_SHARED = 6 << 10 };
 /* Tensor cores: the compute capability, the longest vectors, and the fewest queries that are worth packing all keys. */
 enum { TENSOR_COMPUTE = 80, MOST_PACKED = 128, LEAST_PACKED = 64, LEAST_TENSOR_QUERIES = 16, PACKED_AT_ONCE = 8 };
 
-const char *const scry__cuda_attention_kernels[] = {"group", "tensor", NULL};
+/* Blocks of 8 queries take about a third of the time of blocks of 64, by what they read of shared memory: worth it
+ * where all blocks of 64 leave so much of the device without work. */
+enum { FEW_QUERIES = 8, FEW_SPEED = 3 };
 
-/* --- Which family --- */
+/* "few" is "group" with blocks of 8 queries; the bits are the same. */
+enum kernel { GROUP, FEW, TENSOR };
+
+const char *const scry__cuda_attention_kernels[] = {"group", "few", "tensor", NULL};
+
+/* --- Which kernel --- */
 
 /* Why the op cannot run on tensor cores; NULL where it can. */
 static const char *against_tensor(const struct scry__cuda *cuda, const scry_attention *op, scry_precision allowed)
@@ -34,11 +41,19 @@ static const char *against_tensor(const struct scry__cuda *cuda, const scry_atte
     return NULL;
 }
 
-static bool is_tensor(const struct scry__cuda *cuda, const scry_attention *op, scry_precision allowed)
+/* Blocks of so many queries, but for stretches of values. */
+static int64_t block_count(const scry_attention *op, int64_t queries)
+{
+    return units_of(op->q.shape[1], queries) * op->q.shape[2] * op->q.shape[0];
+}
+
+static enum kernel choose(const struct scry__cuda *cuda, const scry_attention *op, scry_precision allowed)
 {
     const char *asked = cuda->front->kernel[SCRY_OP_ATTENTION];
-    if (asked) return !strcmp(asked, "tensor");
-    return op->q.shape[1] >= LEAST_TENSOR_QUERIES && !against_tensor(cuda, op, allowed);
+    for (enum kernel kernel = GROUP; asked && kernel <= TENSOR; kernel++)
+        if (!strcmp(asked, scry__cuda_attention_kernels[kernel])) return kernel;
+    if (op->q.shape[1] >= LEAST_TENSOR_QUERIES && !against_tensor(cuda, op, allowed)) return TENSOR;
+    return block_count(op, TILE) * FEW_SPEED <= cuda->limits.processors ? FEW : GROUP;
 }
 
 static bool is_double(const struct scry__cuda *cuda)
@@ -83,14 +98,14 @@ static size_t behind(size_t at, int64_t count, size_t size)
     return (size_t)round_up((int64_t)at + count * (int64_t)size, 16);
 }
 
-static struct layout layout_of(const scry_attention *op, bool tensor)
+static struct layout layout_of(const scry_attention *op, enum kernel kernel)
 {
     const scry_tensor *distance = &op->capture.distance, *top = top_shape(op);
     int64_t            heads = op->q.shape[0] * op->q.shape[2], rows = row_count(op);
     int64_t            sums  = present(distance) ? heads * part_count(op) * distance->shape[2] : 0;
     int64_t            ranks = present(top) ? rows * top->shape[3] : 0;
-    int64_t            keys = op->k.shape[0] * op->k.shape[1] * op->k.shape[2], size = tensor ? packed_size(op) : 0;
-    struct layout      at;
+    int64_t keys = op->k.shape[0] * op->k.shape[1] * op->k.shape[2], size = kernel == TENSOR ? packed_size(op) : 0;
+    struct layout at;
     at.sums   = behind(0, rows * 2, sizeof(float));
     at.values = behind(at.sums, sums, sizeof(float));
     at.keys   = behind(at.values, ranks, sizeof(float));
@@ -104,11 +119,11 @@ static struct layout layout_of(const scry_attention *op, bool tensor)
 void scry__cuda_attention_query(const struct scry__cuda *cuda, const scry_attention *op, scry_precision allowed,
                                 scry_op_info *info)
 {
-    bool        tensor  = is_tensor(cuda, op, allowed);
-    const char *against = tensor ? against_tensor(cuda, op, allowed) : NULL;
-    info->scratch_bytes = layout_of(op, tensor).bytes;
-    snprintf(info->kernel, sizeof info->kernel, "%s", scry__cuda_attention_kernels[tensor]);
-    if (tensor) info->precision = allowed;
+    enum kernel kernel  = choose(cuda, op, allowed);
+    const char *against = kernel == TENSOR ? against_tensor(cuda, op, allowed) : NULL;
+    info->scratch_bytes = layout_of(op, kernel).bytes;
+    snprintf(info->kernel, sizeof info->kernel, "%s", scry__cuda_attention_kernels[kernel]);
+    if (kernel == TENSOR) info->precision = allowed;
     if (against) scry__refuse(info, "%s", against);
     if (op->k.shape[1] > INT32_MAX - TILE)
         scry__refuse(info, "it has %lld keys: expected at most %d", (long long)op->k.shape[1], INT32_MAX - TILE);
@@ -120,7 +135,7 @@ void scry__cuda_attention_query(const struct scry__cuda *cuda, const scry_attent
 struct running {
     struct scry__cuda    *cuda;
     const scry_attention *op;
-    bool                  tensor;
+    enum kernel           kernel;
     struct layout         at;
     struct cuda_attention shared;
 };
@@ -161,18 +176,21 @@ static scry_status launch(const struct running *run, struct scry__cuda_call call
 
 /* The call of a capture's kernel of the family. */
 #define CAPTURE(run, name)                                                                                             \
-    ((run)->tensor ? (struct scry__cuda_call){SCRY__CUDA_CALL(attention_tensor_##name)}                                \
-                   : (struct scry__cuda_call){SCRY__CUDA_CALL(attention_group_##name)})
+    ((run)->kernel == TENSOR ? (struct scry__cuda_call){SCRY__CUDA_CALL(attention_tensor_##name)}                      \
+                             : (struct scry__cuda_call){SCRY__CUDA_CALL(attention_group_##name)})
 
-static scry_status run_group(const struct running *run, struct cuda_attention_output *all)
+static scry_status run_strict(const struct running *run, struct cuda_attention_output *all)
 {
+    static const struct scry__cuda_call calls[2][MOST_CHUNKS] = {
+        {{SCRY__CUDA_CALL(attention_group_64)}, {SCRY__CUDA_CALL(attention_group_128)}},
+        {{SCRY__CUDA_CALL(attention_few_64)}, {SCRY__CUDA_CALL(attention_few_128)}},
+    };
     int64_t D = run->shared.head_size, Dv = all->value_size;
     int64_t chunks              = most(1, least(MOST_CHUNKS, units_of(Dv, CHUNK))),
             stretches           = most(1, units_of(Dv, chunks * CHUNK));
-    struct scry__cuda_call call = {SCRY__CUDA_CALL(attention_group_64)};
-    if (chunks > 1) call = (struct scry__cuda_call){SCRY__CUDA_CALL(attention_group_128)};
-    call.blocks       = units_of(run->shared.queries, TILE) * run->shared.heads * run->shared.batches * stretches;
-    call.shared_bytes = (size_t)attention_pieces(run->shared.is_double, D <= CHUNK) * ATTENTION_PIECE_BYTES;
+    struct scry__cuda_call call = calls[run->kernel == FEW][chunks - 1];
+    call.blocks                 = block_count(run->op, run->kernel == FEW ? FEW_QUERIES : TILE) * stretches;
+    call.shared_bytes           = (size_t)attention_pieces(run->shared.is_double, D <= CHUNK) * ATTENTION_PIECE_BYTES;
     return launch(run, call, D * stretches + Dv, all);
 }
 
@@ -204,9 +222,9 @@ static scry_status run_tensor(const struct running *run, struct cuda_attention_o
     int64_t                size = run->shared.packed_size;
     struct scry__cuda_call call = calls[run->shared.packed_dtype == SCRY_BF16][size > LEAST_PACKED];
     scry_status            status;
-    all->packed_v = scry__cuda_scratch(run->cuda, run->at.v);
-    call.threads  = ATTENTION_TENSOR_THREADS;
-    call.blocks   = units_of(run->shared.queries, ATTENTION_TENSOR_QUERIES) * run->shared.heads * run->shared.batches;
+    all->packed_v     = scry__cuda_scratch(run->cuda, run->at.v);
+    call.threads      = ATTENTION_TENSOR_THREADS;
+    call.blocks       = block_count(run->op, ATTENTION_TENSOR_QUERIES);
     call.shared_bytes = (size_t)attention_tensor_bytes(size);
     status            = pack(run, &run->op->q, run->shared.packed_q, run->op->scale);
     if (!status) status = pack(run, &run->op->k, run->shared.packed_k, 1);
@@ -225,7 +243,7 @@ static scry_status run_output(const struct running *run)
         .value_size = op->v.shape[3],
         .wants_rows = scry__rows_wanted(&op->capture.rows),
     };
-    return (run->tensor ? run_tensor : run_group)(run, &all);
+    return (run->kernel == TENSOR ? run_tensor : run_strict)(run, &all);
 }
 
 static scry_status run_received(const struct running *run)
@@ -296,7 +314,7 @@ static scry_status run_top(const struct running *run)
         .count           = top_shape(run->op)->shape[3],
     };
     struct scry__cuda_call call = CAPTURE(run, top);
-    call.blocks                 = units_of(run->shared.queries, TILE) * run->shared.heads * run->shared.batches;
+    call.blocks                 = block_count(run->op, TILE);
     return launch(run, call, run->shared.head_size, &all);
 }
 
@@ -312,9 +330,9 @@ scry_status scry__cuda_attention(struct scry__cuda *cuda, const scry_attention *
         {present(&op->capture.distance), run_distances},
         {present(top_shape(op)), run_top},
     };
-    struct running run    = {.cuda = cuda, .op = op, .tensor = is_tensor(cuda, op, allowed)};
+    struct running run    = {.cuda = cuda, .op = op, .kernel = choose(cuda, op, allowed)};
     scry_status    status = SCRY_OK;
-    run.at                = layout_of(op, run.tensor);
+    run.at                = layout_of(op, run.kernel);
     run.shared            = shared_of(cuda, op, allowed, &run.at);
     for (size_t i = 0; i < sizeof kernels / sizeof *kernels && !status; i++)
         if (kernels[i].wanted) status = kernels[i].run(&run);
