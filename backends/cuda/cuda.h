@@ -30,17 +30,27 @@ struct scry__cuda_limits {
     bool   is_emulated;   /* no GPU at all: kernels choose what is quick to emulate */
 };
 
+enum { SCRY__CUDA_MARKS = 8 };
+
+/* A place in the ops' stream for the copies' stream to wait for. */
+struct scry__cuda_mark {
+    cudaEvent_t event;
+    uint64_t    covers; /* it stands behind so much of what was given; 0: nowhere */
+};
+
 /* An open device. */
 struct scry__cuda {
     int                        index; /* as CUDA numbers devices */
     struct scry__cuda_limits   limits;
     cudaStream_t               stream; /* ops, in order */
     cudaStream_t               copies; /* uploads, which ops that need them wait for */
-    cudaEvent_t                passed; /* for the copies' stream to wait for ops */
     cudaMemPool_t              pool;   /* NULL where the device has none */
     scry_device               *front;
     struct scry__cuda_library *library; /* NULL before it is needed, or where it cannot be had */
     struct scry__cuda_ring    *ring;    /* ring.c: pinned memory that uploads and readbacks pass through */
+    struct scry__cuda_mark     marks[SCRY__CUDA_MARKS];
+    int                        next_mark;
+    uint64_t                   given; /* to the ops' stream: ops, and writes in their order */
     scry_device_statistics     statistics;
     scry_status                failed; /* of scry__cuda_address in the running op */
     bool                       lost;
@@ -61,8 +71,8 @@ struct scry__cuda_memory {
     void       *data;       /* on the device */
     cudaEvent_t written;    /* by the copies' stream */
     bool        is_pending; /* ops still have to wait for that */
-    bool        is_used;    /* by ops, behind which it is to be written */
     bool        is_borrowed;
+    uint64_t    used; /* by what the ops' stream was given, up to this, behind which it is to be written; 0: nothing */
 };
 
 /* The device's address of a tensor's first element, for kernels that are launched next; NULL for an absent one. A

@@ -148,7 +148,8 @@ static void destroy(struct scry__cuda *cuda)
     if (cuda->copies) cudaStreamSynchronize(cuda->copies);
     scry__cuda_library_destroy(cuda);
     scry__cuda_ring_destroy(cuda);
-    if (cuda->passed) cudaEventDestroy(cuda->passed);
+    for (int i = 0; i < SCRY__CUDA_MARKS; i++)
+        if (cuda->marks[i].event) cudaEventDestroy(cuda->marks[i].event);
     if (cuda->pool) cudaMemPoolDestroy(cuda->pool);
     if (cuda->copies) cudaStreamDestroy(cuda->copies);
     if (cuda->stream) cudaStreamDestroy(cuda->stream);
@@ -164,8 +165,8 @@ static scry_status create(struct scry__cuda *cuda)
     if (!status)
         status = scry__cuda_check(cuda, cudaStreamCreateWithFlags(&cuda->copies, cudaStreamNonBlocking),
                                   "cudaStreamCreateWithFlags");
-    if (!status)
-        status = scry__cuda_check(cuda, cudaEventCreateWithFlags(&cuda->passed, cudaEventDisableTiming),
+    for (int i = 0; i < SCRY__CUDA_MARKS && !status; i++)
+        status = scry__cuda_check(cuda, cudaEventCreateWithFlags(&cuda->marks[i].event, cudaEventDisableTiming),
                                   "cudaEventCreateWithFlags");
     if (!status) status = create_pool(cuda);
     return status ? status : scry__cuda_ring_create(cuda);

@@ -25,15 +25,38 @@ static scry_status mark_written(struct scry__cuda *cuda, struct scry__cuda_memor
     return scry__cuda_check(cuda, cudaEventRecord(memory->written, cuda->copies), "cudaEventRecord");
 }
 
-/* Lets ops use the memory from here on. */
+/* Sets a mark in the ops' stream, behind all of it that counts as given by `covers`. */
+static scry_status set_mark(struct scry__cuda *cuda, uint64_t covers)
+{
+    struct scry__cuda_mark *mark = &cuda->marks[cuda->next_mark];
+    scry_status status = scry__cuda_check(cuda, cudaEventRecord(mark->event, cuda->stream), "cudaEventRecord");
+    mark->covers       = status ? 0 : covers;
+    cuda->next_mark    = (cuda->next_mark + 1) % SCRY__CUDA_MARKS;
+    return status;
+}
+
+/* The first mark behind what was given up to `used`; NULL where there is none. */
+static const struct scry__cuda_mark *mark_behind(const struct scry__cuda *cuda, uint64_t used)
+{
+    const struct scry__cuda_mark *first = NULL;
+    for (int i = 0; i < SCRY__CUDA_MARKS; i++) {
+        const struct scry__cuda_mark *mark = &cuda->marks[i];
+        if (mark->covers >= used && (!first || mark->covers < first->covers)) first = mark;
+    }
+    return first;
+}
+
+/* Lets the op that is being enqueued use the memory. */
 static scry_status await_written(struct scry__cuda *cuda, struct scry__cuda_memory *memory)
 {
     scry_status status = SCRY_OK;
-    if (memory->is_pending)
+    uint64_t    before = cuda->given - 1;
+    if (memory->is_pending && before && !mark_behind(cuda, before)) status = set_mark(cuda, before);
+    if (memory->is_pending && !status)
         status = scry__cuda_check(cuda, cudaStreamWaitEvent(cuda->stream, memory->written, 0), "cudaStreamWaitEvent");
     if (status) return status;
     memory->is_pending = false;
-    memory->is_used    = true;
+    memory->used       = cuda->given;
     return SCRY_OK;
 }
 
@@ -130,12 +153,13 @@ void scry__cuda_buffer_destroy(scry_buffer **buffer)
     *buffer = NULL;
 }
 
-/* Makes the copies' stream wait for the ops enqueued so far. */
-static scry_status follow_ops(struct scry__cuda *cuda)
+/* Makes the copies' stream wait for what the ops' stream was given up to `used`. */
+static scry_status follow_ops(struct scry__cuda *cuda, uint64_t used)
 {
-    scry_status status = scry__cuda_check(cuda, cudaEventRecord(cuda->passed, cuda->stream), "cudaEventRecord");
+    scry_status status = mark_behind(cuda, used) ? SCRY_OK : set_mark(cuda, cuda->given);
     return status ? status
-                  : scry__cuda_check(cuda, cudaStreamWaitEvent(cuda->copies, cuda->passed, 0), "cudaStreamWaitEvent");
+                  : scry__cuda_check(cuda, cudaStreamWaitEvent(cuda->copies, mark_behind(cuda, used)->event, 0),
+                                     "cudaStreamWaitEvent");
 }
 
 scry_status scry__cuda_buffer_write(scry_buffer *buffer, size_t offset, const void *data, size_t bytes)
@@ -145,12 +169,15 @@ scry_status scry__cuda_buffer_write(scry_buffer *buffer, size_t offset, const vo
     void                     *to     = (char *)memory->data + offset;
     scry_status               status = scry__cuda_enter(cuda);
     if (status) return status;
-    if (memory->is_used && bytes <= LITTLE) return scry__cuda_upload(cuda, to, data, bytes, cuda->stream);
-    if (memory->is_used) status = follow_ops(cuda);
+    if (memory->used && bytes <= LITTLE) {
+        memory->used = ++cuda->given;
+        return scry__cuda_upload(cuda, to, data, bytes, cuda->stream);
+    }
+    if (memory->used) status = follow_ops(cuda, memory->used);
     if (!status) status = scry__cuda_upload(cuda, to, data, bytes, cuda->copies);
     if (!status) status = mark_written(cuda, memory);
-    /* Until an op uses it again, nothing but copies is to be followed. */
-    memory->is_used = memory->is_used && status;
+    /* Until it is used again, nothing but copies is to be followed. */
+    if (!status) memory->used = 0;
     return status;
 }
 
@@ -159,6 +186,7 @@ scry_status scry__cuda_buffer_read(scry_buffer *buffer, size_t offset, void *dat
     struct scry__cuda        *cuda   = buffer->device->impl;
     struct scry__cuda_memory *memory = buffer->impl;
     scry_status               status = scry__cuda_enter(cuda);
+    cuda->given++;
     if (!status) status = await_written(cuda, memory);
     return status ? status : scry__cuda_download(cuda, data, (const char *)memory->data + offset, bytes, cuda->stream);
 }

@@ -12,6 +12,7 @@ scry_status scry__cuda_run(scry_device *device, const scry_op *op)
     struct scry__cuda *cuda   = device->impl;
     scry_status        status = scry__cuda_enter(cuda);
     cuda->failed              = SCRY_OK;
+    cuda->given++;
     if (!status) status = scry__op_run(device, op);
     return status ? status : cuda->failed;
 }

@@ -107,6 +107,28 @@ Test(cuda_memory, writes_one_after_another__end_in_that_order)
     scry_buffer_destroy(&y);
 }
 
+/* As a model's layers do that do not fit: each is written once the ops of the one before are enqueued. */
+Test(cuda_memory, two_buffers_written_in_turn__serve_all_that_was_written)
+{
+    enum { ROUNDS = 9 };
+    int64_t      n       = 40000;
+    scry_buffer *slot[2] = {create(n), create(n)}, *out[ROUNDS], *sum = create(n);
+    put(slot[0], 0, n, 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        out[i] = create(n);
+        twice(slot[i % 2], sum, n); /* the mark of a round stands in front of its first op, of two */
+        twice(slot[i % 2], out[i], n);
+        if (i + 1 < ROUNDS) put(slot[(i + 1) % 2], 0, n, (float)(i + 1));
+    }
+    for (int i = 0; i < ROUNDS; i++) {
+        cr_expect(holds(out[i], 0, n, 2, (float)i), "round %d", i);
+        scry_buffer_destroy(&out[i]);
+    }
+    cr_expect(holds(sum, 0, n, 2, ROUNDS - 1));
+    scry_buffer_destroy(&sum);
+    for (int i = 0; i < 2; i++) scry_buffer_destroy(&slot[i]);
+}
+
 Test(cuda_memory, buffers_given_up_while_they_are_written__leave_others_alone)
 {
     int64_t n = 1500001;
