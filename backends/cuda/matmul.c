@@ -140,7 +140,7 @@ struct scry__cuda_product scry__cuda_product(const struct scry__cuda *cuda, cons
     product.tile                      = variant->tile;
     plan_parts(cuda, &product);
     if (product.form == SCRY__CUDA_TENSOR) plan_tensor(cuda, &product, allowed);
-    if (product.form == SCRY__CUDA_LIBRARY) scry__cuda_product_plan_library(&product, allowed);
+    if (product.form == SCRY__CUDA_LIBRARY) scry__cuda_product_plan_library(cuda, &product, allowed);
     return product;
 }
 

@@ -38,7 +38,8 @@ scry_status scry__cuda_multiply(struct scry__cuda *cuda, const struct scry__cuda
 /* --- cuBLAS (matmul_library.c) --- */
 
 /* Plans what is in scratch; says why the library cannot do the product. */
-void        scry__cuda_product_plan_library(struct scry__cuda_product *product, scry_precision allowed);
+void        scry__cuda_product_plan_library(const struct scry__cuda *cuda, struct scry__cuda_product *product,
+                                            scry_precision allowed);
 scry_status scry__cuda_product_call_library(struct scry__cuda *cuda, const struct scry__cuda_product *product,
                                             size_t scratch);
 

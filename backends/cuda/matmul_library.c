@@ -9,8 +9,9 @@
 #include <limits.h>
 
 enum {
-    WIDENED_BYTES = 64 << 20, /* of scratch, for columns of b */
-    COLUMNS       = 128,      /* the unit of those */
+    WIDENED_BYTES  = 64 << 20, /* of scratch, for columns of b */
+    EMULATED_BYTES = 64 << 10, /* so that small products, too, take them in pieces */
+    COLUMNS        = 128,      /* the unit of those */
 };
 
 /* Whether the library takes b in its own type, which the caller allows, and so A rounded to it. */
@@ -44,7 +45,8 @@ static struct matrix matrix_of(struct scry__cuda *cuda, const scry_tensor *x)
     return matrix;
 }
 
-void scry__cuda_product_plan_library(struct scry__cuda_product *product, scry_precision allowed)
+void scry__cuda_product_plan_library(const struct scry__cuda *cuda, struct scry__cuda_product *product,
+                                     scry_precision allowed)
 {
     const scry_tensor *a = &product->a, *b = &product->b, *c = &product->c;
     int64_t            largest = most(most(product->m, product->n), most(product->k, product->c.shape[1]));
@@ -55,7 +57,8 @@ void scry__cuda_product_plan_library(struct scry__cuda_product *product, scry_pr
     if (is_rounded(product)) {
         product->scratch_bytes = (size_t)(product->batches * product->m * product->k) * 2;
     } else if (b->dtype != SCRY_F32) {
-        int64_t room           = WIDENED_BYTES / (int64_t)sizeof(float) / most(1, product->k);
+        int64_t bytes          = cuda->limits.is_emulated ? EMULATED_BYTES : WIDENED_BYTES;
+        int64_t room           = bytes / (int64_t)sizeof(float) / most(1, product->k);
         product->columns       = least(product->n, most(COLUMNS, room - room % COLUMNS));
         product->scratch_bytes = (size_t)(product->columns * product->k) * sizeof(float);
     }
