@@ -124,9 +124,9 @@ void scry__cuda_attention_query(const struct scry__cuda *cuda, const scry_attent
     info->scratch_bytes = layout_of(op, kernel).bytes;
     snprintf(info->kernel, sizeof info->kernel, "%s", scry__cuda_attention_kernels[kernel]);
     if (kernel == TENSOR) info->precision = allowed;
-    if (against) scry__refuse(info, "%s", against);
+    if (against) scry__op_refuse(info, "%s", against);
     if (op->k.shape[1] > INT32_MAX - TILE)
-        scry__refuse(info, "it has %lld keys: expected at most %d", (long long)op->k.shape[1], INT32_MAX - TILE);
+        scry__op_refuse(info, "it has %lld keys: expected at most %d", (long long)op->k.shape[1], INT32_MAX - TILE);
 }
 
 /* --- Kernels --- */

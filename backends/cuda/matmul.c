@@ -225,7 +225,7 @@ void scry__cuda_matmul_query(const struct scry__cuda *cuda, const scry_matmul *o
     info->scratch_bytes               = product.scratch_bytes;
     info->precision                   = product.precision;
     snprintf(info->kernel, sizeof info->kernel, "%s", product.kernel);
-    if (product.reason) scry__refuse(info, "%s", product.reason);
+    if (product.reason) scry__op_refuse(info, "%s", product.reason);
 }
 
 scry_status scry__cuda_matmul(struct scry__cuda *cuda, const scry_matmul *op, scry_precision allowed)

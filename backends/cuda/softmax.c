@@ -16,8 +16,8 @@ void scry__cuda_softmax_query(const struct scry__cuda *cuda, const scry_softmax 
 {
     (void)cuda, (void)allowed;
     if (op->scores.shape[3] > INT32_MAX - LONG_THREADS)
-        scry__refuse(info, "it has %lld keys: expected at most %d", (long long)op->scores.shape[3],
-                     INT32_MAX - LONG_THREADS);
+        scry__op_refuse(info, "it has %lld keys: expected at most %d", (long long)op->scores.shape[3],
+                        INT32_MAX - LONG_THREADS);
 }
 
 scry_status scry__cuda_softmax(struct scry__cuda *cuda, const scry_softmax *op, scry_precision allowed)

@@ -95,7 +95,7 @@ void scry__cl_attention_query(const struct scry__cl *cl, const scry_attention *o
     snprintf(info->kernel, sizeof info->kernel, "%s",
              scry__cl_attention_kernels[!scry__cl_is_block(cl, SCRY_OP_ATTENTION)]);
     if (op->k.shape[1] > INT32_MAX - BLOCK)
-        scry__refuse(info, "it has %lld keys: expected at most %d", (long long)op->k.shape[1], INT32_MAX - BLOCK);
+        scry__op_refuse(info, "it has %lld keys: expected at most %d", (long long)op->k.shape[1], INT32_MAX - BLOCK);
 }
 
 /* --- Kernels --- */

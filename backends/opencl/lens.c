@@ -177,8 +177,8 @@ void scry__cl_lens_query(const struct scry__cl *cl, const scry_lens_op *op, scry
     info->scratch_bytes = prepare(&lens, cl, op);
     snprintf(info->kernel, sizeof info->kernel, "%s", lens.is_block ? "block" : "group");
     if (!lens.is_block && !has_group(cl))
-        scry__refuse(info, "its kernel \"group\" needs groups of %d items and %d bytes of local memory", GROUP_ITEMS,
-                     GROUP_LOCAL);
+        scry__op_refuse(info, "its kernel \"group\" needs groups of %d items and %d bytes of local memory", GROUP_ITEMS,
+                        GROUP_LOCAL);
     scry__lens_check_units(op, scry__cl_reaches, lens.plan.unit, info);
 }
 

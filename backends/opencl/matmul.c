@@ -215,7 +215,7 @@ void scry__cl_matmul_query(const struct scry__cl *cl, const scry_matmul *op, scr
     struct scry__cl_product product = scry__cl_product(cl, op, cl->front->kernel[SCRY_OP_MATMUL]);
     info->scratch_bytes             = product.scratch_bytes;
     snprintf(info->kernel, sizeof info->kernel, "%s", product.kernel);
-    if (product.reason) scry__refuse(info, "%s", product.reason);
+    if (product.reason) scry__op_refuse(info, "%s", product.reason);
 }
 
 scry_status scry__cl_matmul(struct scry__cl *cl, const scry_matmul *op, scry_precision allowed)

@@ -61,5 +61,5 @@ void scry__lens_check_units(const scry_lens_op *op, scry__reaches *reaches, int6
 {
     scry_tensor one = scry__slice(op->unembedding, 0, 0, least(unit, op->unembedding.shape[0]));
     if (scry__extent_bytes(&one) > SCRY_REACHABLE_BYTES && !is_reached(&op->unembedding, reaches))
-        scry__refuse(info, "unembedding: expected rows less far apart, to be reached in pieces");
+        scry__op_refuse(info, "unembedding: expected rows less far apart, to be reached in pieces");
 }

@@ -42,7 +42,7 @@ static inline void scry__op_query(const scry_device *device, const scry_op *op, 
         SCRY_OP_LIST(QUERY_CASE)
 #undef QUERY_CASE
     default:
-        scry__refuse(info, "the backend has no kernel for it");
+        scry__op_refuse(info, "the backend has no kernel for it");
     }
 }
 

@@ -198,13 +198,13 @@ void scry__vk_lens_query(const struct scry__vk *vk, const scry_lens_op *op, scry
     info->scratch_bytes = lens.bytes;
     snprintf(info->kernel, sizeof info->kernel, "%s", scry__vk_lens_kernels[!lens.is_block]);
     if (!lens.is_block && !has_group(vk))
-        scry__refuse(info, "its kernel \"group\" needs groups of %d items and %d bytes of shared memory", GROUP_ITEMS,
-                     GROUP_SHARED);
+        scry__op_refuse(info, "its kernel \"group\" needs groups of %d items and %d bytes of shared memory",
+                        GROUP_ITEMS, GROUP_SHARED);
     scry__lens_check_units(op, scry__vk_reaches, lens.plan.unit, info);
     if (!fits(&lens))
-        scry__refuse(info, "it takes %zu bytes of scratch for one position, more than the device binds", lens.bytes);
+        scry__op_refuse(info, "it takes %zu bytes of scratch for one position, more than the device binds", lens.bytes);
     if (rows > INT32_MAX / 2 || op->unembedding.shape[0] > INT32_MAX / 2)
-        scry__refuse(info, "more than 2^30 rows, or entries of the vocabulary");
+        scry__op_refuse(info, "more than 2^30 rows, or entries of the vocabulary");
 }
 
 /* --- Launches --- */

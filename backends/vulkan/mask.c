@@ -7,18 +7,18 @@ void scry__vk_check_rows(const struct scry__vk *vk, scry_op_info *info, int64_t 
 {
     const size_t most_bound = vk->limits.most_bound;
     if (most(queries, keys) > SCRY__VK_MOST_ROWS)
-        scry__refuse(info, "it has %lld queries and %lld keys: expected at most %d of each", (long long)queries,
-                     (long long)keys, SCRY__VK_MOST_ROWS);
+        scry__op_refuse(info, "it has %lld queries and %lld keys: expected at most %d of each", (long long)queries,
+                        (long long)keys, SCRY__VK_MOST_ROWS);
     else if (info->scratch_bytes > most_bound)
-        scry__refuse(info, "it takes %zu bytes of scratch, where the device binds %zu at once", info->scratch_bytes,
-                     most_bound);
+        scry__op_refuse(info, "it takes %zu bytes of scratch, where the device binds %zu at once", info->scratch_bytes,
+                        most_bound);
 }
 
 void scry__vk_check_turns(const struct scry__vk *vk, scry_op_info *info, int64_t turns)
 {
     if (vk->limits.is_cpu && turns > SCRY__VK_TURNS)
-        scry__refuse(info, "its loops turn %lld times on a device of CPU type, whose driver may end them after %d",
-                     (long long)turns, SCRY__VK_TURNS);
+        scry__op_refuse(info, "its loops turn %lld times on a device of CPU type, whose driver may end them after %d",
+                        (long long)turns, SCRY__VK_TURNS);
 }
 
 void scry__vk_mask(struct scry__vk_call *call, const scry_mask *mask, int64_t queries, int64_t keys, int64_t distances)
