@@ -31,6 +31,7 @@ struct lens {
     scry_precision      allowed;
     bool                is_group;
     const char         *multiplier; /* the kernel of the products of "tiles" */
+    scry_dtype          dtype;      /* that rows are multiplied in: f32, or what the library wants them rounded to */
     int64_t             size, vocabulary, top;
     int64_t             layers, tokens; /* of a batch; the last ones may have fewer */
     int64_t             columns;        /* of a tile; the last one may have fewer; of "group" none */
@@ -43,7 +44,8 @@ struct batch {
     int64_t            layer, layers, token, tokens;
     int64_t            reference; /* as in the kernels' lens.h */
     int64_t            rows;      /* with the reference's, and those that fill a unit */
-    size_t             dots, states, top_logits, top_ids, targets, product; /* where they begin in scratch; rows at 0 */
+    /* Where they begin in scratch. `rounded`: rows as they are multiplied; as f32 they begin at 0. */
+    size_t rounded, dots, states, top_logits, top_ids, targets, product;
 };
 
 /* --- Plan --- */
@@ -54,8 +56,7 @@ static const char *choose_multiplier(const struct scry__cuda *cuda, const scry_l
 {
     scry_dtype dtype     = op->unembedding.dtype;
     bool       direct    = op->unembedding.stride[1] == 1 || op->unembedding.stride[0] == 1;
-    bool       as_stored = dtype == SCRY_F32 || (dtype == SCRY_F16 && allowed == SCRY_ALLOW_F16) ||
-                     (dtype == SCRY_BF16 && allowed == SCRY_ALLOW_BF16);
+    bool       as_stored = dtype == SCRY_F32 || scry__cuda_library_rounds(dtype, allowed);
     if (rows <= FEW_ROWS) return "row";
     if (direct && as_stored && scry__cuda_library_usable(cuda)) return "library";
     return allowed != SCRY_STRICT_F32 && cuda->limits.compute >= 80 ? "tensor" : "tile";
@@ -69,12 +70,12 @@ static size_t carve(size_t *used, int64_t elements, size_t element_bytes)
 }
 
 /* Dense rows at byte `offset` of the scratch. */
-static scry_tensor in_scratch(const struct scry__cuda *cuda, size_t offset, int64_t rows, int64_t columns,
-                              int64_t pitch)
+static scry_tensor in_scratch(const struct scry__cuda *cuda, size_t offset, scry_dtype dtype, int64_t rows,
+                              int64_t columns, int64_t pitch)
 {
     return (scry_tensor){.buffer = cuda->front->scratch,
                          .offset = offset,
-                         .dtype  = SCRY_F32,
+                         .dtype  = dtype,
                          .rank   = 2,
                          .shape  = {rows, columns},
                          .stride = {pitch, 1}};
@@ -86,10 +87,10 @@ static struct scry__cuda_product product_of(const struct scry__cuda *cuda, const
 {
     const struct lens *lens        = batch->lens;
     scry_tensor        unembedding = scry__slice(lens->op->unembedding, 0, first, count);
-    scry_matmul        op          = {.a     = in_scratch(cuda, 0, batch->rows, lens->size, lens->size),
-                                      .b     = unembedding,
-                                      .c     = in_scratch(cuda, batch->dots, batch->rows, count, lens->columns),
-                                      .alpha = 1};
+    scry_matmul        op = {.a = in_scratch(cuda, batch->rounded, lens->dtype, batch->rows, lens->size, lens->size),
+                             .b = unembedding,
+                             .c = in_scratch(cuda, batch->dots, SCRY_F32, batch->rows, count, lens->columns),
+                             .alpha = 1};
     op.b.shape[0] = lens->size, op.b.shape[1] = count;
     op.b.stride[0] = unembedding.stride[1], op.b.stride[1] = unembedding.stride[0];
     return scry__cuda_product(cuda, &op, lens->allowed, lens->multiplier);
@@ -111,6 +112,8 @@ static struct batch batch_at(const struct lens *lens, int64_t layer, int64_t tok
 
     size_t used = 0;
     carve(&used, batch.rows * lens->size, sizeof(float));
+    if (lens->dtype != SCRY_F32)
+        batch.rounded = carve(&used, batch.rows * lens->size, scry__element_bytes(lens->dtype));
     batch.dots       = carve(&used, batch.rows * lens->columns, sizeof(float));
     batch.states     = carve(&used, found * lens->parts, sizeof(struct cuda_lens_state));
     batch.top_logits = carve(&used, found * lens->parts * lens->top, sizeof(float));
@@ -123,7 +126,7 @@ static struct batch batch_at(const struct lens *lens, int64_t layer, int64_t tok
 /* Scratch that a row takes, without its dot products. */
 static int64_t row_bytes(const struct lens *lens)
 {
-    /* The library may want rows rounded, too. */
+    /* In f32, and it may be as they are multiplied. */
     int64_t element_bytes = lens->allowed == SCRY_STRICT_F32 ? 4 : 6;
     int64_t entry_bytes   = sizeof(float) + sizeof(int32_t);
     return lens->size * element_bytes +
@@ -171,6 +174,8 @@ static struct lens prepare(const struct scry__cuda *cuda, const scry_lens_op *op
     int64_t columns = room / (int64_t)sizeof(float) / round_up(most(1, rows), ROW_UNIT);
     lens.columns    = least(lens.vocabulary, most(TILE_UNIT, columns - columns % TILE_UNIT));
     lens.multiplier = choose_multiplier(cuda, op, allowed, rows);
+    if (!strcmp(lens.multiplier, "library") && scry__cuda_library_rounds(op->unembedding.dtype, allowed))
+        lens.dtype = op->unembedding.dtype;
     return lens;
 }
 
@@ -212,10 +217,20 @@ static scry_status place_rows(struct scry__cuda *cuda, const struct batch *batch
         status = norm_rows(cuda, batch, &reference, filled);
         filled += batch->tokens;
     }
-    if (status || filled == batch->rows) return status;
-    scry_tensor rest =
-        in_scratch(cuda, (size_t)(filled * lens->size) * sizeof(float), batch->rows - filled, lens->size, lens->size);
-    return lens->size ? scry__cuda_fill(cuda, &(scry_fill){.out = rest}, SCRY_STRICT_F32) : SCRY_OK;
+    if (status || filled == batch->rows || !lens->size) return status;
+    scry_tensor rest = in_scratch(cuda, (size_t)(filled * lens->size) * sizeof(float), SCRY_F32, batch->rows - filled,
+                                  lens->size, lens->size);
+    return scry__cuda_fill(cuda, &(scry_fill){.out = rest}, SCRY_STRICT_F32);
+}
+
+/* The rows as they are multiplied. */
+static scry_status round_rows(struct scry__cuda *cuda, const struct batch *batch)
+{
+    const struct lens *lens = batch->lens;
+    if (lens->dtype == SCRY_F32 || !lens->size) return SCRY_OK;
+    scry_copy op = {.x   = in_scratch(cuda, 0, SCRY_F32, batch->rows, lens->size, lens->size),
+                    .out = in_scratch(cuda, batch->rounded, lens->dtype, batch->rows, lens->size, lens->size)};
+    return scry__cuda_copy(cuda, &op, SCRY_STRICT_F32);
 }
 
 static struct cuda_view output(struct scry__cuda *cuda, const struct batch *batch, scry_tensor x)
@@ -306,6 +321,7 @@ static scry_status run_batch(struct scry__cuda *cuda, const struct batch *batch)
     const struct lens *lens       = batch->lens;
     struct cuda_lens   parameters = parameters_of(cuda, batch);
     scry_status        status     = place_rows(cuda, batch);
+    if (!status) status = round_rows(cuda, batch);
     if (!status)
         status = launch(cuda, (struct scry__cuda_call){SCRY__CUDA_CALL(lens_begin)}, &parameters, 1, lens->size);
     if (!status) status = lens->is_group ? run_group(cuda, batch, &parameters) : run_tiles(cuda, batch, &parameters);

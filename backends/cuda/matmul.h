@@ -37,6 +37,10 @@ scry_status scry__cuda_multiply(struct scry__cuda *cuda, const struct scry__cuda
 
 /* --- cuBLAS (matmul_library.c) --- */
 
+/* Whether the library multiplies weights in their own type, which the caller allows, with A rounded to it. Callers of
+ * several products with one A may give it rounded. */
+bool scry__cuda_library_rounds(scry_dtype dtype, scry_precision allowed);
+
 /* Plans what is in scratch; says why the library cannot do the product. */
 void        scry__cuda_product_plan_library(const struct scry__cuda *cuda, struct scry__cuda_product *product,
                                             scry_precision allowed);

@@ -14,12 +14,15 @@ enum {
     COLUMNS        = 128,      /* the unit of those */
 };
 
-/* Whether the library takes b in its own type, which the caller allows, and so A rounded to it. */
+bool scry__cuda_library_rounds(scry_dtype dtype, scry_precision allowed)
+{
+    return (dtype == SCRY_F16 && allowed == SCRY_ALLOW_F16) || (dtype == SCRY_BF16 && allowed == SCRY_ALLOW_BF16);
+}
+
+/* Whether it still has to be. */
 static bool is_rounded(const struct scry__cuda_product *product)
 {
-    scry_dtype dtype = product->b.dtype;
-    return (dtype == SCRY_F16 && product->precision == SCRY_ALLOW_F16) ||
-           (dtype == SCRY_BF16 && product->precision == SCRY_ALLOW_BF16);
+    return product->a.dtype == SCRY_F32 && scry__cuda_library_rounds(product->b.dtype, product->precision);
 }
 
 /* --- Matrices as the library takes them --- */
@@ -56,7 +59,7 @@ void scry__cuda_product_plan_library(const struct scry__cuda *cuda, struct scry_
     if (most(largest, leading) > INT_MAX) product->reason = "cuBLAS takes sizes and strides below 2^31";
     if (is_rounded(product)) {
         product->scratch_bytes = (size_t)(product->batches * product->m * product->k) * 2;
-    } else if (b->dtype != SCRY_F32) {
+    } else if (b->dtype != a->dtype) {
         int64_t bytes          = cuda->limits.is_emulated ? EMULATED_BYTES : WIDENED_BYTES;
         int64_t room           = bytes / (int64_t)sizeof(float) / most(1, product->k);
         product->columns       = least(product->n, most(COLUMNS, room - room % COLUMNS));
