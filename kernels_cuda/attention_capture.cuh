@@ -2,7 +2,7 @@
  * kernel for the output left them; sums go through queries or keys in their order.
  *
  *     received     column sums; blocks of 64 keys, over heads x sequences
- *     distances    diagonal sums, in parts: every so-manieth block of 64 queries, over heads x sequences
+ *     distances    diagonal sums, in parts, each of every `parts`-th block of 64 queries, over heads x sequences
  *     tile         probabilities and scores of a tile; blocks of 64 keys x 64 queries, over selected heads x sequences
  *     top          largest keys; blocks of 64 queries, over heads x sequences
  *
