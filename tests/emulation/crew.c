@@ -199,7 +199,9 @@ static bool gather(struct scry__crew *crew, unsigned threads)
             complain(crew, "no memory for", "the threads' stacks");
             return false;
         }
-        lane->state        = RUNS;
+        lane->state = RUNS;
+        /* Of a wider launch before this one, some lanes have met more often than others. */
+        lane->met[SCRY__OF_BLOCK] = lane->met[SCRY__OF_WARP] = lane->exchanged = 0;
         lane->copies_asked = lane->copies_done = lane->group = 0;
     }
     return true;
@@ -242,12 +244,22 @@ static bool run_warp(struct scry__crew *crew, unsigned first, bool backwards)
     return true;
 }
 
-static void run_flat(const struct scry__emulated_launch *launch)
+static void run_flat(struct scry__crew *crew, unsigned threads)
 {
-    for (unsigned i = 0; i < launch->threads; i++) {
+#ifdef SCRY_EMULATED_TSAN /* by fibers, which are strangers to each other here too */
+    if (!gather(crew, threads)) return;
+    scry__fiber_release(&crew->begun);
+    for (unsigned i = 0; i < threads; i++) {
         scry__emulated_here.thread.x = i;
-        launch->kernel->run(launch->parameters, launch->first_block);
+        scry__fiber_switch(&crew->self, &crew->lanes[i]->fiber);
     }
+    scry__fiber_acquire(&crew->ended);
+#else
+    for (unsigned i = 0; i < threads; i++) {
+        scry__emulated_here.thread.x = i;
+        crew->launch->kernel->run(crew->launch->parameters, crew->launch->first_block);
+    }
+#endif
 }
 
 static void run_meeting(struct scry__crew *crew, unsigned threads)
@@ -291,7 +303,7 @@ bool scry__crew_run(struct scry__crew *crew, const struct scry__emulated_launch 
                                                         .grid         = {launch->blocks, 1, 1},
                                                         .block_memory = crew->memory,
                                                         .crew         = crew};
-    if (!crew->failed && !launch->kernel->meets) run_flat(launch);
+    if (!crew->failed && !launch->kernel->meets) run_flat(crew, launch->threads);
     if (!crew->failed && launch->kernel->meets && gather(crew, launch->threads)) run_meeting(crew, launch->threads);
     if (crew->failed) {
         snprintf(reason, size, "block %u: %s", block, crew->reason);

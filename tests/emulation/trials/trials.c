@@ -186,6 +186,7 @@ static const struct {
     {KERNEL_missing_barrier, THREAD, "data race"},
     {KERNEL_missing_second_barrier, THREAD, "data race"},
     {KERNEL_missing_warp_barrier, THREAD, "data race"},
+    {KERNEL_flat_race, THREAD, "data race"},
     {KERNEL_blocks_race, THREAD, "data race"},
     {KERNEL_read_beyond, ADDRESS, "heap-buffer-overflow"},
     {KERNEL_write_beyond, ADDRESS, "heap-buffer-overflow"},

@@ -192,6 +192,12 @@ CUDA_KERNEL(missing_warp_barrier, trial_parameters, THREADS)
     p.out[at + t]       = kept[t ^ 1] + mine;
 }
 
+/* All threads of a block write one element. */
+CUDA_FLAT_KERNEL(flat_race, trial_parameters, THREADS)
+{
+    p.out[BLOCK_NUMBER] = p.in[threadIdx.x];
+}
+
 /* All blocks write one element. */
 CUDA_KERNEL(blocks_race, trial_parameters, THREADS)
 {

@@ -32,6 +32,7 @@ struct trial_parameters {
     X(missing_barrier)                                                                                                 \
     X(missing_second_barrier)                                                                                          \
     X(missing_warp_barrier)                                                                                            \
+    X(flat_race)                                                                                                       \
     X(blocks_race)                                                                                                     \
     X(read_beyond)                                                                                                     \
     X(write_beyond)                                                                                                    \
