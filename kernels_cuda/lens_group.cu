@@ -94,6 +94,7 @@ DEVICE void take_row(group_memory *memory, const cuda_lens &p, int slot, int64_t
         take_largest(&list, p.top, x, (int)id, lane);
         store_list(p, place, list, lane);
         const float least = least_of(list, p.top);
+        __syncwarp(); /* behind every lane's look at the last one: a vote orders no memory */
         if (lane == 0) memory->least[slot] = least;
     }
     __syncwarp(); /* behind what every lane has read */
