@@ -80,7 +80,7 @@ DEVICE void take_row(group_memory *memory, const cuda_lens &p, int slot, int64_t
 {
     const cuda_lens_target target = memory->targets[slot];
     cuda_lens_state        state  = memory->states[slot];
-    float                  x[EACH], other[EACH];
+    float                  least  = memory->least[slot], x[EACH], other[EACH];
 #pragma unroll
     for (int j = 0; j < EACH; j++) {
         x[j]     = memory->logits[0][slot][j * WARP + lane];
@@ -89,7 +89,7 @@ DEVICE void take_row(group_memory *memory, const cuda_lens &p, int slot, int64_t
     take_unit(&state, x);
     if (p.reference >= 0) take_divergence(&state, x, other);
     if (p.ranks) state.rank += ranks_above(x, target, (int)id + lane);
-    if (p.top && __any_sync(ALL_LANES, largest_of(x) > memory->least[slot])) {
+    if (p.top && __any_sync(ALL_LANES, largest_of(x) > least)) {
         lens_list list = load_list(p, place, lane);
         take_largest(&list, p.top, x, (int)id, lane);
         store_list(p, place, list, lane);
