@@ -93,12 +93,12 @@ DEVICE void take_row(group_memory *memory, const cuda_lens &p, int slot, int64_t
         lens_list list = load_list(p, place, lane);
         take_largest(&list, p.top, x, (int)id, lane);
         store_list(p, place, list, lane);
-        const float least = least_of(list, p.top);
-        __syncwarp(); /* behind every lane's look at the last one: a vote orders no memory */
-        if (lane == 0) memory->least[slot] = least;
+        least = least_of(list, p.top);
     }
-    __syncwarp(); /* behind what every lane has read */
-    if (lane == 0) memory->states[slot] = state;
+    __syncwarp(); /* behind what every lane has read: a vote orders no memory */
+    if (lane) return;
+    memory->states[slot] = state;
+    memory->least[slot]  = least;
 }
 
 DEVICE void begin_row(group_memory *memory, const cuda_lens &p, int slot, int64_t row, int64_t place, int lane)
