@@ -97,7 +97,7 @@ void mix(uint values, int last, int length)
     }
 }
 
-// What becomes of rows, field by field in `tile`: so a loop over rows can read it. SHOWN is the record.
+// What becomes of rows, ENDING fields of each in `tile`: so a loop over rows can read it. SHOWN is the record.
 const int CENTRE = 0, FACTOR = 1, SHOWN = 2;
 
 // What of rows under way waits in their records, beside best and picked.

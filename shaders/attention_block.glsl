@@ -29,8 +29,10 @@ int row_at(int i)
 
 uint own[ROWS]; // where the item's vectors begin
 
-// Scores of TILE vectors of the other side: that of the item's row i and vector n is at n * ROWS + i.
-float tile[TILE * ROWS];
+// Scores of TILE vectors of the other side: that of the item's row i and vector n is at n * ROWS + i. In the end it
+// holds what becomes of rows, which is more than a small tile (attention_block.comp).
+const int ENDING = int(RECORD) + 2;
+float     tile[(TILE > ENDING ? TILE : ENDING) * ROWS];
 
 // Fills the tile with scaled products. Vector n of the other side is at base + (first + n) * stride; those past number
 // `last` repeat it.

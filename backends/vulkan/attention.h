@@ -17,7 +17,6 @@ enum {
     SCRY__VK_SIDE       = 32,  /* keys, and for "group" queries, of a tile */
     SCRY__VK_SMALL_SIDE = 4,   /* keys of a tile of "block" where validation instruments every access */
     SCRY__VK_MOST_HELD  = 128, /* values that a row of "block" holds */
-    SCRY__VK_MOST_PARTS = 8,   /* of the distances, in "group" */
 };
 
 /* `piece` of shaders/attention.glsl: what one launch goes through. */
