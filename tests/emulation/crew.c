@@ -145,6 +145,8 @@ void scry__emulated_copy_later(void *to, const void *from, size_t bytes, size_t 
         complain(lane->crew, "too many copies are under way at", "cp.async");
         return;
     }
+    /* From now on until its thread has waited, what is there may be old, new or neither. */
+    memset(to, 0xff, bytes + zeros_behind);
     lane->copies[lane->copies_asked++ % MOST_COPIES] = (struct copy){to, from, bytes, zeros_behind, lane->group};
 }
 

@@ -7,23 +7,33 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { VERSION = 13000, WARP = 32, UNASKED_SHARED = 48 << 10, MOST_SHARED = 163 << 10, MOST_THREADS = 1024 };
+enum { VERSION = 13000, WARP = 32, UNASKED_SHARED = 48 << 10, MOST_THREADS = 1024 };
 
-/* As an A100 where it can be chosen. */
+/* As an A100 where it can be chosen; as a T4 where SCRY_EMULATED_OLDER is set: kernels have other ways there. */
 static const struct {
     enum cudaDeviceAttr attribute;
-    int                 value;
+    int                 values[2];
 } attributes[] = {
-    {cudaDevAttrComputeCapabilityMajor, 8},
-    {cudaDevAttrComputeCapabilityMinor, 0},
-    {cudaDevAttrMultiProcessorCount, 16},
-    {cudaDevAttrL2CacheSize, 40 << 20},
-    {cudaDevAttrMaxSharedMemoryPerBlockOptin, MOST_SHARED},
-    {cudaDevAttrMemoryPoolsSupported, 1},
-    {cudaDevAttrKernelExecTimeout, 0},
-    {cudaDevAttrIntegrated, 0},
-    {cudaDevAttrPageableMemoryAccess, 0},
+    {cudaDevAttrComputeCapabilityMajor, {8, 7}},
+    {cudaDevAttrComputeCapabilityMinor, {0, 5}},
+    {cudaDevAttrMultiProcessorCount, {16, 16}},
+    {cudaDevAttrL2CacheSize, {40 << 20, 4 << 20}},
+    {cudaDevAttrMaxSharedMemoryPerBlockOptin, {163 << 10, 64 << 10}},
+    {cudaDevAttrMemoryPoolsSupported, {1, 1}},
+    {cudaDevAttrKernelExecTimeout, {0, 0}},
+    {cudaDevAttrIntegrated, {0, 0}},
+    {cudaDevAttrPageableMemoryAccess, {0, 0}},
 };
+
+static bool find_attribute(int *value, enum cudaDeviceAttr attribute)
+{
+    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
+        if (attributes[i].attribute == attribute) {
+            *value = attributes[i].values[getenv("SCRY_EMULATED_OLDER") ? 1 : 0];
+            return true;
+        }
+    return false;
+}
 
 static size_t memory_bytes(void)
 {
@@ -55,7 +65,8 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *out, int device)
 {
     ENTER();
     if (device) return scry__emulated_leave(cudaErrorInvalidDevice);
-    *out = (struct cudaDeviceProp){.totalGlobalMem = memory_bytes(), .major = 8};
+    *out = (struct cudaDeviceProp){.totalGlobalMem = memory_bytes()};
+    find_attribute(&out->major, cudaDevAttrComputeCapabilityMajor);
     snprintf(out->name, sizeof out->name, "CUDA kernels as host code, emulated: no GPU");
     return scry__emulated_leave(cudaSuccess);
 }
@@ -64,12 +75,7 @@ cudaError_t cudaDeviceGetAttribute(int *value, enum cudaDeviceAttr attribute, in
 {
     ENTER();
     if (device) return scry__emulated_leave(cudaErrorInvalidDevice);
-    for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
-        if (attributes[i].attribute == attribute) {
-            *value = attributes[i].value;
-            return scry__emulated_leave(cudaSuccess);
-        }
-    return scry__emulated_leave(cudaErrorInvalidValue);
+    return scry__emulated_leave(find_attribute(value, attribute) ? cudaSuccess : cudaErrorInvalidValue);
 }
 
 cudaError_t cudaSetDevice(int device)
@@ -89,7 +95,9 @@ cudaError_t cudaFuncSetAttribute(const void *kernel, enum cudaFuncAttribute attr
 {
     ENTER();
     struct scry__emulated_kernel *changed = (struct scry__emulated_kernel *)kernel;
-    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 || value > MOST_SHARED)
+    int                           most    = 0;
+    find_attribute(&most, cudaDevAttrMaxSharedMemoryPerBlockOptin);
+    if (attribute != cudaFuncAttributeMaxDynamicSharedMemorySize || value < 0 || value > most)
         return scry__emulated_leave(cudaErrorInvalidValue);
     changed->shared_allowed = (size_t)value;
     return scry__emulated_leave(cudaSuccess);

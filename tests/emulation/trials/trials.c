@@ -177,6 +177,8 @@ static const struct {
     const char *said;
 } wrong[] = {
     {KERNEL_unwaited_copy, NUMBERS, "wrong numbers"},
+    {KERNEL_early_copy, NUMBERS, "wrong numbers"},
+    {KERNEL_early_copy, THREAD, "data race"},
     {KERNEL_divergent_block, EMULATION, "thread 0 is at "},
     {KERNEL_divergent_warp, EMULATION, "of its warp is at its end"},
     {KERNEL_divergent_places, EMULATION, "thread 0 is at "},

@@ -126,6 +126,21 @@ CUDA_KERNEL(unwaited_copy, trial_parameters, THREADS)
     p.out[at + t] = kept[t] + kept[THREADS + t];
 }
 
+/* Asked for while others read what it replaces. */
+CUDA_KERNEL(early_copy, trial_parameters, THREADS)
+{
+    __shared__ float kept[THREADS];
+    int64_t          at = BLOCK_NUMBER * THREADS;
+    int              t  = (int)threadIdx.x;
+    kept[t]             = p.in[at + t];
+    __syncthreads();
+    scry__emulated_copy_later(&kept[t], &p.in[at + t], sizeof(float), 0);
+    scry__emulated_copies_commit();
+    p.out[at + t] = kept[THREADS - 1 - t];
+    __syncthreads();
+    scry__emulated_copies_wait(0);
+}
+
 CUDA_KERNEL(divergent_block, trial_parameters, THREADS)
 {
     if (threadIdx.x != 40) __syncthreads();

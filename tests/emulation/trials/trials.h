@@ -24,6 +24,7 @@ struct trial_parameters {
     X(late_copy)                                                                                                       \
     X(half)                                                                                                            \
     X(unwaited_copy)                                                                                                   \
+    X(early_copy)                                                                                                      \
     X(divergent_block)                                                                                                 \
     X(divergent_warp)                                                                                                  \
     X(divergent_places)                                                                                                \
