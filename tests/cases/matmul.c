@@ -63,6 +63,8 @@ static const struct row {
      .size    = {5, 6, 1100},
      .factors = {-0.75f, 1.5f},
      .bias    = true},
+    /* As many tiles as it takes for large ones to be chosen. */
+    {.name = "matmul/batch-8-wide-tiles", .rank = 3, .batch = {8}, .size = {130, 131, 18}, .tier = SCRY__TIER_QUICK},
     {.name = "matmul/batch-padded", .rank = 3, .batch = {3}, .size = {17, 18, 19}, .bias = true, .layout = {P, P, P}},
     {.name = "matmul/batch-b-repeated", .rank = 3, .batch = {4}, .size = {17, 18, 19}, .layout = {0, R0, 0}},
     {.name    = "matmul/batch-a-repeated",

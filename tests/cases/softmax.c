@@ -63,6 +63,7 @@ static const struct row {
      .mask  = {.causal = true, .additive = SCRY__ADD_SHARED}},
     {.name = "softmax/additive-dead-rows", .shape = {1, 3, 17, 33}, .mask = {.additive = SCRY__ADD_DEAD}},
     {.name = "softmax/in-place", .shape = {2, 3, 17, 33}, .mask = {.causal = true}, .in_place = true},
+    {.name = "softmax/in-place-long", .shape = {1, 2, 3, 600}, .in_place = true, .key = 300},
     {.name = "softmax/statistics-only", .shape = {2, 3, 17, 33}, .mask = {.causal = true}, .no_probabilities = true},
     {.name = "softmax/probabilities-only", .shape = {2, 3, 17, 33}, .no_statistics = true},
     {.name = "softmax/padded", .shape = {2, 3, 9, 17}, .mask = {.causal = true}, .scores = P, .probabilities = P},
