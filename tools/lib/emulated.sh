@@ -2,11 +2,12 @@
 # Sourced by tools/mutants: builds the plugin cuda-emulated (tests/emulation) anew from sources of which some have changed, with
 # the release build's own commands and objects, or all of it under sanitizers.
 
-# What the compiler takes besides. The program itself is not instrumented: the sanitizer's library is preloaded before it.
+# What the compiler takes besides: less of its time, and sanitizers. The program itself is not instrumented: the sanitizer's library is preloaded before it.
 emulated_flags() {
   case $1 in
   races) say "-O1 -g1 -fsanitize=thread -DSCRY_EMULATED_TSAN" ;;
   bounds) say "-O1 -g1 -fsanitize=address,undefined -fno-sanitize-recover=all -DSCRY_EMULATED_ASAN" ;;
+  *) say "-O1" ;;
   esac
 }
 
