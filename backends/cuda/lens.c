@@ -173,7 +173,8 @@ static struct lens prepare(const struct scry__cuda *cuda, const scry_lens_op *op
     int64_t room    = least(most_bytes / 2, most_bytes - rows * row_bytes(&lens));
     int64_t columns = room / (int64_t)sizeof(float) / round_up(most(1, rows), ROW_UNIT);
     lens.columns    = least(lens.vocabulary, most(TILE_UNIT, columns - columns % TILE_UNIT));
-    lens.multiplier = choose_multiplier(cuda, op, allowed, rows);
+    /* By the op's own rows: whether they are compared changes nothing else. */
+    lens.multiplier = choose_multiplier(cuda, op, allowed, lens.layers * lens.tokens);
     if (!strcmp(lens.multiplier, "library") && scry__cuda_library_rounds(op->unembedding.dtype, allowed))
         lens.dtype = op->unembedding.dtype;
     return lens;

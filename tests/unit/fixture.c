@@ -138,7 +138,16 @@ void fixture_for_all(void (*check)(const char *device, const char *name))
 
 static const char *gpu_kernels(const char *device)
 {
-    return strcmp(device, "opencl:0") ? "matmul=tile64,copy=thin,fill=thin," THIN_KERNELS : "matmul=tile," THIN_KERNELS;
+    static const struct {
+        const char *device, *kernels;
+    } all[] = {
+        {"opencl:0", "matmul=tile," THIN_KERNELS},
+        {"vulkan:0", "matmul=tile64,copy=thin,fill=thin," THIN_KERNELS},
+        {"cuda-emulated:0", "matmul=tile,attention=group,lens=group,norm=block"}, /* its own choice: other ones */
+    };
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        if (!strcmp(all[i].device, device)) return all[i].kernels;
+    return NULL;
 }
 
 void fixture_for_plugin(const char *device, bool for_gpus, void (*check)(const char *device, const char *name))

@@ -48,8 +48,8 @@ void fixture_expect_logits(const struct fixture *self, const char *what, const f
 
 /* Calls `check` for every built-in backend and every fixture. */
 void fixture_for_all(void (*check)(const char *device, const char *name));
-/* The same on a plugin's device, opencl:0 or vulkan:0; for_gpus: with its kernels for GPUs. Skips the test where there
- * is none, fails it there under $SCRY_TEST_OPENCL or $SCRY_TEST_VULKAN. */
+/* The same on a plugin's device, opencl:0, vulkan:0 or cuda-emulated:0; for_gpus: with its kernels for GPUs. Skips the
+ * test where there is none, fails it there under $SCRY_TEST_OPENCL, $SCRY_TEST_VULKAN or $SCRY_TEST_CUDA. */
 void fixture_for_plugin(const char *device, bool for_gpus, void (*check)(const char *device, const char *name));
 
 /* A test of that on each of these devices. */
@@ -61,6 +61,10 @@ void fixture_for_plugin(const char *device, bool for_gpus, void (*check)(const c
     Test(suite, subject##_on_vulkan__##behaviour, .timeout = 300)                                                      \
     {                                                                                                                  \
         fixture_for_plugin("vulkan:0", for_gpus, check);                                                               \
+    }                                                                                                                  \
+    Test(suite, subject##_on_emulated_cuda__##behaviour, .timeout = 300)                                               \
+    {                                                                                                                  \
+        fixture_for_plugin("cuda-emulated:0", for_gpus, check);                                                        \
     }
 
 #endif

@@ -50,6 +50,14 @@ Test(lens, last_layer__has_no_divergence_and_ranks_as_its_list)
     fixture_for_all(check_last_layer);
 }
 
+/* Without the KL layers are read one by one. CUDA chooses kernels by the number of rows, and there they sum in other
+ * orders; elsewhere a row's bits do not depend on how many there are. */
+static bool is_same(const char *device, float a, float b)
+{
+    float slack = strncmp(device, "cuda", 4) ? 0 : 1e-5F;
+    return fabsf(a - b) <= slack * fmaxf(1, fabsf(b));
+}
+
 static void check_without_kl(const char *device, const char *name)
 {
     struct fixture f;
@@ -59,10 +67,11 @@ static void check_without_kl(const char *device, const char *name)
     for (int i = 0; i < with->layer_count * with->token_count; i++) {
         const scry_lens_cell *a = &with->cells[i], *b = &without->cells[i];
         cr_expect(isnan(b->kl) && !isnan(a->kl), "%s: cell %d", name, i);
-        cr_expect(a->entropy == b->entropy && a->lse == b->lse, "%s: cell %d", name, i);
+        cr_expect(is_same(device, a->entropy, b->entropy) && is_same(device, a->lse, b->lse), "%s: cell %d", name, i);
         cr_expect_eq(a->target_rank, b->target_rank, "%s: cell %d", name, i);
         for (int k = 0; k < 3; k++)
-            cr_expect(a->top[k].id == b->top[k].id && a->top[k].logit == b->top[k].logit, "%s: cell %d", name, i);
+            cr_expect(a->top[k].id == b->top[k].id && is_same(device, a->top[k].logit, b->top[k].logit), "%s: cell %d",
+                      name, i);
     }
     scry_lens_destroy(&with);
     scry_lens_destroy(&without);

@@ -1,6 +1,6 @@
 /* Layers' weights that take turns in the device's memory: the same bits as where all of them stay, on every device. */
-#include "fixture.h"
 #include "device_ops.h"
+#include "fixture.h"
 #include "scry/scry.h"
 
 #include <criterion/criterion.h>
@@ -68,6 +68,11 @@ Test(weight_stream, layers__in_turns_give_the_same_bits_on_opencl, .timeout = 12
 Test(weight_stream, layers__in_turns_give_the_same_bits_on_vulkan, .timeout = 120)
 {
     expect_same("vulkan:0");
+}
+
+Test(weight_stream, layers__in_turns_give_the_same_bits_on_emulated_cuda, .timeout = 120)
+{
+    expect_same("cuda-emulated:0");
 }
 
 Test(weight_stream, memory__that_does_not_hold_two_layers_is_refused)
