@@ -11,6 +11,7 @@ enum {
     BARE_UNEMBEDDING, /* every row of x has one: logits are entries of the unembedding */
     WIDE,             /* logits past the range of f16 */
     LAST_TERM,        /* the last of the d terms of a logit outweighs all others */
+    LOW,              /* biases near -76,800: all logits lie below what a careless sentinel takes for minus infinity */
 };
 
 static const struct row {
@@ -304,6 +305,15 @@ static const struct row {
      .reference  = true,
      .norm       = SCRY_NORM_NONE,
      .data       = WIDE},
+    {.name       = "lens/low",
+     .size       = {2, 5, 33, 257},
+     .top        = 5,
+     .statistics = true,
+     .target     = true,
+     .reference  = true,
+     .bias       = true,
+     .norm       = SCRY_NORM_RMS,
+     .data       = LOW},
     {.name       = "lens/last-of-4097",
      .size       = {1, 3, 4097, 33},
      .top        = 3,
@@ -426,6 +436,7 @@ static void add_inputs(scry__plan *plan, const struct row *row)
     if (row->bias) {
         scry__array *bias = scry__plan_add(plan, &op->bias, "bias", SCRY__INPUT, row->weight, 0, 1, SCRY__SHAPE(V));
         scry__array_fill_usual(plan, bias);
+        for (int64_t v = 0; row->data == LOW && v < V; v++) scry__array_set(bias, v, scry__array_get(bias, v) - 76800);
         for (int64_t v = 0; row->masked && v < V; v++)
             if (v % row->masked > 1) scry__array_set(bias, v, -INFINITY);
     }
