@@ -35,7 +35,7 @@ const char *const scry__cuda_attention_kernels[] = {"group", "few", "tensor", NU
 static const char *against_tensor(const struct scry__cuda *cuda, const scry_attention *op, scry_precision allowed)
 {
     if (allowed != SCRY_ALLOW_F16 && allowed != SCRY_ALLOW_BF16)
-        return "kernel \"tensor\" works in f16 or bf16, which the op does not allow";
+        return "kernel \"tensor\" works in f16 or bf16, where the op allows it";
     if (cuda->limits.compute < TENSOR_COMPUTE) return "kernel \"tensor\" takes compute capability 8.0";
     if (most(op->q.shape[3], op->v.shape[3]) > MOST_PACKED) return "kernel \"tensor\" takes head sizes up to 128";
     return NULL;
