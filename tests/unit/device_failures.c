@@ -327,6 +327,10 @@ static scry_status use_everything(const char *name)
 Test(device_failures, allocation__refused_anywhere_ends_cleanly)
 {
     static const char *const names[] = {"fake", "reference", "cpu", NULL};
+    /* Where plugins are linked in, drivers' devices would be opened four hundred times: they have tests of their own.
+     */
+    setenv("VK_ICD_FILENAMES", "/dev/null", 1);
+    setenv("OCL_ICD_VENDORS", "/nonexistent", 1);
     setenv("SCRY_FAKE_REFUSE", "add", 1);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         int refused = 0;
