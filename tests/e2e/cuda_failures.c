@@ -3,6 +3,7 @@
 #include "faults.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,4 +107,31 @@ Test(cuda_failures, device_that_is_gone__ends_the_program)
     };
     need_driver(&cuda_driver);
     for (int i = 0; i < COUNT(rows); i++) expect_gone(&cuda_driver, rows[i].rule, rows[i].exit_code);
+}
+
+/* A forward pass of the program has no batch of products; rows of the case table have. */
+Test(cuda_failures, batched_product_of_cublas_that_fails__fails_its_row)
+{
+    static const struct {
+        int         code, exit_code;
+        const char *said;
+    } rows[] = {
+        {3, 1, "CUBLAS_STATUS_ALLOC_FAILED"},
+        {8, 1, "CUBLAS_STATUS_ARCH_MISMATCH"},
+        {13, LOST, "CUBLAS_STATUS_EXECUTION_FAILED"},
+        {15, 1, "CUBLAS_STATUS_NOT_SUPPORTED"},
+    };
+    need_driver(&cublas_driver);
+    for (int i = 0; i < COUNT(rows); i++) {
+        char rule[64];
+        snprintf(rule, sizeof rule, "cublasGemmStridedBatchedEx:1:%d", rows[i].code);
+        setenv("SCRY_FAULT", rule, 1);
+        struct outcome outcome = SCRY("conform", "--device", cublas_driver.device, "--only", "matmul/batch",
+                                      "--kernels", cublas_driver.kernels);
+        cr_expect_eq(outcome.exit_code, rows[i].exit_code, "%s: exit code %d: %s", rule, outcome.exit_code,
+                     outcome.err);
+        cr_expect_neq(strstr(outcome.out, rows[i].said), NULL, "%s: %s", rule, outcome.out);
+        outcome_free(&outcome);
+    }
+    unsetenv("SCRY_FAULT");
 }

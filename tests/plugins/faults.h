@@ -67,7 +67,7 @@ static bool fails(enum call call, bool releases, int *code)
     const char        *rule   = getenv("SCRY_FAULT");
     size_t             length = strlen(names[call]);
     char              *end;
-    if (!rule) return false;
+    if (!rule || !strchr(rule, ':')) return false;
     bool named = !strncmp(rule, names[call], length) && rule[length] == ':';
     wanted     = strtol(strchr(rule, ':') + 1, &end, 10);
     *code      = (int)strtol(strrchr(rule, ':') + 1, NULL, 10);
