@@ -18,6 +18,9 @@ typedef struct scry__hooks {
     /* Called before a layer's attention where scores or pattern are wanted: narrows capture->heads, query_begin,
      * key_begin, and the tile's sizes (*queries, *keys; preset to everything). */
     void (*tile)(void *user, int layer, scry_attention_capture *capture, int64_t *queries, int64_t *keys);
+    /* Called before each layer's attention; *mask holds what the model itself masks (causality, the layer's window,
+     * query_offset). May add to it, such as an additive tensor, which must last until the pass is over. */
+    scry_status (*mask)(void *user, int layer, scry_mask *mask);
 } scry__hooks;
 
 /* Does this model's family have the hook point at all? */
@@ -39,6 +42,10 @@ void        scry__session_destroy(scry__session **session);
 /* Positions filled so far. With keep_cache, passes continue there; `rewind` forgets positions from `length` on. */
 int  scry__session_length(const scry__session *session);
 void scry__session_rewind(scry__session *session, int length);
+
+/* Copies the first `length` positions of one sequence of `source` into every sequence of `session`, which then holds
+ * these positions and no others. Both keep their caches and belong to one model. */
+scry_status scry__session_copy_cache(scry__session *session, const scry__session *source, int sequence, int length);
 
 /* Runs `count` new rows (ids [batch, count], checked against the vocabulary and the capacity) through all blocks. hooks
  * may be NULL. LN_FINAL_* and LOGITS hooks are served too where wanted. */

@@ -204,7 +204,9 @@ static scry_status attend(const scry__pass *pass, const struct heads *heads)
            .scale   = (float)scale,
            .softcap = (float)pass->arch->score_softcap,
            .mask    = {.causal = true, .window = pass->arch->layers[pass->layer].window, .query_offset = pass->past}};
-    scry_status status = request_captures(pass, &op.capture);
+    scry_status status =
+        pass->hooks && pass->hooks->mask ? pass->hooks->mask(pass->hooks->user, pass->layer, &op.mask) : SCRY_OK;
+    if (!status) status = request_captures(pass, &op.capture);
     if (!status) status = scry__pass_run(pass, (scry_op){.kind = SCRY_OP_ATTENTION, .attention = op});
     if (!status) status = scry__pass_offer(pass, SCRY__HOOK_ATTN_SCORES, &op.capture.scores);
     if (!status) status = scry__pass_offer(pass, SCRY__HOOK_PATTERN, &op.capture.probabilities);

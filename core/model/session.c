@@ -111,6 +111,43 @@ void scry__session_rewind(scry__session *session, int length)
     if (length < session->length) session->length = length > 0 ? length : 0;
 }
 
+/* Positions [0, length) of a cache slot, [L, B, length, G * D]. `sequence` >= 0 takes that one, repeated `batch` times.
+ */
+static scry_tensor cached_positions(const scry__session *session, scry__slot slot, int length, int sequence, int batch)
+{
+    const scry__arch            *arch    = &session->model->arch;
+    const scry__session_options *options = &session->options;
+    const int64_t                shape[] = {arch->layer_count, options->batch, options->capacity,
+                                            arch->kv_head_count * arch->head_size};
+    scry_tensor all = scry_tensor_slice(scry_tensor_of(session->slots[slot], 0, SCRY_F32, 4, shape), 2, 0, length);
+    if (sequence < 0) return all;
+    all           = scry_tensor_slice(all, 1, sequence, 1);
+    all.shape[1]  = batch;
+    all.stride[1] = 0;
+    return all;
+}
+
+scry_status scry__session_copy_cache(scry__session *session, const scry__session *source, int sequence, int length)
+{
+    if (session == source || session->model != source->model || !session->options.keep_cache ||
+        !source->options.keep_cache)
+        return scry__fail(SCRY_BAD_ARGUMENT, "a copied cache: expected two sessions of one model that keep theirs");
+    int most = source->length < session->options.capacity ? source->length : session->options.capacity;
+    if (sequence < 0 || sequence >= source->options.batch || length < 0 || length > most)
+        return scry__fail(SCRY_BAD_ARGUMENT,
+                          "a copied cache: %d positions of sequence %d: expected at most %d, of sequence 0 to %d",
+                          length, sequence, most, source->options.batch - 1);
+    scry_status status = SCRY_OK;
+    for (int slot = SCRY__SLOT_KEYS; slot <= SCRY__SLOT_VALUES && length && !status; slot++) {
+        scry_op op  = {.kind = SCRY_OP_COPY};
+        op.copy.x   = cached_positions(source, (scry__slot)slot, length, sequence, session->options.batch);
+        op.copy.out = cached_positions(session, (scry__slot)slot, length, -1, 0);
+        status      = scry_device_run(session->model->device, &op);
+    }
+    session->length = status ? 0 : length;
+    return status;
+}
+
 /* Computes rows [begin, end) of one rope and writes them to its slots. */
 static scry_status write_rows(scry__session *session, int index, int64_t begin, int64_t end, int64_t length)
 {

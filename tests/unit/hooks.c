@@ -4,6 +4,7 @@
 #include "model/hook.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 
 /* Remembers the last value of each hook point, and how often it was offered. */
@@ -280,3 +281,74 @@ Test(hooks, tile__is_that_part_of_the_pattern)
     scry__session_destroy(&session);
     fixture_close(&f);
 }
+
+/* --- masks --- */
+
+static bool wants_patterns(void *user, scry__hook hook, int layer)
+{
+    (void)user, (void)layer;
+    return hook == SCRY__HOOK_PATTERN;
+}
+
+enum { MASKED_KEY = 2, MASKED_HEAD = 1 };
+
+struct masking {
+    struct record record; /* of the last layer, which is the masked one; first, for keep() */
+    scry_buffer  *buffer; /* [H, K] */
+    int           asked;
+};
+
+static scry_status hide(void *user, int layer, scry_mask *mask)
+{
+    struct masking        *masking = user;
+    const scry_model_info *info    = scry_model_get_info(masking->record.fixture->model);
+    int64_t                heads   = info->head_count;
+    int64_t                keys = masking->record.fixture->id_count, shape[] = {1, heads, keys, keys};
+    masking->asked++;
+    cr_expect(mask->causal && mask->query_offset == 0 && !mask->additive.buffer);
+    if (layer != info->layer_count - 1) return SCRY_OK;
+    mask->additive           = scry_tensor_of(masking->buffer, 0, SCRY_F32, 4, shape);
+    mask->additive.stride[1] = keys;
+    mask->additive.stride[2] = 0;
+    return SCRY_OK;
+}
+
+/* One head's key is masked in one layer: there its weight is 0 and the others share it; all else stays. */
+static void check_mask(const char *device, const char *name)
+{
+    struct fixture f;
+    fixture_open(&f, device, name);
+    const scry_model_info *info     = scry_model_get_info(f.model);
+    const scry__stored    *expected = fixture_find(&f, "attentions.", info->layer_count - 1);
+    const float           *values   = (const float *)(const void *)expected->data;
+    int                    heads = info->head_count, count = f.id_count;
+    float                 *mask            = calloc((size_t)(heads * count), sizeof *mask);
+    struct masking         masking         = {.record = {.fixture = &f}};
+    scry__hooks            hooks           = {.user = &masking, .wants = wants_patterns, .at = keep, .mask = hide};
+    scry__session         *session         = fixture_session(&f, (scry__session_options){.capacity = count});
+    mask[MASKED_HEAD * count + MASKED_KEY] = -INFINITY;
+    cr_assert_eq(scry_buffer_create(&masking.buffer, f.device, (size_t)(heads * count) * sizeof *mask), SCRY_OK);
+    cr_assert_eq(scry_buffer_write(masking.buffer, 0, mask, (size_t)(heads * count) * sizeof *mask), SCRY_OK);
+    fixture_forward(session, f.ids, count, &hooks);
+    cr_expect_eq(masking.asked, info->layer_count, "%s", name);
+    for (int at = 0; at < heads * count * count; at++) {
+        int          head = at / count / count, key = at % count;
+        const float *row  = values + at - key;
+        float        want = row[key];
+        if (head == MASKED_HEAD) want = key == MASKED_KEY ? 0 : want / (1 - row[MASKED_KEY]);
+        cr_expect(fabsf(masking.record.values[SCRY__HOOK_PATTERN][at] - want) <= 2 * (float)PROMISE, "%s: weight %d",
+                  name, at);
+    }
+    free(masking.record.values[SCRY__HOOK_PATTERN]);
+    free(mask);
+    scry_buffer_destroy(&masking.buffer);
+    scry__session_destroy(&session);
+    fixture_close(&f);
+}
+
+Test(hooks, mask__hides_a_key_where_it_says)
+{
+    fixture_for_all(check_mask);
+}
+
+FIXTURES_ON_PLUGINS(hooks, mask, hides_a_key_where_it_says, false, check_mask)

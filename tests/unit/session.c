@@ -101,6 +101,40 @@ static void check_batch(const char *device, const char *name)
     fixture_close(&f);
 }
 
+/* The first half of a prompt beside its reverse; then the prompt's own copied, with the second half behind it. */
+static void check_copied_cache(const char *device, const char *name)
+{
+    struct fixture f;
+    if (grows(name)) return;
+    fixture_open(&f, device, name);
+    int            half = f.id_count / 2, rest = f.id_count - half;
+    int32_t       *ids = malloc(3 * (size_t)f.id_count * sizeof *ids);
+    scry__session *source =
+        fixture_session(&f, (scry__session_options){.batch = 2, .capacity = half + 3, .keep_cache = true});
+    scry__session *session =
+        fixture_session(&f, (scry__session_options){.batch = 3, .capacity = f.id_count, .keep_cache = true});
+    for (int i = 0; i < half + 1; i++) {
+        ids[i]            = f.ids[f.id_count - 1 - i];
+        ids[half + 1 + i] = f.ids[i];
+    }
+    fixture_forward(source, ids, half + 1, NULL);
+    for (int i = 0; i < 3 * f.id_count; i++) ids[i] = f.ids[0];
+    fixture_forward(session, ids, f.id_count, NULL); /* gone with the copy */
+    cr_assert_eq(scry__session_copy_cache(session, source, 1, half), SCRY_OK, "%s", scry_last_error());
+    cr_expect_eq(scry__session_length(session), half);
+    for (int i = 0; i < 3 * rest; i++) ids[i] = f.ids[half + i % rest];
+    fixture_forward(session, ids, rest, NULL);
+    float *logits = fixture_logits(&f, session, 3, 0, rest);
+    for (int b = 0; b < 3; b++)
+        fixture_expect_logits(&f, "behind a copied cache",
+                              logits + (size_t)(b * rest * scry_model_get_info(f.model)->vocabulary), half, rest);
+    free(logits);
+    free(ids);
+    scry__session_destroy(&session);
+    scry__session_destroy(&source);
+    fixture_close(&f);
+}
+
 Test(session, chunks__give_the_whole_pass)
 {
     fixture_for_all(check_chunks);
@@ -115,6 +149,13 @@ Test(session, batch__keeps_sequences_apart)
 {
     fixture_for_all(check_batch);
 }
+
+Test(session, copied_cache__goes_on_as_its_own)
+{
+    fixture_for_all(check_copied_cache);
+}
+
+FIXTURES_ON_PLUGINS(session, copied_cache, goes_on_as_its_own, false, check_copied_cache)
 
 FIXTURES_ON_PLUGINS(session, chunks, give_the_whole_pass, false, check_chunks)
 
@@ -251,5 +292,32 @@ Test(session, misuse__is_refused_and_changes_nothing)
     cr_expect_eq(scry__session_logits(session, 0, 4, &out), SCRY_BAD_ARGUMENT, "more rows than the last pass had");
     cr_expect_eq(scry__session_logits(session, -1, 1, &out), SCRY_BAD_ARGUMENT);
     scry__session_destroy(&session);
+    fixture_close(&f);
+}
+
+Test(session, copied_cache__is_refused_where_it_cannot_be)
+{
+    struct fixture f;
+    fixture_open(&f, "reference", "llama");
+    scry__session *session = fixture_session(&f, (scry__session_options){.capacity = 4, .keep_cache = true});
+    scry__session *source  = fixture_session(&f, (scry__session_options){.capacity = 8, .keep_cache = true});
+    scry__session *bare    = fixture_session(&f, (scry__session_options){.capacity = 8});
+    fixture_forward(source, f.ids, 6, NULL);
+    fixture_forward(bare, f.ids, 6, NULL);
+    fixture_forward(session, f.ids, 3, NULL);
+    const struct {
+        scry__session *session, *source;
+        int            sequence, length;
+    } cases[] = {{session, session, 0, 2}, {session, bare, 0, 2},    {bare, source, 0, 2},    {session, source, 1, 2},
+                 {session, source, -1, 2}, {session, source, 0, -1}, {session, source, 0, 5}, {source, session, 0, 4}};
+    for (size_t i = 0; i < COUNT(cases); i++)
+        cr_expect_eq(scry__session_copy_cache(cases[i].session, cases[i].source, cases[i].sequence, cases[i].length),
+                     SCRY_BAD_ARGUMENT, "case %zu", i);
+    cr_expect_eq(scry__session_length(session), 3);
+    cr_expect_eq(scry__session_copy_cache(session, source, 0, 0), SCRY_OK);
+    cr_expect_eq(scry__session_length(session), 0);
+    scry__session_destroy(&session);
+    scry__session_destroy(&source);
+    scry__session_destroy(&bare);
     fixture_close(&f);
 }
