@@ -6,10 +6,10 @@ build_packages="gcc libc6-dev cmake ninja-build pkg-config libjansson-dev libpcr
   libcairo2-dev libpango1.0-dev zlib1g-dev fonts-dejavu-core ocl-icd-opencl-dev opencl-headers
   libvulkan-dev glslc"
 # What the tests take besides. PoCL, oclgrind and lavapipe (of Mesa's Vulkan drivers) stand in for a GPU; CLBlast and OpenBLAS are
-# yardsticks. CUDA's kernels are C++.
+# yardsticks. CUDA's kernels are C++. Reports are opened in Chromium.
 test_packages="g++ libcriterion-dev clang llvm libclang-rt-dev clang-format libopenblas-dev libexpat1-dev
   pocl-opencl-icd libclblast-dev oclgrind
-  mesa-vulkan-drivers vulkan-validationlayers spirv-tools"
+  mesa-vulkan-drivers vulkan-validationlayers spirv-tools chromium"
 
 say() { printf '%s\n' "$*"; }
 
