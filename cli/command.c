@@ -41,6 +41,8 @@ static void log_opened(const struct cli_common *common)
               "model %s: %s, %d layers, %d heads of %d, residual stream of %d, vocabulary %d, context %d, %s",
               model->path, model->family, model->layer_count, model->head_count, model->head_size, model->hidden_size,
               model->vocabulary, model->context, scry_dtype_text(model->weight_dtype));
+    if (model->random_init)
+        scry__log(SCRY_LOG_INFO, "its weights are drawn anew, seed %llu", (unsigned long long)model->random_seed);
     if (model->streamed)
         scry__log(SCRY_LOG_INFO, "weights: %llu MiB, whose layers take turns in the device's memory",
                   (unsigned long long)(model->weight_bytes >> 20));
@@ -228,7 +230,9 @@ scry_status cli_open(struct cli_common *common, const char *text)
     if (!status && !(path = cli_model_path(common))) status = SCRY_OUT_OF_MEMORY;
     if (!status)
         status = scry_model_open(&common->model, common->opened_device, path,
-                                 &(scry_model_options){.weight_memory = common->weight_memory});
+                                 &(scry_model_options){.weight_memory = common->weight_memory,
+                                                       .random_init   = common->random_init.given,
+                                                       .random_seed   = common->random_init.value});
     if (!status) log_opened(common);
     scry__free(path);
     return status;

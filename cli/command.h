@@ -7,9 +7,10 @@
 #include "scry/scry.h"
 
 struct cli_common {
-    const char *device, *kernels, *model_path, *ids_text;
-    bool        json, quiet, verbose, allow_cpu;
-    uint64_t    weight_memory;
+    const char     *device, *kernels, *model_path, *ids_text;
+    bool            json, quiet, verbose, allow_cpu;
+    uint64_t        weight_memory;
+    struct cli_seed random_init;
     /* Filled by cli_open: */
     scry_device *opened_device;
     scry_model  *model;
@@ -35,6 +36,14 @@ struct cli_common {
          CLI_BYTES, &(common).weight_memory,                                                                           \
          "SIZE",    "most device memory for weights, such as 2G: the rest streams",                                    \
          0,         0},                                                                                                \
+        {0,                                                                                                            \
+         "random-init",                                                                                                \
+         CLI_GIVEN_SEED,                                                                                               \
+         &(common).random_init,                                                                                        \
+         "SEED",                                                                                                       \
+         "the model's random twin: as it is before training",                                                          \
+         0,                                                                                                            \
+         0},                                                                                                           \
     {                                                                                                                  \
         0, "ids", CLI_STRING, &(common).ids_text, "5,17,3", "token ids instead of TEXT", 0, 0                          \
     }

@@ -66,6 +66,13 @@ static bool parse_bytes(const char *text, uint64_t *out)
     return true;
 }
 
+static bool parse_seed(const char *text, uint64_t *out)
+{
+    char *end;
+    *out = strtoull(text, &end, 10);
+    return *text >= '0' && *text <= '9' && !*end && !errno;
+}
+
 /* Stores `text` where the option points; false where it is not what the option takes. */
 static bool store(const struct cli_option *option, const char *text)
 {
@@ -81,8 +88,10 @@ static bool store(const struct cli_option *option, const char *text)
     case CLI_RANGE:
         return parse_range(text, option->value);
     case CLI_SEED:
-        *(uint64_t *)option->value = strtoull(text, &end, 10);
-        return *text >= '0' && *text <= '9' && !*end && !errno;
+        return parse_seed(text, option->value);
+    case CLI_GIVEN_SEED:
+        ((struct cli_seed *)option->value)->given = true;
+        return parse_seed(text, &((struct cli_seed *)option->value)->value);
     case CLI_BYTES:
         return parse_bytes(text, option->value);
     case CLI_INT:
@@ -106,6 +115,7 @@ static enum cli_parsed wrong_value(const struct cli_option *option, const char *
     case CLI_RANGE:
         return wrong("--%s \"%s\": expected BEGIN:END with BEGIN < END", option->name, text);
     case CLI_SEED:
+    case CLI_GIVEN_SEED:
         return wrong("--%s \"%s\": expected a whole number from 0", option->name, text);
     case CLI_BYTES:
         return wrong("--%s \"%s\": expected bytes, or a number of K, M, G or T such as 2G", option->name, text);

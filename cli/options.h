@@ -8,13 +8,20 @@
 #include <stdio.h>
 
 enum cli_option_kind {
-    CLI_FLAG,   /* bool */
-    CLI_INT,    /* int, from minimum to maximum */
-    CLI_REAL,   /* double, from minimum to maximum */
-    CLI_SEED,   /* uint64_t */
-    CLI_BYTES,  /* uint64_t: "512M", "2G", "1000000" */
-    CLI_STRING, /* const char * */
-    CLI_RANGE,  /* int[2]: "A:B", half open */
+    CLI_FLAG,       /* bool */
+    CLI_INT,        /* int, from minimum to maximum */
+    CLI_REAL,       /* double, from minimum to maximum */
+    CLI_SEED,       /* uint64_t */
+    CLI_GIVEN_SEED, /* struct cli_seed */
+    CLI_BYTES,      /* uint64_t: "512M", "2G", "1000000" */
+    CLI_STRING,     /* const char * */
+    CLI_RANGE,      /* int[2]: "A:B", half open */
+};
+
+/* A seed, and whether it was on the command line. */
+struct cli_seed {
+    bool     given;
+    uint64_t value;
 };
 
 struct cli_option {

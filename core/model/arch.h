@@ -85,6 +85,7 @@ typedef struct scry__arch {
     double               score_scale;                                 /* 0: 1 / sqrt(head_size) */
     bool                 scale_by_layer;                              /* scores are also divided by layer + 1 */
     double               score_softcap, embedding_scale, logit_scale; /* 0: none */
+    double               initial_deviation;                           /* of matrices before training */
 
     bool    tied;         /* the embedding is the unembedding */
     bool    windowed;     /* sliding windows are in use */

@@ -124,6 +124,7 @@ static scry_status complete_sizes(scry__arch *arch, const char *origin)
                           (long long)arch->head_count, (long long)arch->kv_head_count);
     if (!arch->mlp_size) arch->mlp_size = 4 * arch->hidden_size;
     if (arch->score_scale == 0.0) arch->score_scale = 1.0 / sqrt((double)arch->head_size);
+    if (arch->initial_deviation == 0.0) arch->initial_deviation = 0.02;
     if (!arch->tied) arch->features |= SCRY__HAS_UNEMBEDDING;
     return SCRY_OK;
 }

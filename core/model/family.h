@@ -75,6 +75,7 @@ enum {
     SCRY__RULE_SWAP      = 1 << 1, /* stored [out, in] */
     SCRY__RULE_NO_PREFIX = 1 << 2, /* the family's prefix never stands before it */
     SCRY__RULE_SPARE     = 1 << 3, /* ignored where present but not needed */
+    SCRY__RULE_SHRUNK    = 1 << 4, /* initialised by 1 / sqrt(2 layers) smaller */
 };
 
 /* One tensor, or one per layer. */
@@ -88,6 +89,8 @@ typedef struct scry__weight_rule {
 
 #define SCRY__WEIGHT(field)       .member = offsetof(scry__weights, field)
 #define SCRY__LAYER_WEIGHT(field) .member = offsetof(scry__layer_weights, field), .flags = SCRY__RULE_IN_LAYER
+#define SCRY__LAYER_OUTPUT(field)                                                                                      \
+    .member = offsetof(scry__layer_weights, field), .flags = SCRY__RULE_IN_LAYER | SCRY__RULE_SHRUNK
 #define SCRY__LAYER_MATRIX(field)                                                                                      \
     .member = offsetof(scry__layer_weights, field), .flags = SCRY__RULE_IN_LAYER | SCRY__RULE_SWAP
 

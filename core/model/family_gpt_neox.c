@@ -12,6 +12,7 @@ static const scry__config_key keys[] = {
     SCRY__OPTIONAL("hidden_act", ACTIVATION, activation),
     SCRY__OPTIONAL("use_parallel_residual", BOOL, parallel),
     SCRY__OPTIONAL("tie_word_embeddings", BOOL, tied),
+    SCRY__OPTIONAL("initializer_range", NUMBER, initial_deviation),
     SCRY__FEATURE("attention_bias", SCRY__HAS_QKV_BIAS | SCRY__HAS_OUT_BIAS),
     {0},
 };

@@ -11,7 +11,8 @@
         SCRY__REQUIRED_INT("intermediate_size", mlp_size, SCRY__MAX_HIDDEN),                                           \
         SCRY__OPTIONAL_INT("num_key_value_heads", kv_head_count, SCRY_MAX_HEADS),                                      \
         SCRY__OPTIONAL_INT("head_dim", head_size, SCRY__MAX_HIDDEN), SCRY__OPTIONAL("rms_norm_eps", NUMBER, epsilon),  \
-        SCRY__OPTIONAL("hidden_act", ACTIVATION, activation), SCRY__OPTIONAL("tie_word_embeddings", BOOL, tied)
+        SCRY__OPTIONAL("hidden_act", ACTIVATION, activation), SCRY__OPTIONAL("tie_word_embeddings", BOOL, tied),       \
+        SCRY__OPTIONAL("initializer_range", NUMBER, initial_deviation)
 
 #define QWEN_WINDOW_KEYS                                                                                               \
     SCRY__OPTIONAL_INT("sliding_window", window, SCRY__MAX_CONTEXT),                                                   \

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "model/family.h"
+#include "model/twin.h"
 
 static void fill_info(scry_model *model)
 {
@@ -24,6 +25,8 @@ static void fill_info(scry_model *model)
                    .parameter_count = model->weights.parameter_count,
                    .weight_bytes    = model->weights.bytes,
                    .streamed        = model->weights.stream != NULL,
+                   .random_init     = model->options.random_init,
+                   .random_seed     = model->options.random_seed,
     };
 }
 
@@ -37,6 +40,14 @@ static uint64_t most_weight_bytes(const scry_model *model)
     return info->memory_bytes - info->memory_bytes / 8;
 }
 
+static scry_status open_weights(scry_model *model)
+{
+    const scry_model_options *options = &model->options;
+    if (options->random_init)
+        return scry__twin_draw(&model->checkpoint, &model->arch, model->path, options->random_seed);
+    return scry__safetensors_open(&model->checkpoint, model->path);
+}
+
 scry_status scry_model_open(scry_model **out, scry_device *device, const char *path, const scry_model_options *options)
 {
     if (!device || !path) return scry__fail(SCRY_BAD_ARGUMENT, "a model needs a device and a directory");
@@ -47,7 +58,7 @@ scry_status scry_model_open(scry_model **out, scry_device *device, const char *p
     model->path        = scry__strdup(path);
     if (options) model->options = *options;
     if (model->path) status = scry__arch_read(&model->arch, path);
-    if (!status) status = scry__safetensors_open(&model->checkpoint, path);
+    if (!status) status = open_weights(model);
     if (!status)
         status = scry__weights_bind(&model->weights, &model->arch, model->checkpoint, device, most_weight_bytes(model));
     if (status) {

@@ -13,7 +13,7 @@ struct scry_model {
     scry_model_options options;
     scry_model_info    info;
     scry__arch         arch;
-    scry__safetensors *checkpoint; /* its maps are what the weights lie in */
+    scry__safetensors *checkpoint; /* what the weights lie in */
     scry__weights      weights;
     scry_tokenizer    *tokenizer; /* opened at its first use */
 };

@@ -259,6 +259,7 @@ void scry__safetensors_close(scry__safetensors **checkpoint)
     }
     scry__free(self->path);
     scry__free(self->tensors);
+    scry__free_aligned(self->memory);
     scry__free(self->files);
     scry__free(self);
     *checkpoint = NULL;

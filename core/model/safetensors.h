@@ -57,11 +57,15 @@ typedef struct scry__safetensors {
     int                file_count, count;
     scry__stored_file *files;
     scry__stored      *tensors; /* by name, ascending */
+    void              *memory;  /* of tensors that lie in no file */
 } scry__safetensors;
 
 /* Opens one .safetensors file, or a directory that holds model.safetensors or its sharded index. */
 scry_status scry__safetensors_open(scry__safetensors **out, const char *path);
 void        scry__safetensors_close(scry__safetensors **checkpoint);
+
+/* Whether a directory holds weights at all. Fails only for want of memory. */
+scry_status scry__safetensors_is_there(const char *directory, bool *is_there);
 
 /* NULL where there is none of that name. */
 const scry__stored *scry__safetensors_find(const scry__safetensors *checkpoint, const char *name);

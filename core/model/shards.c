@@ -102,22 +102,47 @@ done:
     return status;
 }
 
+/* Where weights may lie in a directory: in one file, or in the shards of an index. */
+struct places {
+    char *single, *index;
+};
+
+static scry_status find_places(struct places *places, const char *directory)
+{
+    places->single = scry__path_join(directory, "model.safetensors");
+    places->index  = scry__path_join(directory, "model.safetensors.index.json");
+    return places->single && places->index ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+}
+
+static void free_places(struct places *places)
+{
+    scry__free(places->index);
+    scry__free(places->single);
+}
+
 static scry_status open_directory(scry__safetensors *checkpoint, const char *directory)
 {
-    scry_status status = SCRY_OUT_OF_MEMORY;
-    char       *single = scry__path_join(directory, "model.safetensors");
-    char       *index  = scry__path_join(directory, "model.safetensors.index.json");
-    if (single && index) {
-        if (scry__file_exists(single))
-            status = scry__safetensors_add_file(checkpoint, single);
-        else if (scry__file_exists(index))
-            status = open_index(checkpoint, directory, index);
+    struct places places;
+    scry_status   status = find_places(&places, directory);
+    if (!status) {
+        if (scry__file_exists(places.single))
+            status = scry__safetensors_add_file(checkpoint, places.single);
+        else if (scry__file_exists(places.index))
+            status = open_index(checkpoint, directory, places.index);
         else
             status =
                 scry__fail(SCRY_BAD_INPUT, "%s: neither model.safetensors nor model.safetensors.index.json", directory);
     }
-    scry__free(index);
-    scry__free(single);
+    free_places(&places);
+    return status;
+}
+
+scry_status scry__safetensors_is_there(const char *directory, bool *is_there)
+{
+    struct places places;
+    scry_status   status = find_places(&places, directory);
+    if (!status) *is_there = scry__file_exists(places.single) || scry__file_exists(places.index);
+    free_places(&places);
     return status;
 }
 

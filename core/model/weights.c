@@ -4,12 +4,10 @@
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "model/family.h"
+#include "model/rule.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum { NAME_SIZE = 256 };
 
 struct binding {
     scry__weights           *weights;
@@ -19,43 +17,6 @@ struct binding {
     const char              *prefix; /* before names, "" where the base model was saved by itself */
     bool                    *known;  /* of each stored tensor: used, or ignored on purpose */
 };
-
-static int64_t dim_size(const scry__arch *arch, scry__dim dim)
-{
-    switch (dim) {
-    case SCRY__DIM_VOCABULARY:
-        return arch->vocabulary;
-    case SCRY__DIM_CONTEXT:
-        return arch->context;
-    case SCRY__DIM_HIDDEN:
-        return arch->hidden_size;
-    case SCRY__DIM_QUERY:
-        return arch->head_count * arch->head_size;
-    case SCRY__DIM_KEY:
-        return arch->kv_head_count * arch->head_size;
-    case SCRY__DIM_QKV:
-        return (arch->head_count + 2 * arch->kv_head_count) * arch->head_size;
-    case SCRY__DIM_MLP:
-        return arch->mlp_size;
-    case SCRY__DIM_HEAD:
-        return arch->head_size;
-    case SCRY__DIM_NONE:
-        break;
-    }
-    return 0;
-}
-
-/* The rule's tensor name for a layer. */
-static void rule_name(char name[NAME_SIZE], const struct binding *binding, const scry__weight_rule *rule, int64_t layer)
-{
-    const char *prefix = rule->flags & SCRY__RULE_NO_PREFIX ? "" : binding->prefix;
-    const char *number = strchr(rule->name, '#');
-    if (number)
-        snprintf(name, NAME_SIZE, "%s%.*s%lld%s", prefix, (int)(number - rule->name), rule->name, (long long)layer,
-                 number + 1);
-    else
-        snprintf(name, NAME_SIZE, "%s%s", prefix, rule->name);
-}
 
 static bool weight_dtype(scry__element element, scry_dtype *dtype)
 {
@@ -80,12 +41,10 @@ static scry_status check_stored(const struct binding *binding, const scry__weigh
 {
     const char *path = binding->checkpoint->files[stored->file].path;
     scry_dtype  dtype;
-    bool        same = true;
-    for (*rank = 0; *rank < 2 && rule->shape[*rank] != SCRY__DIM_NONE; ++*rank) {
-        shape[*rank] = dim_size(binding->arch, rule->shape[*rank]);
-        same         = same && *rank < stored->rank && stored->shape[*rank] == shape[*rank];
-    }
-    if (!same || stored->rank != *rank) {
+    *rank     = scry__rule_shape(shape, rule, binding->arch);
+    bool same = stored->rank == *rank;
+    for (int axis = 0; axis < *rank && same; axis++) same = stored->shape[axis] == shape[axis];
+    if (!same) {
         char found[SCRY__SHAPE_TEXT_SIZE], expected[SCRY__SHAPE_TEXT_SIZE];
         return scry__fail(SCRY_BAD_INPUT, "%s: tensor %s: shape %s: expected %s", path, stored->name,
                           scry__shape_text(found, stored->rank, stored->shape),
@@ -114,15 +73,14 @@ static scry_status bind_tensor(const struct binding *binding, const scry__weight
 {
     scry__weights      *weights  = binding->weights;
     bool                in_layer = rule->flags & SCRY__RULE_IN_LAYER;
-    char                name[NAME_SIZE];
+    char                name[SCRY__RULE_NAME];
     int                 rank;
     int64_t             shape[2];
     scry_dtype          dtype = SCRY_F32;
     const scry__stored *stored;
-    rule_name(name, binding, rule, layer);
-    stored      = scry__safetensors_find(binding->checkpoint, name);
-    bool needed = (binding->arch->features & rule->needs) == rule->needs;
-    if (!needed) {
+    scry__rule_name(name, rule, binding->prefix, layer);
+    stored = scry__safetensors_find(binding->checkpoint, name);
+    if (!scry__rule_needed(rule, binding->arch)) {
         if (stored && rule->flags & SCRY__RULE_SPARE) binding->known[stored - binding->checkpoint->tensors] = true;
         return SCRY_OK;
     }
@@ -180,15 +138,6 @@ static scry_status place(const struct binding *binding, uint64_t most)
     return status ? status : place_resident(binding);
 }
 
-/* Names carry the prefix unless the base model was saved by itself. */
-static const char *find_prefix(const scry__arch *arch, const scry__safetensors *checkpoint)
-{
-    size_t size = strlen(arch->family->prefix);
-    for (int i = 0; i < checkpoint->count; i++)
-        if (!strncmp(checkpoint->tensors[i].name, arch->family->prefix, size)) return arch->family->prefix;
-    return "";
-}
-
 static scry_status check_unknown(const struct binding *binding)
 {
     const scry__safetensors *checkpoint = binding->checkpoint;
@@ -218,7 +167,7 @@ static void fill_norms(scry__weights *weights, const scry__arch *arch)
 scry_status scry__weights_bind(scry__weights *weights, const scry__arch *arch, const scry__safetensors *checkpoint,
                                scry_device *device, uint64_t most)
 {
-    struct binding binding = {weights, arch, checkpoint, device, find_prefix(arch, checkpoint), NULL};
+    struct binding binding = {weights, arch, checkpoint, device, scry__rule_prefix(arch, checkpoint), NULL};
     scry_status    status  = SCRY_OUT_OF_MEMORY;
     *weights               = (scry__weights){0};
     weights->layers        = scry__alloc((size_t)arch->layer_count, sizeof *weights->layers);
@@ -228,7 +177,7 @@ scry_status scry__weights_bind(scry__weights *weights, const scry__arch *arch, c
     if (!weights->layers || !weights->used || !weights->buffers || !binding.known) goto fail;
     fill_norms(weights, arch);
     for (const scry__weight_rule *rule = arch->family->weights; rule->name; rule++) {
-        int64_t times = rule->flags & SCRY__RULE_IN_LAYER ? arch->layer_count : 1;
+        int64_t times = scry__rule_times(rule, arch);
         for (int64_t layer = 0; layer < times; layer++) {
             status = bind_tensor(&binding, rule, layer);
             if (status) goto fail;

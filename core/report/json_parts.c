@@ -1,6 +1,7 @@
 /* The parts that JSON results share: model, device, tokens, candidates. See json_parts.h. */
 #include "report/json_parts.h"
 
+#include <stdio.h>
 #include <string.h>
 
 void scry__json_add_device(scry__json_builder *builder, json_t *object, const scry_device_info *info)
@@ -45,6 +46,7 @@ json_t *scry__json_model(scry__json_builder *builder, const scry__json_source *s
     if (!source || !source->model) return json_null();
     const scry_model_info *model  = source->model;
     json_t                *object = scry__json_new_object(builder);
+    char                   seed[24]; /* as text: it has 64 bits */
     scry__json_set_text(builder, object, "family", model->family);
     scry__json_set_text(builder, object, "path", model->path);
     scry__json_set_int(builder, object, "layer_count", model->layer_count);
@@ -59,6 +61,8 @@ json_t *scry__json_model(scry__json_builder *builder, const scry__json_source *s
     scry__json_set_int(builder, object, "parameter_count", model->parameter_count);
     scry__json_set_int(builder, object, "weight_bytes", (int64_t)model->weight_bytes);
     scry__json_set_bool(builder, object, "streamed", model->streamed);
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)model->random_seed);
+    scry__json_set_text(builder, object, "random_seed", model->random_init ? seed : NULL);
     return object;
 }
 

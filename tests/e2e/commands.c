@@ -219,6 +219,21 @@ Test(commands, kernels__are_taken_by_name_and_listed)
     outcome_free(&wrong);
 }
 
+Test(commands, random_init__is_another_model_by_seed_and_says_so)
+{
+    struct outcome first = SCRY("lens", capital, "--random-init", "3", "--json");
+    struct outcome again = SCRY("lens", capital, "--random-init", "3", "--json");
+    struct outcome other = SCRY("lens", capital, "--random-init", "4", "--json");
+    json_t        *lens  = outcome_json(&first);
+    cr_expect_str_eq(json_string_value(json_object_get(json_object_get(lens, "model"), "random_seed")), "3");
+    cr_expect_str_eq(first.out, again.out);
+    cr_expect_str_neq(first.out, other.out);
+    json_decref(lens);
+    outcome_free(&first);
+    outcome_free(&again);
+    outcome_free(&other);
+}
+
 Test(commands, json__says_what_failed)
 {
     struct outcome outcome = SCRY("lens", "--model", "models/nowhere", capital, "--json");

@@ -49,6 +49,12 @@ typedef struct scry_model_options {
      * Where all weights take more, the layers' are streamed: uploaded layer by layer in every pass, two layers at a
      * time. */
     uint64_t weight_memory;
+    /* The checkpoint's random twin instead: the same architecture as it is before training, drawn anew. Matrices are
+     * normal with the config's initializer_range (0.02 where it has none; GPT-2's outputs of blocks smaller by
+     * sqrt(2 layers)), norm weights multiply by 1, biases are 0; dtypes are those stored, f32 where the directory holds
+     * no weights. The same seed gives the same bits on every machine. */
+    bool     random_init;
+    uint64_t random_seed;
 } scry_model_options;
 
 typedef struct scry_model_info {
@@ -58,7 +64,9 @@ typedef struct scry_model_info {
     scry_dtype  weight_dtype; /* of the embedding */
     int64_t     parameter_count;
     uint64_t    weight_bytes;
-    bool        streamed; /* layers' weights take turns in the device's memory */
+    bool        streamed;    /* layers' weights take turns in the device's memory */
+    bool        random_init; /* the checkpoint's random twin, of this seed */
+    uint64_t    random_seed;
 } scry_model_info;
 
 /* Opens a checkpoint directory on a device, which must outlive the model. options may be NULL. A missing tokenizer.json
