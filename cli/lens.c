@@ -1,9 +1,10 @@
-/* scry lens: predictions by layer and position. */
+/* scry lens: predictions by layer and position, in the terminal, as a picture, or to .npz. */
 #include "cli/command.h"
 #include "cli/output.h"
 
 #include "base/alloc.h"
 #include "report/colour.h"
+#include "report/lens_picture.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -14,7 +15,7 @@ struct lens {
     scry_lens_options options;
     const char       *output;
     int               position;     /* of the table of one position; -1: the last shown */
-    int               positions[2]; /* columns of the overview; {0, 0}: the last that fit */
+    int               positions[2]; /* columns of the overview; {0, 0}: the last that fit, in a picture all */
     scry_lens        *result;
 };
 
@@ -244,6 +245,14 @@ static scry_status write_arrays(const struct lens *lens)
     return status;
 }
 
+static scry_status write_output(const struct lens *lens)
+{
+    const char *dot = strrchr(lens->output, '.');
+    int         end = lens->positions[1] ? lens->positions[1] : lens->result->token_count;
+    if (dot && !strcmp(dot, ".npz")) return write_arrays(lens);
+    return scry__lens_picture_write(lens->output, lens->result, lens->positions[0], end);
+}
+
 static scry_status print_tables(const struct lens *lens)
 {
     const scry_lens *result   = lens->result;
@@ -269,7 +278,7 @@ static scry_status print_result(struct lens *lens)
         return cli_bad("--positions %d:%d: the prompt has positions 0 to %d, which is 0:%d", lens->positions[0],
                        lens->positions[1], lens->result->token_count - 1, lens->result->token_count);
     if (lens->output) {
-        status = write_arrays(lens);
+        status = write_output(lens);
         if (!status && !lens->common.quiet)
             fprintf(stderr, "scry: %d layers x %d positions in %s\n", lens->result->layer_count,
                     lens->result->token_count, lens->output);
@@ -289,7 +298,7 @@ static scry_status show(void *state, const char *text)
     struct lens *lens = state;
     if (!!lens->options.target + (lens->options.target_id >= 0) + lens->options.target_next > 1)
         return cli_bad("--target, --target-id and --next were given together: expected one of them");
-    scry_status status = cli_check_suffix(lens->output, ".npz");
+    scry_status status = cli_check_suffix(lens->output, ".png .svg .pdf .npz");
     if (!status) status = cli_open(&lens->common, text);
     if (status) return status;
     lens->options.ids           = lens->common.ids;
@@ -314,8 +323,8 @@ int cli_lens(int argc, char **argv)
         {0, "next", CLI_FLAG, &lens.options.target_next, NULL,
          "the target is the prompt's own next token, which the last position lacks", 0, 0},
         {'p', "position", CLI_INT, &lens.position, "N", "position shown in numbers (the last shown)", 0, 1e9},
-        {0, "positions", CLI_RANGE, lens.positions, "A:B", "columns of the table (the last that fit)", 0, 0},
-        {'o', "output", CLI_STRING, &lens.output, "F.npz", "arrays instead of the terminal", 0, 0},
+        {0, "positions", CLI_RANGE, lens.positions, "A:B", "columns shown (the last that fit, in a picture all)", 0, 0},
+        {'o', "output", CLI_STRING, &lens.output, "FILE", ".png, .svg, .pdf or .npz instead of the terminal", 0, 0},
         CLI_MODEL_OPTIONS(lens.common),
         CLI_COMMON_OPTIONS(lens.common),
     };

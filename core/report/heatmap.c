@@ -59,6 +59,10 @@ static void describe(scry__text *out, const scry__heatmap_layout *layout)
                     map->unit ? map->unit : "value", minimum, maximum);
     add_labels(out, "Rows", layout->row_labels);
     add_labels(out, "Columns", layout->column_labels);
+    for (int row = 0; layout->cell_labels && row < map->rows; row++) {
+        const scry__labels cells = {map->columns, layout->cell_labels->texts + row * map->columns};
+        add_labels(out, layout->row_labels->texts[row], &cells);
+    }
 }
 
 static void draw(cairo_t *cairo, const void *layout)
@@ -77,6 +81,9 @@ static scry_status check(const char *path, const scry__heatmap *map)
                           "in all; choose fewer heads or a range of queries and keys",
                           path, map->panel_count, map->rows, map->columns, side_limit, side_limit, panel_limit,
                           cell_limit);
+    if (map->cell_texts && map->panel_count > 1)
+        return scry__fail(SCRY_BAD_ARGUMENT, "%s: %d panels: expected one where cells hold texts", path,
+                          map->panel_count);
     return SCRY_OK;
 }
 

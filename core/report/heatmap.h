@@ -20,12 +20,14 @@ typedef struct scry__heatmap {
     int                        row_offset, column_offset; /* the number of the first row and column, where numbered */
     int                        panel_count;
     const scry__heatmap_panel *panels;
-    int                        panel_columns; /* panels beside each other; 0: a good number */
-    const char                *title, *subtitle, *row_axis, *column_axis; /* NULL: none */
-    const char                *unit;             /* of the values, for the scale: "attention weight" */
-    float                      minimum, maximum; /* the scale; equal: the smallest and largest finite value */
-    scry__colours              colours;
-    bool                       causal; /* cells whose column number exceeds the row number stay blank (masked) */
+    const char *const         *cell_texts; /* [rows, columns], of a lone panel, in cells wide enough for them; NULL: */
+                                           /* values, where they fit */
+    int           panel_columns;           /* panels beside each other; 0: a good number */
+    const char   *title, *subtitle, *row_axis, *column_axis; /* NULL: none */
+    const char   *unit;                                      /* of the values, for the scale: "attention weight" */
+    float         minimum, maximum; /* the scale; equal: the smallest and largest finite value */
+    scry__colours colours;
+    bool          causal; /* cells whose column number exceeds the row number stay blank (masked) */
 } scry__heatmap;
 
 /* Writes .png, .svg or .pdf, by the path's extension; whole or not at all. SCRY_BAD_ARGUMENT: another extension, or

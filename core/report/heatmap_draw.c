@@ -49,7 +49,7 @@ static void draw_image(cairo_t *cairo, const scry__heatmap_layout *layout, int p
         for (int i = 1; i < repeat; i++) memcpy(line + (size_t)i * pitch, line, pitch);
     }
     cairo_surface_mark_dirty(image);
-    cairo_scale(cairo, layout->cell / repeat, layout->cell / repeat);
+    cairo_scale(cairo, layout->cell_width / repeat, layout->cell_height / repeat);
     cairo_set_source_surface(cairo, image, 0, 0);
     cairo_pattern_set_filter(cairo_get_source(cairo), CAIRO_FILTER_NEAREST);
     cairo_rectangle(cairo, 0, 0, map->columns * repeat, map->rows * repeat);
@@ -69,8 +69,8 @@ static void draw_rectangles(cairo_t *cairo, const scry__heatmap_layout *layout, 
                 if (cell_colour(layout, panel, row, end) != colour) break;
             double under_x = end < map->columns ? 0.5 : 0, under_y = row + 1 < map->rows ? 0.5 : 0;
             scry__picture_colour(cairo, colour);
-            cairo_rectangle(cairo, column * layout->cell, row * layout->cell, (end - column) * layout->cell + under_x,
-                            layout->cell + under_y);
+            cairo_rectangle(cairo, column * layout->cell_width, row * layout->cell_height,
+                            (end - column) * layout->cell_width + under_x, layout->cell_height + under_y);
             cairo_fill(cairo);
         }
 }
@@ -88,25 +88,34 @@ static void draw_cells(cairo_t *cairo, const scry__heatmap_layout *layout, int p
     else if ((double)map->rows * map->columns * map->panel_count <= rectangle_limit)
         draw_rectangles(cairo, layout, panel);
     else
-        draw_image(cairo, layout, panel, (int)ceil(layout->cell * 3));
+        draw_image(cairo, layout, panel, (int)ceil(fmax(layout->cell_width, layout->cell_height) * 3));
     cairo_restore(cairo);
 }
 
-static void draw_values(cairo_t *cairo, const scry__heatmap_layout *layout, int panel, double left, double top)
+/* What stands in a cell: its text, else its value; NULL where there is nothing to say. */
+static const char *cell_text(const scry__heatmap_layout *layout, int panel, int row, int column, char number[32])
+{
+    float value = scry__heatmap_value(layout->map, panel, row, column);
+    if (layout->cell_labels) return layout->cell_labels->texts[row * layout->map->columns + column];
+    if (!isfinite(value)) return NULL;
+    scry__heatmap_number(number, value, true);
+    return strcmp(number, "0.00") ? number : NULL; /* the colour says so already */
+}
+
+static void draw_texts(cairo_t *cairo, const scry__heatmap_layout *layout, int panel, double left, double top)
 {
     const scry__heatmap *map = layout->map;
     for (int row = 0; row < map->rows; row++)
         for (int column = 0; column < map->columns; column++) {
-            float            value = scry__heatmap_value(map, panel, row, column);
             scry__text_style style = scry__style_value;
             char             number[32];
-            if (!isfinite(value)) continue;
-            scry__heatmap_number(number, value, true);
-            if (!strcmp(number, "0.00")) continue; /* the colour says so already */
-            scry__rgb colour = scry__colour_at(map->colours, place_on_scale(layout, value));
+            const char      *text = cell_text(layout, panel, row, column, number);
+            if (!text) continue;
+            uint32_t  packed = cell_colour(layout, panel, row, column);
+            scry__rgb colour = {(uint8_t)(packed >> 16), (uint8_t)(packed >> 8), (uint8_t)packed};
             style.colour     = scry__colour_is_light(colour) ? 0x000000 : 0xffffff;
-            scry__picture_text(cairo, &layout->fonts, number, style, left + (column + 0.5) * layout->cell,
-                               top + (row + 0.5) * layout->cell, 0, 0.5, 0.5, layout->cell);
+            scry__picture_text(cairo, &layout->fonts, text, style, left + (column + 0.5) * layout->cell_width,
+                               top + (row + 0.5) * layout->cell_height, 0, 0.5, 0.5, layout->cell_width - 2);
         }
 }
 
@@ -115,11 +124,11 @@ static void draw_rules(cairo_t *cairo, const scry__heatmap_layout *layout, doubl
     cairo_set_source_rgba(cairo, 1, 1, 1, 0.4);
     cairo_set_line_width(cairo, 1);
     for (int row = 1; row < layout->map->rows; row++) {
-        cairo_move_to(cairo, left, top + row * layout->cell);
+        cairo_move_to(cairo, left, top + row * layout->cell_height);
         cairo_rel_line_to(cairo, layout->plot_width, 0);
     }
     for (int column = 1; column < layout->map->columns; column++) {
-        cairo_move_to(cairo, left + column * layout->cell, top);
+        cairo_move_to(cairo, left + column * layout->cell_width, top);
         cairo_rel_line_to(cairo, 0, layout->plot_height);
     }
     cairo_stroke(cairo);
@@ -128,7 +137,7 @@ static void draw_rules(cairo_t *cairo, const scry__heatmap_layout *layout, doubl
 static void draw_row_labels(cairo_t *cairo, const scry__heatmap_layout *layout, double left, double top)
 {
     for (int row = 0; row < layout->map->rows; row += layout->row_step) {
-        double y = top + (row + 0.5) * layout->cell;
+        double y = top + (row + 0.5) * layout->cell_height;
         scry__picture_colour(cairo, faint);
         cairo_set_line_width(cairo, 0.75);
         cairo_move_to(cairo, left, y);
@@ -141,16 +150,17 @@ static void draw_row_labels(cairo_t *cairo, const scry__heatmap_layout *layout, 
 
 static void draw_column_labels(cairo_t *cairo, const scry__heatmap_layout *layout, double left, double bottom)
 {
-    double angle = layout->slanted ? -M_PI / 4 : -M_PI / 2;
+    bool flat = layout->turn == 0, upright = layout->turn == -M_PI / 2;
     for (int column = 0; column < layout->map->columns; column += layout->column_step) {
-        double x = left + (column + 0.5) * layout->cell;
+        double x = left + (column + 0.5) * layout->cell_width;
         scry__picture_colour(cairo, faint);
         cairo_set_line_width(cairo, 0.75);
         cairo_move_to(cairo, x, bottom);
         cairo_rel_line_to(cairo, 0, SCRY__TICK);
         cairo_stroke(cairo);
         scry__picture_text(cairo, &layout->fonts, layout->column_labels->texts[column], scry__style_label,
-                           x + (layout->slanted ? 3 : 0), bottom + SCRY__TICK + 3, angle, 1, 0.5, layout->label_limit);
+                           x + (flat || upright ? 0 : 3), bottom + SCRY__TICK + 3, layout->turn, flat ? 0.5 : 1,
+                           flat ? 0 : 0.5, layout->label_limit);
     }
 }
 
@@ -162,8 +172,8 @@ static void draw_panel(cairo_t *cairo, const scry__heatmap_layout *layout, int p
     double               top  = layout->plot_top + row * layout->pitch_y;
 
     draw_cells(cairo, layout, panel, left, top);
-    if (layout->cell >= rule_cell) draw_rules(cairo, layout, left, top);
-    if (layout->values) draw_values(cairo, layout, panel, left, top);
+    if (fmin(layout->cell_width, layout->cell_height) >= rule_cell) draw_rules(cairo, layout, left, top);
+    if (layout->texts) draw_texts(cairo, layout, panel, left, top);
     scry__picture_colour(cairo, faint);
     cairo_set_line_width(cairo, 0.75);
     cairo_rectangle(cairo, left, top, layout->plot_width, layout->plot_height);

@@ -18,7 +18,11 @@ enum {
     panel_most   = 360,
     cell_most    = 46,
     value_cell   = 33, /* cells that can hold "0.42" */
+    text_least   = 34, /* the width of cells with texts */
+    text_most    = 84,
+    text_height  = 22,
     label_pitch  = 13, /* from label to label */
+    label_height = 13,
     slant_pitch  = 19,
     label_most   = 120,
     narrowest    = 460, /* titles need room */
@@ -79,10 +83,15 @@ static void choose_cell(scry__heatmap_layout *layout)
     double cell = fmin(cell_most, room / more);
     /* Whole units keep cell edges sharp; a single panel may grow somewhat to reach room for a label at each cell. */
     if (map->panel_count == 1 && cell < label_pitch && cell * 1.4 >= label_pitch) cell = label_pitch;
-    layout->cell        = cell >= 2 ? floor(cell) : fmax(cell, 0.5);
-    layout->plot_width  = layout->cell * map->columns;
-    layout->plot_height = layout->cell * map->rows;
-    layout->values      = map->panel_count == 1 && layout->cell >= value_cell;
+    layout->cell_width  = cell >= 2 ? floor(cell) : fmax(cell, 0.5);
+    layout->cell_height = layout->cell_width;
+    if (layout->cell_labels) {
+        layout->cell_width  = fmin(text_most, fmax(text_least, ceil(widest(layout, layout->cell_labels, 1)) + 8));
+        layout->cell_height = text_height;
+    }
+    layout->plot_width  = layout->cell_width * map->columns;
+    layout->plot_height = layout->cell_height * map->rows;
+    layout->texts       = map->panel_count == 1 && layout->cell_width >= value_cell;
 }
 
 /* 1, 2, 5, 10, 20, ...: the first that keeps labels `pitch` apart. */
@@ -92,6 +101,13 @@ static int choose_step(double cell, double pitch)
     for (int power = 1;; power *= 10)
         for (int i = 0; i < 3; i++)
             if (steps[i] * power * cell >= pitch) return steps[i] * power;
+}
+
+/* Column labels lie flat where all have room, stand upright where they are close. */
+static double label_turn(const scry__heatmap_layout *layout, double pitch)
+{
+    if (widest(layout, layout->column_labels, layout->column_step) + 8 <= pitch) return 0;
+    return pitch >= slant_pitch ? -M_PI / 4 : -M_PI / 2;
 }
 
 static double header_height(const scry__heatmap_layout *layout, double width)
@@ -122,10 +138,10 @@ static void place(scry__heatmap_layout *layout)
     double               longest    = widest(layout, layout->column_labels, layout->column_step);
     double               panel_head = has_panel_titles(map) ? 19 : 0;
     double               axis       = map->row_axis ? 22 : 0;
-    double               overhang   = layout->slanted ? longest * 0.72 - layout->cell / 2 : 0;
+    double               overhang   = longest * cos(layout->turn) * (layout->turn < 0) - layout->cell_width / 2;
 
     layout->margin              = margin_size;
-    layout->column_label_height = SCRY__TICK + 3 + (layout->slanted ? longest * 0.71 + 9 : longest);
+    layout->column_label_height = SCRY__TICK + 3 + longest * sin(-layout->turn) + label_height * cos(layout->turn);
     layout->plot_left           = margin_size + fmax(axis + row_width + SCRY__TICK + 4, overhang);
     layout->pitch_x             = layout->plot_width + 16;
     layout->pitch_y             = layout->plot_height + panel_head + 14;
@@ -151,6 +167,8 @@ scry_status scry__heatmap_measure(scry__heatmap_layout *layout, const scry__heat
     scry__fonts_create(&layout->fonts);
     scry_status status = make_labels(&layout->row_labels, map->row_labels, map->rows, map->row_offset);
     if (!status) status = make_labels(&layout->column_labels, map->column_labels, map->columns, map->column_offset);
+    if (!status && map->cell_texts)
+        status = scry__labels_create(&layout->cell_labels, map->cell_texts, map->rows * map->columns);
     if (status) {
         scry__heatmap_layout_finish(layout);
         return status;
@@ -159,9 +177,9 @@ scry_status scry__heatmap_measure(scry__heatmap_layout *layout, const scry__heat
     layout->panel_columns = choose_columns(map->panel_count, map->panel_columns);
     layout->panel_rows    = (map->panel_count + layout->panel_columns - 1) / layout->panel_columns;
     choose_cell(layout);
-    layout->row_step    = choose_step(layout->cell, label_pitch);
-    layout->column_step = choose_step(layout->cell, label_pitch);
-    layout->slanted     = layout->cell * layout->column_step >= slant_pitch;
+    layout->row_step    = choose_step(layout->cell_height, label_pitch);
+    layout->column_step = choose_step(layout->cell_width, label_pitch);
+    layout->turn        = label_turn(layout, layout->cell_width * layout->column_step);
     place(layout);
     return SCRY_OK;
 }
@@ -171,5 +189,6 @@ void scry__heatmap_layout_finish(scry__heatmap_layout *layout)
     scry__fonts_destroy(&layout->fonts);
     scry__labels_destroy(&layout->row_labels);
     scry__labels_destroy(&layout->column_labels);
+    scry__labels_destroy(&layout->cell_labels);
     *layout = (scry__heatmap_layout){0};
 }

@@ -10,19 +10,19 @@
 typedef struct scry__heatmap_layout {
     const scry__heatmap *map;
     scry__fonts          fonts;
-    scry__labels        *row_labels, *column_labels; /* as shown */
+    scry__labels        *row_labels, *column_labels, *cell_labels; /* as shown; cell_labels: NULL or one a cell */
     double               minimum, maximum;
     int                  panel_columns, panel_rows;
     double               width, height;
     double               margin;
     double               plot_left, plot_top; /* of the first panel's cells */
-    double               cell, plot_width, plot_height;
+    double               cell_width, cell_height, plot_width, plot_height;
     double               pitch_x, pitch_y; /* from panel to panel */
     double               label_limit;      /* longer labels are cut */
     double               column_label_height;
     int                  row_step, column_step; /* every n-th label is shown */
-    bool                 slanted;               /* column labels at 45 degrees, else upright */
-    bool                 values;                /* cells are large enough to hold their number */
+    double               turn;                  /* of column labels: 0, 45 or 90 degrees to the left, in radians */
+    bool                 texts;                 /* cells hold their text, or are large enough for their number */
     double               scale_left, scale_top, scale_height;
 } scry__heatmap_layout;
 

@@ -168,6 +168,25 @@ Test(heatmap, svg__says_in_words_what_it_shows)
     scry__free(svg);
 }
 
+Test(heatmap, texts__stand_in_cells_as_wide_as_they_need)
+{
+    static const char *const texts[] = {"a", "<i>", "much longer", " Paris"};
+    scry__heatmap            map     = small_map();
+    size_t                   size;
+    char                    *plain = written(".png", &map, &size);
+    map.cell_texts                 = texts;
+    char *png = written(".png", &map, &size), *svg = written(".svg", &map, &size);
+    cr_expect_lt(big_endian(png + 20), big_endian(plain + 20), "cells are flat");
+    cr_expect(
+        strstr(svg, "\nThe: a &lt;i>\n\xe2\x90\xa3&lt;b>&amp;\xe2\x8f\x8e: much\xe2\x90\xa3longer \xe2\x90\xa3Paris"),
+        "row by row in words");
+    map.panel_count = 2;
+    cr_expect_eq(scry__heatmap_write("/tmp/x.png", &map), SCRY_BAD_ARGUMENT);
+    scry__free(plain);
+    scry__free(png);
+    scry__free(svg);
+}
+
 Test(heatmap, pdf__is_the_same_at_any_time)
 {
     scry__heatmap map = small_map();
