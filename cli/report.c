@@ -59,15 +59,28 @@ static const char *base_name(const char *path)
     return slash && slash[1] ? slash + 1 : path;
 }
 
-/* " 'text'", so that a shell takes it as one word. */
+/* Would a page show the text as it is? */
+static bool is_plain(const char *text)
+{
+    scry__text shown = {0};
+    scry__label_prose(&shown, text);
+    bool plain = !shown.status && !strpbrk(text, "\n\t") && !strcmp(shown.data ? shown.data : "", text);
+    scry__text_finish(&shown);
+    return plain;
+}
+
+/* " 'text'", so that a shell takes it as one word; " $'\x1b...'" where that could not be shown. */
 static void add_word(scry__text *out, const char *text)
 {
-    scry__text_adds(out, " '");
+    bool plain = is_plain(text);
+    scry__text_adds(out, plain ? " '" : " $'");
     for (; *text; text++) {
-        if (*text == '\'')
+        if (!plain && (*text < ' ' || *text > '~'))
+            scry__text_addf(out, "\\x%02x", (unsigned char)*text);
+        else if (plain && *text == '\'')
             scry__text_adds(out, "'\\''");
         else
-            scry__text_add(out, text, 1);
+            scry__text_addf(out, "%s%c", !plain && strchr("'\\", *text) ? "\\" : "", *text);
     }
     scry__text_adds(out, "'");
 }

@@ -12,15 +12,10 @@ enum { title_ids = 24 }; /* a prompt given as ids is named by its first ones */
 
 void scry__html_escape(scry__text *out, const char *text)
 {
-    size_t size = strlen(text);
-    for (size_t i = 0; i < size;) {
-        uint32_t code   = 0;
-        int      length = scry__utf8_decode(text + i, size - i, &code);
-        bool     bad    = !length || (code < ' ' && code != '\n' && code != '\t') || code == 0x7f;
-        switch (bad ? 0 : code) {
-        case 0:
-            scry__text_adds(out, "\xef\xbf\xbd");
-            break;
+    scry__text prose = {0};
+    scry__label_prose(&prose, text);
+    if (prose.status) out->status = prose.status;
+    for (const char *at = prose.data ? prose.data : ""; *at; at++) switch (*at) {
         case '<':
             scry__text_adds(out, "&lt;");
             break;
@@ -37,10 +32,9 @@ void scry__html_escape(scry__text *out, const char *text)
             scry__text_adds(out, "&#39;");
             break;
         default:
-            scry__text_add(out, text + i, (size_t)length);
+            scry__text_add(out, at, 1);
         }
-        i += length ? (size_t)length : 1;
-    }
+    scry__text_finish(&prose);
 }
 
 static void add_token(scry__text *out, const char *text)

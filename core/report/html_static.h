@@ -5,8 +5,7 @@
 #include "base/text.h"
 #include "report/html.h"
 
-/* Text as HTML text or attribute value: special characters as references, controls and bytes that are no UTF-8 as
- * U+FFFD. */
+/* Text as HTML text or attribute value: special characters as references, after scry__label_prose. */
 void scry__html_escape(scry__text *out, const char *text);
 
 void scry__html_title(scry__text *out, const struct scry__report *report);
