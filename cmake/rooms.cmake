@@ -34,8 +34,11 @@ endforeach()
 set(report_assets ${PROJECT_SOURCE_DIR}/core/report/assets)
 set(report_page ${report_assets}/report.html)
 set(report_style ${report_assets}/report.css)
-set(report_script ${report_assets}/common.js ${report_assets}/attention.js ${report_assets}/lens.js
-  ${report_assets}/report.js)
+# What views share comes first, then the views in the order in which the page lists them, then what starts them.
+set(report_script data store colour pen figure export attention views
+  views/overview views/text views/heads views/model views/heatmap views/lens start)
+list(TRANSFORM report_script PREPEND ${report_assets}/)
+list(TRANSFORM report_script APPEND .js)
 foreach(asset page style script)
   set(embedded ${PROJECT_BINARY_DIR}/assets/report_${asset}.c)
   add_custom_command(OUTPUT ${embedded}

@@ -7,11 +7,14 @@
 
 #include <math.h>
 
-enum {
-    code_limit = 6 << 20, /* of all heads together: about 8 MB in the file */
-    fine_limit = 1 << 19, /* up to here codes have 16 bits */
-    grid_limit = 256,     /* more would not be seen */
-};
+/* How many codes of all heads together the page may hold, and with how many levels: deflated and in base64, the rows
+ * take about 3, 5 and 8 MB at most. Coarse codes deflate better. */
+static const struct {
+    size_t codes;
+    int    levels;
+} kinds[] = {{1 << 20, 65535}, {5 << 20, 255}, {20 << 20, 63}};
+
+enum { kind_count = sizeof kinds / sizeof *kinds };
 
 static size_t triangle(size_t side)
 {
@@ -21,16 +24,18 @@ static size_t triangle(size_t side)
 static void choose_grid(scry__report_attention *attention)
 {
     size_t heads = (size_t)attention->layer_count * (size_t)attention->head_count;
-    for (int block = 1;; block++) {
-        size_t grid = ((size_t)attention->token_count + (size_t)block - 1) / (size_t)block;
-        if ((grid > grid_limit || heads * triangle(grid) > code_limit) && grid > 1) continue;
-        attention->block       = block;
-        attention->grid        = (int)grid;
-        attention->levels      = heads * triangle(grid) <= fine_limit ? 65535 : 255;
-        attention->head_codes  = triangle(grid);
-        attention->layer_bytes = (size_t)attention->head_count * triangle(grid) * (attention->levels > 255 ? 2 : 1);
-        return;
+    size_t grid  = (size_t)attention->token_count;
+    int    block = 1, kind = 0;
+    while (heads * triangle(grid) > kinds[kind_count - 1].codes && grid > 1) {
+        block++;
+        grid = ((size_t)attention->token_count + (size_t)block - 1) / (size_t)block;
     }
+    while (kind < kind_count - 1 && heads * triangle(grid) > kinds[kind].codes) kind++;
+    attention->block       = block;
+    attention->grid        = (int)grid;
+    attention->levels      = kinds[kind].levels;
+    attention->head_codes  = triangle(grid);
+    attention->layer_bytes = (size_t)attention->head_count * triangle(grid) * (attention->levels > 255 ? 2 : 1);
 }
 
 scry_status scry__report_attention_create(scry__report_attention **out, int layer_count, int head_count,

@@ -8,7 +8,9 @@
 #include "base/error.h"
 #include "report/base64.h"
 #include "report/colour.h"
+#include "report/deflate.h"
 #include "report/html_attention.h"
+#include "report/html_static.h"
 #include "report/json_parts.h"
 #include "report/label.h"
 
@@ -58,12 +60,27 @@ static json_t *tokens_array(scry__json_builder *builder, const scry_tokens *toke
     return array;
 }
 
+/* The next token's candidates. */
+static json_t *next_array(scry__json_builder *builder, const struct scry__report *report)
+{
+    int                   count;
+    const scry_candidate *next  = scry__html_next(report, &count);
+    json_t               *array = scry__json_new_array(builder);
+    for (int i = 0; i < count; i++) {
+        json_t *object = token_object(builder, next[i].id, next[i].text);
+        scry__json_set_number(builder, object, "probability", next[i].probability);
+        scry__json_set_number(builder, object, "logit", next[i].logit);
+        scry__json_append(builder, array, object);
+    }
+    return array;
+}
+
 /* "440154...": six hexadecimal digits for each colour of the scale. */
-static json_t *colours_text(scry__json_builder *builder)
+static json_t *colours_text(scry__json_builder *builder, scry__colours colours)
 {
     scry__text text = {0};
     for (int i = 0; i < colour_count; i++) {
-        scry__rgb colour = scry__colour_at(SCRY__COLOURS_SEQUENTIAL, i / (double)(colour_count - 1));
+        scry__rgb colour = scry__colour_at(colours, i / (double)(colour_count - 1));
         scry__text_addf(&text, "%02x%02x%02x", colour.red, colour.green, colour.blue);
     }
     if (text.status && !builder->status) builder->status = text.status;
@@ -96,11 +113,17 @@ static json_t *look_object(scry__json_builder *builder, struct scry__look look)
 static json_t *codes_text(scry__json_builder *builder, const scry__report_attention *attention, int layer)
 {
     if (!attention->present[layer]) return json_null();
-    scry__text text = {0};
-    scry__base64_add(&text, attention->codes + (size_t)layer * attention->layer_bytes, attention->layer_bytes);
-    if (text.status && !builder->status) builder->status = text.status;
-    json_t *value = text.status ? NULL : json_string_nocheck(text.data);
+    const uint8_t *codes  = attention->codes + (size_t)layer * attention->layer_bytes;
+    uint8_t       *packed = NULL;
+    size_t         size   = 0;
+    scry__text     text   = {0};
+    scry_status    status = scry__deflate(&packed, &size, codes, attention->layer_bytes);
+    if (!status) scry__base64_add(&text, packed, size);
+    if (!status) status = text.status;
+    if (status && !builder->status) builder->status = status;
+    json_t *value = status ? NULL : json_string_nocheck(text.data);
     scry__text_finish(&text);
+    scry__free(packed);
     return value;
 }
 
@@ -252,7 +275,9 @@ scry_status scry__html_data(scry__text *out, const struct scry__report *report)
     json_t            *object  = scry__json_result(&builder, "scry.page/1", &source);
     scry__json_set_text(&builder, object, "prompt", report->prompt);
     scry__json_set(&builder, object, "tokens", tokens_array(&builder, report->tokens));
-    scry__json_set(&builder, object, "colours", colours_text(&builder));
+    scry__json_set(&builder, object, "next", next_array(&builder, report));
+    scry__json_set(&builder, object, "colours", colours_text(&builder, SCRY__COLOURS_SEQUENTIAL));
+    scry__json_set(&builder, object, "colours_signed", colours_text(&builder, SCRY__COLOURS_DIVERGING));
     scry__json_set(&builder, object, "attention", attention_object(&builder, report->attention));
     scry__json_set(&builder, object, "lens", lens_object(&builder, report->lens));
     scry_status status = scry__json_finish(&builder, object, &object);

@@ -125,8 +125,7 @@ void scry__html_facts(scry__text *out, const struct scry__report *report)
     scry__text_adds(out, "</dl>");
 }
 
-/* The next token's candidates: those given, else the lens' last cell. */
-static const scry_candidate *candidates_of(const struct scry__report *report, int *count)
+const scry_candidate *scry__html_next(const struct scry__report *report, int *count)
 {
     const scry_lens *lens = report->lens;
     *count                = report->candidate_count;
@@ -189,7 +188,7 @@ static void add_look_sentence(scry__text *out, const struct scry__report *report
 void scry__html_summary(scry__text *out, const struct scry__report *report)
 {
     int                   count;
-    const scry_candidate *top = candidates_of(report, &count);
+    const scry_candidate *top = scry__html_next(report, &count);
     if (count > 0) {
         scry__text_adds(out, "<p>After this prompt the model\xe2\x80\x99s likeliest next token is ");
         add_token(out, top[0].text);
@@ -222,7 +221,7 @@ void scry__html_summary(scry__text *out, const struct scry__report *report)
 void scry__html_candidates(scry__text *out, const struct scry__report *report)
 {
     int                   count;
-    const scry_candidate *top = candidates_of(report, &count);
+    const scry_candidate *top = scry__html_next(report, &count);
     if (count < 1) return;
     scry__text_adds(out, "<table class=\"numbers candidates\"><caption>Next token</caption><thead><tr>"
                          "<th class=\"text\">token</th><th>probability</th><th>logit</th><th class=\"wide\"></th>"

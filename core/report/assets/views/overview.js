@@ -1,0 +1,44 @@
+/* Overview: the prose and tables that stand in the file as they are, with ways on to what they speak of. */
+
+function overview() {
+  const top = data.next || [];
+  const layout = width => ({ width: Math.min(width, 720), height: 46 + 28 * top.length });
+  function draw(pen, { width }, colours) {
+    pen.text(14, 18, "Next token", { size: 14, fill: colours.ink });
+    const most = Math.max(1e-9, ...top.map(candidate => candidate.probability || 0)), room = width - 330;
+    top.forEach((candidate, i) => {
+      const y = 48 + 28 * i;
+      pen.text(14, y, fitText(candidate.label, 150, labelStyle), { ...labelStyle, fill: colours.ink });
+      pen.rect(176, y - 8, Math.max(1, room * (candidate.probability || 0) / most), 16, { fill: colours.bar });
+      pen.text(width - 14, y, `${percent(candidate.probability)}   logit ${fixed(candidate.logit)}`, { size: 12, align: "right", fill: colours.soft });
+    });
+  }
+
+  /* The first findings, and the heads that stand out most, as links. */
+  function worthSeeing() {
+    const items = [];
+    const findings = data.diagnosis ? data.diagnosis.findings : [];
+    for (const finding of findings.slice(0, 3))
+      items.push([element("span", { className: `badge ${finding.severity}`, textContent: finding.severity }), " ", finding.text, " ", viewLink("see", "diagnoses", {})]);
+    if (data.diagnosis && !findings.length) items.push([`No finding in ${data.diagnosis.checks.length} checks `, viewLink("see", "diagnoses", {})]);
+    const strong = data.heads ? data.heads.heads.filter(head => head.kind && head.certainty === "strong").slice(0, 5) : [];
+    for (const head of strong)
+      items.push([viewLink(`head ${headName(head.layer, head.head)}`, "heatmap", { layer: head.layer, head: head.head, over: "head", against: "nothing" }),
+        ` is a ${head.kind} head: ${fixed(head.scores[head.kind].value)} where random weights give ${fixed(kindOf(head.kind).random_mean)}`]);
+    return items;
+  }
+
+  defineView("overview", {
+    title: "Overview",
+    watch: [],
+    build(body) {
+      const items = worthSeeing();
+      if (items.length) body.append(element("h3", { textContent: "Worth seeing" }), element("ul", { className: "worth" }, ...items.map(item => element("li", {}, ...item))));
+    },
+    draw() {},
+    picture: () => ({ layout: layout(720), draw }),
+    table: () => ({ columns: ["id", "token", "probability", "logit"], rows: top.map(candidate => [candidate.id, candidate.text, candidate.probability, candidate.logit]) }),
+  });
+}
+const kindOf = name => data.heads.kinds.find(kind => kind.name === name) || {};
+openers.unshift(overview);
