@@ -10,7 +10,7 @@
 
 TestSuite(hostile, .init = make_folder, .fini = remove_folder);
 
-static struct page *open_report(void)
+static struct page *open_report(const char *view)
 {
     const char *model = hostile_model(), *path = in_folder("report.html");
     char        prompt[512] = "";
@@ -19,13 +19,13 @@ static struct page *open_report(void)
     cr_assert_eq(outcome.exit_code, 0, "%s", outcome.err);
     outcome_free(&outcome);
     struct page *page = page_start();
-    page_open(page, path, NULL);
+    page_open(page, path, view);
     return page;
 }
 
 Test(hostile, tokens__are_whole_and_are_shown_as_text)
 {
-    struct page *page = open_report();
+    struct page *page = open_report("text");
     json_t      *data = page_value(page, "JSON.parse(document.getElementById('data').textContent).tokens"), *token;
     size_t       at;
     cr_assert_eq(json_array_size(data), HOSTILE_PROMPT + 1, "one token each, after the first of all prompts");
@@ -45,7 +45,7 @@ Test(hostile, tokens__are_whole_and_are_shown_as_text)
 
 Test(hostile, command__spells_out_what_cannot_be_shown)
 {
-    struct page *page    = open_report();
+    struct page *page    = open_report(NULL);
     char        *command = page_text(page, "document.querySelector('footer code').textContent");
     cr_expect(strstr(command, "\\xe2\\x80\\xaegnp.") && strstr(command, "\\x01\\x1b[31m\\x7f\\x09\\x0a\\x0d'"), "%s",
               command);
@@ -57,7 +57,7 @@ Test(hostile, command__spells_out_what_cannot_be_shown)
 
 Test(hostile, tokens__do_nothing)
 {
-    struct page *page = open_report();
+    struct page *page = open_report(NULL);
     cr_expect(page_holds(page, "window.hacked === undefined"));
     cr_expect_eq(page_number(page, "document.scripts.length"), 2, "only the page's own");
     cr_expect_eq(page_number(page, "document.querySelectorAll('img, iframe, object, embed, form, base').length"), 0);
@@ -81,7 +81,7 @@ Test(hostile, characters__that_command_are_replaced)
         "  for (const each of node.attributes ?? []) if (commands.test(each.value)) found.push(each.name + ' of ' + "
         "node.outerHTML.slice(0, 200)); }"
         "return found.join('\\n'); })()";
-    struct page *page  = open_report();
+    struct page *page  = open_report(NULL);
     char        *found = page_text(page, ordered);
     cr_expect_str_eq(found, "");
     free(found);
