@@ -10,7 +10,7 @@
 
 TestSuite(hostile, .init = make_folder, .fini = remove_folder);
 
-static struct page *open_report(const char *view)
+static struct page *open_report(void)
 {
     const char *model = hostile_model(), *path = in_folder("report.html");
     char        prompt[512] = "";
@@ -19,13 +19,13 @@ static struct page *open_report(const char *view)
     cr_assert_eq(outcome.exit_code, 0, "%s", outcome.err);
     outcome_free(&outcome);
     struct page *page = page_start();
-    page_open(page, path, view);
+    page_open(page, path, NULL);
     return page;
 }
 
 Test(hostile, tokens__are_whole_and_are_shown_as_text)
 {
-    struct page *page = open_report("text");
+    struct page *page = open_report();
     json_t      *data = page_value(page, "JSON.parse(document.getElementById('data').textContent).tokens"), *token;
     size_t       at;
     cr_assert_eq(json_array_size(data), HOSTILE_PROMPT + 1, "one token each, after the first of all prompts");
@@ -35,7 +35,8 @@ Test(hostile, tokens__are_whole_and_are_shown_as_text)
         cr_expect_str_eq(json_string_value(json_object_get(token, "label")), hostile_tokens[at - 1].label);
     }
     json_decref(data);
-    char *shown = page_text(page, "document.body.innerText");
+    char *shown = page_text(page, "['overview', 'text', 'lens'].map(view => { scry.update({ view }); return "
+                                  "document.body.innerText; }).join()");
     for (int i = 0; i < HOSTILE_COUNT; i++)
         cr_expect(strstr(shown, hostile_tokens[i].label), "%s is nowhere on the page", hostile_tokens[i].label);
     free(shown);
@@ -45,7 +46,7 @@ Test(hostile, tokens__are_whole_and_are_shown_as_text)
 
 Test(hostile, command__spells_out_what_cannot_be_shown)
 {
-    struct page *page    = open_report(NULL);
+    struct page *page    = open_report();
     char        *command = page_text(page, "document.querySelector('footer code').textContent");
     cr_expect(strstr(command, "\\xe2\\x80\\xaegnp.") && strstr(command, "\\x01\\x1b[31m\\x7f\\x09\\x0a\\x0d'"), "%s",
               command);
@@ -57,7 +58,7 @@ Test(hostile, command__spells_out_what_cannot_be_shown)
 
 Test(hostile, tokens__do_nothing)
 {
-    struct page *page = open_report(NULL);
+    struct page *page = open_report();
     cr_expect(page_holds(page, "window.hacked === undefined"));
     cr_expect_eq(page_number(page, "document.scripts.length"), 2, "only the page's own");
     cr_expect_eq(page_number(page, "document.querySelectorAll('img, iframe, object, embed, form, base').length"), 0);
@@ -81,7 +82,7 @@ Test(hostile, characters__that_command_are_replaced)
         "  for (const each of node.attributes ?? []) if (commands.test(each.value)) found.push(each.name + ' of ' + "
         "node.outerHTML.slice(0, 200)); }"
         "return found.join('\\n'); })()";
-    struct page *page  = open_report(NULL);
+    struct page *page  = open_report();
     char        *found = page_text(page, ordered);
     cr_expect_str_eq(found, "");
     free(found);
