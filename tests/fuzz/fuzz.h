@@ -17,7 +17,8 @@
     X(model)                                                                                                           \
     X(tokenizer)                                                                                                       \
     X(text)                                                                                                            \
-    X(tuning)
+    X(tuning)                                                                                                          \
+    X(arrays)
 
 #define FUZZ_DECLARE(name) void fuzz_##name(const uint8_t *data, size_t size);
 FUZZ_TARGET_LIST(FUZZ_DECLARE)
