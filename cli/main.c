@@ -12,6 +12,7 @@ static const struct {
     {"report", "everything below for a prompt, in one offline HTML file", cli_report},
     {"lens", "predictions by layer and position", cli_lens},
     {"attn", "attention of chosen layers and heads: terminal, PNG, SVG, .npz", cli_attn},
+    {"heads", "every attention head scored, beside its nulls", cli_heads},
     {"trace", "any activations of a forward pass, to .npz", cli_trace},
     {"run", "generate, with the candidates of each step", cli_run},
     {"conform", "check devices against the reference, op by op", cli_conform},

@@ -144,6 +144,41 @@ Test(commands, attn__draws_pictures_and_a_terminal_map)
     outcome_free(&screen);
 }
 
+Test(commands, heads__finds_the_demo_models_induction_heads)
+{
+    static const char prompt[] = "Anna put the key in the box. Bob put the coin in the drawer. The key is in the box.";
+    const char       *svg      = in_folder("h.svg");
+    struct outcome    screen = SCRY("heads", prompt), as_json = SCRY("heads", prompt, "--json");
+    struct outcome    picture = SCRY("heads", prompt, "-o", svg), wrong = SCRY("heads", prompt, "--sort", "inductive");
+    json_t           *object = outcome_json(&as_json), *head, *kind, *induction;
+    size_t            index;
+    int               strong = 0;
+    json_array_foreach(json_object_get(object, "heads"), index, head)
+    {
+        const char *name = json_string_value(json_object_get(head, "kind"));
+        induction        = json_object_get(json_object_get(head, "scores"), "induction");
+        strong += name && !strcmp(name, "induction") &&
+                  !strcmp(json_string_value(json_object_get(induction, "certainty")), "strong") &&
+                  json_number_value(json_object_get(induction, "value")) > 0.8;
+    }
+    json_array_foreach(json_object_get(object, "kinds"), index, kind)
+        cr_expect(json_is_number(json_object_get(kind, "random_largest")));
+    cr_expect_eq(index, 11);
+    cr_expect_geq(strong, 4);
+    cr_expect(strstr(screen.out, "induction  strong") && strstr(screen.out, "48 heads"), "%s", screen.out);
+    cr_expect_eq(picture.exit_code, 0, "%s", picture.err);
+    char *drawn = read_file(svg, NULL);
+    cr_expect(strstr(drawn, "<svg"));
+    cr_expect_eq(wrong.exit_code, 2);
+    cr_expect(strstr(wrong.err, "expected one of previous, self"), "%s", wrong.err);
+    free(drawn);
+    json_decref(object);
+    outcome_free(&screen);
+    outcome_free(&as_json);
+    outcome_free(&picture);
+    outcome_free(&wrong);
+}
+
 Test(commands, report__is_one_file_that_refers_to_nothing_outside)
 {
     const char    *path    = in_folder("r.html");
@@ -254,7 +289,7 @@ Test(commands, json__says_what_failed)
 
 Test(commands, help__is_there_for_every_command)
 {
-    static const char *const names[] = {"report", "lens", "attn", "trace", "run", "bench", "devices"};
+    static const char *const names[] = {"report", "lens", "attn", "heads", "trace", "run", "bench", "devices"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct outcome outcome = SCRY(names[i], "--help");
         cr_expect_eq(outcome.exit_code, 0);

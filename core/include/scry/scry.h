@@ -2,8 +2,8 @@
 #ifndef SCRY_H
 #define SCRY_H
 
+#include "scry/analysis.h"
 #include "scry/device.h"
-#include "scry/lens.h"
 #include "scry/model.h"
 #include "scry/trace.h"
 

@@ -25,7 +25,8 @@ extern "C" {
     X(UNSUPPORTED, 4, "not supported by this device")                                                                  \
     X(OUT_OF_MEMORY, 5, "out of memory")                                                                               \
     X(IO, 6, "input/output error")                                                                                     \
-    X(DEVICE_LOST, 7, "device lost")
+    X(DEVICE_LOST, 7, "device lost")                                                                                   \
+    X(STOPPED, 1, "stopped by the caller")
 
 typedef enum scry_status {
 #define SCRY_STATUS_ENUM(name, exit_code, text) SCRY_##name,

@@ -1,0 +1,8 @@
+/* All analyses: findings about a model and a prompt, each with its own header. */
+#ifndef SCRY_ANALYSIS_H
+#define SCRY_ANALYSIS_H
+
+#include "scry/heads.h"
+#include "scry/lens.h"
+
+#endif
