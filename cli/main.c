@@ -13,6 +13,7 @@ static const struct {
     {"lens", "predictions by layer and position", cli_lens},
     {"attn", "attention of chosen layers and heads: terminal, PNG, SVG, .npz", cli_attn},
     {"heads", "every attention head scored, beside its nulls", cli_heads},
+    {"influence", "what a position drew on: weights, rollout, and what cutting each edge changes", cli_influence},
     {"trace", "any activations of a forward pass, to .npz", cli_trace},
     {"run", "generate, with the candidates of each step", cli_run},
     {"conform", "check devices against the reference, op by op", cli_conform},

@@ -27,6 +27,14 @@ void cli_sheet_put(struct cli_sheet *sheet, int column, const char *format, ...)
     va_end(arguments);
 }
 
+void cli_sheet_put_token(struct cli_sheet *sheet, int column, const char *text)
+{
+    scry__text label = {0};
+    scry__label_add(&label, text);
+    cli_sheet_put(sheet, column, "%s", label.status ? "" : label.data);
+    scry__text_finish(&label);
+}
+
 void cli_sheet_put_seconds(struct cli_sheet *sheet, int column, double seconds)
 {
     if (seconds < 1e-3)

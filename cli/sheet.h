@@ -17,6 +17,8 @@ void cli_sheet_finish(struct cli_sheet *sheet);
 
 /* The cell of the row under way, which ends where the caller raises sheet->rows. */
 void cli_sheet_put(struct cli_sheet *sheet, int column, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* A token's text, its spaces and controls shown. */
+void cli_sheet_put_token(struct cli_sheet *sheet, int column, const char *text);
 /* As us, ms or s. */
 void cli_sheet_put_seconds(struct cli_sheet *sheet, int column, double seconds);
 

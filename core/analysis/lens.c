@@ -59,35 +59,14 @@ static const int32_t *ints(const struct outputs *outputs, const scry_tensor *ten
     return (const int32_t *)(const void *)(outputs->host + tensor->offset);
 }
 
-/* The one token that the whole of the target's text is. */
-static scry_status target_of_text(scry_model *model, const char *text, int32_t *id)
-{
-    const scry_tokenizer *tokenizer;
-    int32_t              *ids    = NULL;
-    int                   count  = 0;
-    scry_status           status = scry__model_need_tokenizer(model, &tokenizer);
-    if (!status) status = scry_tokenizer_encode(tokenizer, text, strlen(text), false, &ids, &count);
-    if (status) return status;
-    if (count == 1)
-        *id = ids[0];
-    else
-        status = scry__fail(SCRY_BAD_ARGUMENT, "target \"%s\": expected one token, found %d%s", text, count,
-                            text[0] == ' ' ? "" : " (within a sentence, words begin with a space: try \" ...\")");
-    scry_free(ids);
-    return status;
-}
-
 /* Each position's target id, -1 for none; *any tells whether there is one. */
 static scry_status choose_targets(int32_t *targets, bool *any, scry_model *model, const scry_tokens *tokens,
                                   const scry_lens_options *options)
 {
-    int32_t     id         = options->has_target_id ? options->target_id : -1;
-    int         vocabulary = scry_model_get_info(model)->vocabulary;
-    bool        has_id     = options->has_target_id || options->target;
-    scry_status status     = options->target ? target_of_text(model, options->target, &id) : SCRY_OK;
+    int32_t     id     = -1;
+    bool        has_id = options->has_target_id || options->target;
+    scry_status status = has_id ? scry__model_target(&id, model, options->target, options->target_id) : SCRY_OK;
     if (status) return status;
-    if (has_id && (id < 0 || id >= vocabulary))
-        return scry__fail(SCRY_BAD_ARGUMENT, "target id %d: expected 0 to %d", id, vocabulary - 1);
     for (int t = 0; t < tokens->count; t++) {
         bool has_next = options->target_next && t + 1 < tokens->count;
         targets[t]    = options->target_next ? (has_next ? tokens->ids[t + 1] : -1) : id;

@@ -107,3 +107,31 @@ void scry_tokens_destroy(scry_tokens **tokens)
     scry__free(self);
     *tokens = NULL;
 }
+
+static scry_status target_of_text(int32_t *out, scry_model *model, const char *text)
+{
+    const scry_tokenizer *tokenizer;
+    int32_t              *ids    = NULL;
+    int                   count  = 0;
+    scry_status           status = scry__model_need_tokenizer(model, &tokenizer);
+    if (!status) status = scry_tokenizer_encode(tokenizer, text, strlen(text), false, &ids, &count);
+    if (status) return status;
+    if (count == 1)
+        *out = ids[0];
+    else
+        status = scry__fail(SCRY_BAD_ARGUMENT, "target \"%s\": expected one token, found %d%s", text, count,
+                            text[0] == ' ' ? "" : " (within a sentence, words begin with a space: try \" ...\")");
+    scry_free(ids);
+    return status;
+}
+
+scry_status scry__model_target(int32_t *out, scry_model *model, const char *text, int32_t id)
+{
+    int         vocabulary = scry_model_get_info(model)->vocabulary;
+    scry_status status     = text ? target_of_text(&id, model, text) : SCRY_OK;
+    if (status) return status;
+    if (id < 0 || id >= vocabulary)
+        return scry__fail(SCRY_BAD_ARGUMENT, "target id %d: expected 0 to %d", id, vocabulary - 1);
+    *out = id;
+    return SCRY_OK;
+}

@@ -7,9 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-/* Beyond this an attention pattern belongs into an .npz: as JSON it would take gigabytes. */
-enum { value_limit = 1 << 24 };
-
 static json_t *target_object(scry__json_builder *builder, const scry_lens *lens, const scry_lens_cell *cell)
 {
     if (cell->target_id < 0) return json_null();
@@ -141,11 +138,11 @@ scry_status scry__json_of_attention(json_t **out, const scry__json_attention *at
 {
     scry__json_builder builder = {0};
     *out                       = NULL;
-    if ((double)attention->head_count * attention->query_count * attention->key_count > value_limit)
+    if ((double)attention->head_count * attention->query_count * attention->key_count > SCRY__JSON_MOST_VALUES)
         return scry__fail(SCRY_BAD_ARGUMENT,
                           "%d heads of %d x %d weights are too many for JSON: expected at most %d in all; choose fewer "
                           "heads or a range of queries and keys, or write an .npz",
-                          attention->head_count, attention->query_count, attention->key_count, value_limit);
+                          attention->head_count, attention->query_count, attention->key_count, SCRY__JSON_MOST_VALUES);
     json_t *object = scry__json_result(&builder, "scry.attention/1", source);
     json_t *heads  = scry__json_new_array(&builder);
     for (int i = 0; i < attention->head_count && !builder.status; i++) {

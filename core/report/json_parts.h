@@ -5,6 +5,9 @@
 #include "base/json_build.h"
 #include "report/json_out.h"
 
+/* More numbers than these belong into an .npz: as JSON they would take gigabytes. */
+enum { SCRY__JSON_MOST_VALUES = 1 << 24 };
+
 /* What every result begins with: schema, version, and of a source (which may be NULL) model and device. */
 json_t *scry__json_result(scry__json_builder *builder, const char *schema, const scry__json_source *source);
 json_t *scry__json_model(scry__json_builder *builder, const scry__json_source *source);

@@ -3,6 +3,7 @@
 #define SCRY_ANALYSIS_H
 
 #include "scry/heads.h"
+#include "scry/influence.h"
 #include "scry/lens.h"
 
 #endif
