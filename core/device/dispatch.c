@@ -149,6 +149,22 @@ static scry_status run_op(scry_device *device, const scry_op *op)
     return scry__split(device, op, run_piece, device, uncuttable);
 }
 
+void scry__device_observe(scry_device *device, const scry__observer *observer)
+{
+    device->front->observer = observer ? *observer : (scry__observer){0};
+}
+
+/* The observer is away while it is called, so that it may run ops of its own. */
+static scry_status tell_observer(scry_device *device, const scry_op *op)
+{
+    const scry__observer observer = device->front->observer;
+    if (!observer.after) return SCRY_OK;
+    scry__device_observe(device, NULL);
+    scry_status status = observer.after(observer.user, op);
+    scry__device_observe(device, &observer);
+    return status;
+}
+
 scry_status scry_device_run(scry_device *device, const scry_op *op)
 {
     scry_status status = begin(device, op);
@@ -156,7 +172,7 @@ scry_status scry_device_run(scry_device *device, const scry_op *op)
     const char *asked        = device->kernel[op->kind];
     status                   = run_op(device, op);
     device->kernel[op->kind] = asked;
-    return status;
+    return status ? status : tell_observer(device, op);
 }
 
 scry_status scry_device_finish(scry_device *device)

@@ -2,6 +2,7 @@
 #ifndef SCRY_DEVICE_FRONT_H
 #define SCRY_DEVICE_FRONT_H
 
+#include "device/observe.h"
 #include "device/shape_class.h"
 #include "scry/backend.h"
 
@@ -17,6 +18,7 @@ struct scry_front {
     char               lost_reason[256];
     scry_status        failed; /* work of which nobody was told; the next call says so */
     char               failed_reason[256];
+    scry__observer     observer; /* its `after` is NULL: none */
     scry_device_tuning tuning;
     const char        *tuned[SCRY_OP_COUNT][SCRY__MAX_CLASSES]; /* the backend's own names; NULL: it chooses */
 };
