@@ -3,6 +3,8 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
+#include "base/number.h"
+#include "base/text.h"
 #include "fixture.h"
 
 #include <criterion/criterion.h>
@@ -122,6 +124,55 @@ static void edit_weights(const char *directory, const checkpoint_edit *edit)
     scry__free(weights);
 }
 
+/* In place, value by value. */
+static void scale_values(char *data, size_t bytes, bool is_bf16, float factor)
+{
+    size_t size = is_bf16 ? sizeof(uint16_t) : sizeof(float);
+    for (size_t at = 0; at + size <= bytes; at += size) {
+        uint16_t half  = 0;
+        float    value = 0;
+        memcpy(is_bf16 ? (void *)&half : (void *)&value, data + at, size);
+        if (is_bf16) value = scry__bf16_to_f32(half);
+        value *= factor;
+        half = scry__f32_to_bf16(value);
+        memcpy(data + at, is_bf16 ? (void *)&half : (void *)&value, size);
+    }
+}
+
+static void scale_tensors(const char *directory, const checkpoint_edit *edit)
+{
+    size_t      size;
+    char       *weights = read_file(directory, WEIGHTS, &size);
+    json_t     *root    = json_loadb(weights + 8, size - 8, JSON_DISABLE_EOF_CHECK, NULL), *entry;
+    uint64_t    length  = 0;
+    const char *name, *row = strchr(edit->name, '#');
+    char        pattern[128];
+    int         scaled = 0;
+    snprintf(pattern, sizeof pattern, "%.*s", (int)strcspn(edit->name, "#"), edit->name);
+    for (int i = 7; i >= 0; i--) length = length << 8 | (unsigned char)weights[i];
+    json_object_foreach(root, name, entry)
+    {
+        const char *dtype   = json_string_value(json_object_get(entry, "dtype"));
+        json_t     *offsets = json_object_get(entry, "data_offsets");
+        size_t      begin   = (size_t)json_integer_value(json_array_get(offsets, 0));
+        size_t      end     = (size_t)json_integer_value(json_array_get(offsets, 1));
+        size_t      rows    = (size_t)json_integer_value(json_array_get(json_object_get(entry, "shape"), 0));
+        if (!dtype || !scry__glob(pattern, name)) continue;
+        if (row) {
+            size_t step = (end - begin) / rows;
+            begin += step * strtoul(row + 1, NULL, 10);
+            end = begin + step;
+        }
+        cr_assert(!strcmp(dtype, "BF16") || !strcmp(dtype, "F32"), "%s is %s", name, dtype);
+        scale_values(weights + 8 + length + begin, end - begin, !strcmp(dtype, "BF16"), strtof(edit->value, NULL));
+        scaled++;
+    }
+    cr_assert_gt(scaled, 0, "no tensor matches %s", edit->name);
+    write_file(directory, WEIGHTS, weights, size);
+    json_decref(root);
+    scry__free(weights);
+}
+
 static void resize(const char *directory, const checkpoint_edit *edit)
 {
     size_t size;
@@ -162,6 +213,9 @@ void checkpoint_make(char path[CHECKPOINT_PATH], const checkpoint_edit *edit)
     case SET_HEADER:
     case SET_LENGTH:
         edit_weights(path, edit);
+        break;
+    case SCALE_TENSORS:
+        scale_tensors(path, edit);
         break;
     case TRUNCATE:
         resize(path, edit);

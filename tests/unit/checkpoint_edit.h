@@ -13,14 +13,18 @@ typedef enum checkpoint_action {
     APPEND,        /* text `value` is put behind file `name` */
     WRITE,         /* file `name` = text `value` */
     REMOVE,        /* file `name` is deleted */
+    SCALE_TENSORS, /* the f32 and bf16 tensors that match pattern `name`, or with "#5" behind it row 5 of them, times
+                      number `value` */
     SET_INDEX,     /* key `name` of the index's weight_map = JSON `value`; NULL removes it */
 } checkpoint_action;
 
 typedef struct checkpoint_edit {
-    const char       *fixture;
+    const char       *fixture; /* DEMO_CHECKPOINT is one, too */
     checkpoint_action action;
     const char       *name, *value;
 } checkpoint_edit;
+
+#define DEMO_CHECKPOINT "../../../models/demo"
 
 /* Makes the copy and puts its path into `path`; fails the test where that does not work. */
 enum { CHECKPOINT_PATH = 256 };
