@@ -93,6 +93,7 @@ int cli_attn(int argc, char **argv);
 int cli_lens(int argc, char **argv);
 int cli_heads(int argc, char **argv);
 int cli_influence(int argc, char **argv);
+int cli_diagnose(int argc, char **argv);
 int cli_report(int argc, char **argv);
 int cli_conform(int argc, char **argv);
 

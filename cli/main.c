@@ -14,6 +14,7 @@ static const struct {
     {"attn", "attention of chosen layers and heads: terminal, PNG, SVG, .npz", cli_attn},
     {"heads", "every attention head scored, beside its nulls", cli_heads},
     {"influence", "what a position drew on: weights, rollout, and what cutting each edge changes", cli_influence},
+    {"diagnose", "what is wrong: masks, scale, NaN, ignored context, loops", cli_diagnose},
     {"trace", "any activations of a forward pass, to .npz", cli_trace},
     {"run", "generate, with the candidates of each step", cli_run},
     {"conform", "check devices against the reference, op by op", cli_conform},
