@@ -11,14 +11,15 @@ function pixelAt(place, scale = "sequential") {
 const css = pixel => `rgb(${pixel.join(",")})`;
 const colourAt = (place, scale) => css(pixelAt(place, scale));
 
-/* Black or white, whichever reads better on it. */
-function inkOn(place, scale) {
-  const [red, green, blue] = pixelAt(place, scale).map(part => {
+/* Black or white, whichever reads better on a pixel, or at a place of a scale. */
+function inkOver(pixel) {
+  const [red, green, blue] = pixel.map(part => {
     const share = part / 255;
     return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
   });
   return 0.2126 * red + 0.7152 * green + 0.0722 * blue > 0.179 ? "#000000" : "#ffffff";
 }
+const inkOn = (place, scale) => inkOver(pixelAt(place, scale));
 
 /* Where a weight lies on the scale. */
 const placeOf = weight => state.curve === "root" ? Math.sqrt(weight) : weight;
@@ -42,13 +43,14 @@ const darkSystem = matchMedia("(prefers-color-scheme: dark)");
 const isDark = () => state.theme === "dark" || (state.theme !== "light" && darkSystem.matches);
 
 /* Hues as far apart as the count allows. */
-function headColour(head, count) {
+function headPixel(head, count) {
   const hue = 360 * head / count + 200, lightness = isDark() ? 0.66 : 0.42, chroma = 0.62 * Math.min(lightness, 1 - lightness);
-  return css([0, 8, 4].map(shift => {
+  return [0, 8, 4].map(shift => {
     const turn = (shift + hue / 30) % 12;
     return Math.round(255 * (lightness - chroma * Math.max(-1, Math.min(turn - 3, 9 - turn, 1))));
-  }));
+  });
 }
+const headColour = (head, count) => css(headPixel(head, count));
 
 /* A legend: the scale with what its ends mean. */
 function makeLegend() {

@@ -11,8 +11,9 @@ function makeFigure(parent, figure) {
   let layout = null, pointed = null;
 
   function redraw() {
-    const ratio = window.devicePixelRatio || 1, room = parent.clientWidth;
-    if (!room) return;
+    const style = getComputedStyle(parent), ratio = window.devicePixelRatio || 1;
+    const room = Math.floor(parent.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight));
+    if (!(room > 0)) return;
     layout = figure.layout(room);
     const width = Math.round(layout.width * ratio), height = Math.round(layout.height * ratio);
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });

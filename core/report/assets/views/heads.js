@@ -166,7 +166,7 @@ function headsView() {
       chips.forEach((chip, head) => {
         chip.setAttribute("aria-pressed", shown.includes(head));
         chip.style.backgroundColor = shown.includes(head) ? headColour(head, heads) : "";
-        chip.style.color = shown.includes(head) ? (isDark() ? "#000000" : "#ffffff") : "";
+        chip.style.color = shown.includes(head) ? inkOver(headPixel(head, heads)) : "";
       });
       redraw();
     },
