@@ -124,7 +124,7 @@ void chromium_stop(struct chromium **at)
 /* The end of what the browser said on stderr, for the message of a failed test. */
 static const char *last_words(const struct chromium *chromium)
 {
-    static char text[2048];
+    static char text[1024];
     FILE       *file = fopen(chromium->log, "rb");
     size_t      size = 0;
     if (file) {

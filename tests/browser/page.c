@@ -19,6 +19,7 @@ struct page {
     char             session[64], target[64], url[512];
     char            *noted;
     bool             loaded, saved;
+    int              downloads;
     char            *saved_id, *saved_name; /* of the last download */
 };
 
@@ -434,6 +435,8 @@ void page_screenshot(struct page *page, const char *name, bool whole)
 
 char *page_download(struct page *page, const char *selector, size_t *size, char **name)
 {
+    /* Chromium drops what a page saves beyond ten files within a second. */
+    if (++page->downloads % 9 == 0) usleep(1200000);
     page->saved = false;
     page_click(page, selector);
     chromium_wait(page->chromium, &page->saved, selector);

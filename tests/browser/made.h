@@ -1,0 +1,26 @@
+/* Reports and results made by the program under test. */
+#ifndef SCRY_TESTS_BROWSER_MADE_H
+#define SCRY_TESTS_BROWSER_MADE_H
+
+#include "browser/page.h"
+#include "e2e/program.h"
+
+/* A prompt on which the demo model knows the answer, and on which its induction heads have something to do. */
+#define MADE_PROMPT "The capital of France is Paris. The capital of France is"
+
+/* Writes a report by `scry report ... -o FILE` into the test's folder and gives its path; fails the test where that
+ * does not work. The arguments end with NULL. */
+const char *made_report(const char *const *arguments);
+#define REPORT(...) made_report((const char *const[]){"report", __VA_ARGS__, NULL})
+
+/* What a command says with --json. */
+json_t *made_result(const char *const *arguments);
+#define RESULT(...) made_result((const char *const[]){__VA_ARGS__, "--json", NULL})
+
+/* Opens a view by its link in the navigation, as a person does. */
+void made_view(struct page *page, const char *view);
+
+/* The ids of the views that the page has, in order; the caller's. */
+json_t *made_views(struct page *page);
+
+#endif
