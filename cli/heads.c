@@ -80,20 +80,6 @@ static void put_number(struct cli_sheet *sheet, int column, double value)
     if (!isnan(value)) cli_sheet_put(sheet, column, "%.3f", value);
 }
 
-/* The head with the most of a score: with the most certainty, and of those with the largest value. */
-static const scry_head *leader(const scry_heads *heads, int kind)
-{
-    const scry_head *best = NULL;
-    for (int i = 0; i < heads->layer_count * heads->head_count; i++) {
-        const scry_head_score *score = &heads->heads[i].scores[kind], *most = best ? &best->scores[kind] : NULL;
-        if (isnan(score->value)) continue;
-        if (!most || score->certainty > most->certainty ||
-            (score->certainty == most->certainty && score->value > most->value))
-            best = &heads->heads[i];
-    }
-    return best;
-}
-
 static int count_certain(const scry_heads *heads, int kind, scry_certainty certainty)
 {
     int count = 0;
@@ -121,7 +107,7 @@ static scry_status add_kinds(scry__text *out, const scry_heads *heads)
     struct cli_sheet sheet;
     if (!cli_sheet_create(&sheet, KIND_COLUMNS, SCRY_HEAD_SCORE_COUNT)) return SCRY_OUT_OF_MEMORY;
     for (int kind = 0; kind < SCRY_HEAD_SCORE_COUNT; kind++) {
-        const scry_head *head = leader(heads, kind);
+        const scry_head *head = scry_heads_surest(heads, (scry_head_score_kind)kind);
         if (!head) continue;
         cli_sheet_put(&sheet, KIND_NAME, "%s", scry_head_score_name((scry_head_score_kind)kind));
         cli_sheet_put(&sheet, KIND_ABOUT, "%s", scry_head_score_about((scry_head_score_kind)kind));

@@ -1,8 +1,8 @@
-/* scry report: attention, lens and next-token candidates in one offline HTML file. */
+/* scry report: every analysis of a prompt in one offline HTML file. */
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/report_collect.h"
 
-#include "analysis/heads.h"
 #include "report/html.h"
 
 #include <math.h>
@@ -10,48 +10,11 @@
 #include <string.h>
 #include <time.h>
 
-enum { CANDIDATES = 10 };
-
 struct report {
-    struct cli_common       common;
-    const char             *output, *title;
-    int                     tokens; /* generated after the prompt */
-    scry_lens              *lens;
-    scry_generation        *generation;
-    scry__report_attention *attention;
-    struct cli_progress     progress;
+    struct cli_common  common;
+    const char        *output, *title;
+    struct report_data data;
 };
-
-static scry_status take_pattern(void *user, const scry_capture *capture)
-{
-    struct report *report = user;
-    cli_progress_step(&report->progress, capture->layer + 1, scry_model_get_info(report->common.model)->layer_count);
-    return scry__report_attention_add(report->attention, capture->layer, capture->data);
-}
-
-static scry_status collect(struct report *report, const char *text)
-{
-    const scry_model_info   *info = scry_model_get_info(report->common.model);
-    const scry_lens_options  lens = {.ids = report->common.ids, .id_count = report->common.id_count, .top = CANDIDATES};
-    const scry_trace_options options = {.ids      = report->common.ids,
-                                        .id_count = report->common.id_count,
-                                        .hooks    = "blocks.*.attn.hook_pattern",
-                                        .sink     = take_pattern,
-                                        .user     = report};
-    scry_status              status  = scry_lens_run(&report->lens, report->common.model, text, &lens);
-    scry_trace              *trace   = NULL;
-    if (status) return status;
-    int count = report->lens->token_count;
-    status    = scry__report_attention_create(&report->attention, info->layer_count, info->head_count, count);
-    cli_progress_start(&report->progress, &report->common, "layers");
-    if (!status) status = scry_trace_run(&trace, report->common.model, text, &options);
-    cli_progress_end(&report->progress);
-    scry_trace_destroy(&trace); /* the patterns went to the sink */
-    if (status || !report->tokens || count >= info->context) return status;
-    const scry_generation_options generation = {
-        .ids = report->common.ids, .id_count = report->common.id_count, .max_tokens = report->tokens, .top = 1};
-    return scry_generate(&report->generation, report->common.model, text, &generation);
-}
 
 static const char *base_name(const char *path)
 {
@@ -88,7 +51,7 @@ static void add_word(scry__text *out, const char *text)
 /* What gives this page again, but for the path of its file. */
 static scry_status add_command(scry__text *out, const struct report *report, const char *text)
 {
-    scry__text_addf(out, "scry report -n %d", report->tokens);
+    scry__text_addf(out, "scry report -n %d%s", report->data.tokens, report->data.quick ? " --quick" : "");
     if (report->common.model_path) scry__text_adds(out, " --model");
     if (report->common.model_path) add_word(out, report->common.model_path);
     scry__text_addf(out, " --device %s", scry_device_get_info(report->common.opened_device)->name);
@@ -102,7 +65,7 @@ static scry_status add_command(scry__text *out, const struct report *report, con
 static scry_status write_page(const struct report *report, const char *text)
 {
     const scry_model_info *info    = scry_model_get_info(report->common.model);
-    const scry_lens       *lens    = report->lens;
+    const scry_lens       *lens    = report->data.lens;
     time_t                 now     = time(NULL);
     scry__text             command = {0};
     struct tm              utc;
@@ -119,11 +82,15 @@ static scry_status write_page(const struct report *report, const char *text)
           .fallbacks       = scry_device_fallbacks(report->common.opened_device),
           .command         = command.data,
           .date            = date,
-          .attention       = report->attention,
+          .attention       = report->data.attention,
+          .neurons         = report->data.neurons,
           .lens            = lens,
+          .heads           = report->data.heads,
           .candidate_count = lens->top_count,
           .candidates      = scry_lens_at(lens, lens->layer_count - 1, lens->token_count - 1)->top,
-          .continuation    = report->generation ? report->generation->text : NULL,
+          .continuation    = report->data.generation ? report->data.generation->text : NULL,
+          .part_count      = report->data.part_count,
+          .parts           = report->data.parts,
     };
     if (!status) status = scry__html_write(report->output, &page);
     scry__text_finish(&command);
@@ -139,28 +106,15 @@ static int settled_layer(const scry_lens *lens)
     return layer;
 }
 
-/* The head with the highest of one score, given by its place in struct scry__head_scores, beside its null. */
-static void add_leader(scry__text *out, const struct report *report, const char *what, size_t offset)
+/* The head that is surest in a score, beside what uniform attention gives. */
+static void add_surest(scry__text *out, const scry_heads *heads, scry_head_score_kind kind)
 {
-    const scry_model_info  *info = scry_model_get_info(report->common.model);
-    const scry__head_scores null = scry__head_scores_uniform(report->lens->token_count);
-    int                     best = 0;
-    float                   most = -1, even, score;
-    for (int i = 0; i < info->layer_count * info->head_count; i++) {
-        int layer = i / info->head_count, head = i % info->head_count;
-        memcpy(&score, (const char *)scry__report_attention_scores(report->attention, layer, head) + offset,
-               sizeof score);
-        if (!(score > most)) continue; /* NaN leads nothing */
-        most = score;
-        best = i;
-    }
-    if (most < 0) {
-        scry__text_addf(out, "  %-16s no finite score\n", what);
-        return;
-    }
-    memcpy(&even, (const char *)&null + offset, sizeof even);
-    scry__text_addf(out, "  %-16s head %d.%d at %.2f (uniform attention: %.2f)\n", what, best / info->head_count,
-                    best % info->head_count, (double)most, (double)even);
+    const scry_head *head = scry_heads_surest(heads, kind);
+    if (!head) return;
+    const scry_head_score *score = &head->scores[kind];
+    scry__text_addf(out, "  %-16s head %d.%d at %.2f (uniform attention: %.2f; certainty: %s)\n",
+                    scry_head_score_name(kind), head->layer, head->head, (double)score->value, (double)score->uniform,
+                    scry_certainty_name(score->certainty));
 }
 
 /* The next token's candidates, and since which layer the first of them leads. */
@@ -182,7 +136,7 @@ static void add_prediction(scry__text *out, const scry_lens *lens)
 
 static scry_status print_summary(const struct report *report)
 {
-    const scry_lens       *lens = report->lens;
+    const scry_lens       *lens = report->data.lens;
     const scry_model_info *info = scry_model_get_info(report->common.model);
     scry__text             out  = {0};
     scry__text_addf(&out, "Model      %s: %s, %d layers x %d heads, %.1f M parameters, on %s\n", base_name(info->path),
@@ -190,15 +144,16 @@ static scry_status print_summary(const struct report *report)
                     scry_device_get_info(report->common.opened_device)->name);
     add_prediction(&out, lens);
     scry__text_adds(&out, "Attention\n");
-    add_leader(&out, report, "previous token", offsetof(scry__head_scores, previous));
-    add_leader(&out, report, "first token", offsetof(scry__head_scores, first));
-    add_leader(&out, report, "the token itself", offsetof(scry__head_scores, self));
-    if (report->generation && *report->generation->text) {
+    add_surest(&out, report->data.heads, SCRY_HEAD_PREVIOUS);
+    add_surest(&out, report->data.heads, SCRY_HEAD_FIRST);
+    add_surest(&out, report->data.heads, SCRY_HEAD_SELF);
+    add_surest(&out, report->data.heads, SCRY_HEAD_INDUCTION);
+    if (report->data.generation && *report->data.generation->text) {
         scry__text_adds(&out, "Goes on    ");
-        scry__label_prose(&out, report->generation->text);
+        scry__label_prose(&out, report->data.generation->text);
         scry__text_adds(&out, "\n");
-    } else if (report->generation)
-        scry__text_addf(&out, "Ends here  %s\n", report->generation->stop_reason);
+    } else if (report->data.generation)
+        scry__text_addf(&out, "Ends here  %s\n", report->data.generation->stop_reason);
     scry__text_addf(&out, "Report     %s\n", report->output);
     return cli_print(&out);
 }
@@ -208,12 +163,14 @@ static scry_status make(void *state, const char *text)
     struct report *report = state;
     scry_status    status = cli_check_suffix(report->output, ".html .htm");
     if (!status) status = cli_open(&report->common, text);
-    if (!status) status = collect(report, text);
+    report->data.common = &report->common;
+    report->data.text   = text;
+    if (!status) status = report_collect(&report->data);
     if (!status) status = write_page(report, text);
     if (!status && report->common.json) {
         json_t           *object = NULL;
         scry__json_source source = cli_source(&report->common);
-        status                   = scry__json_lens(&object, report->lens, &source);
+        status                   = scry__json_lens(&object, report->data.lens, &source);
         if (!status) {
             json_object_set_new(object, "schema", json_string("scry.report/1"));
             json_object_set_new(object, "output", json_string(report->output));
@@ -223,27 +180,27 @@ static scry_status make(void *state, const char *text)
         status = print_summary(report);
     }
     if (!status) cli_note_fallbacks(&report->common);
-    scry__report_attention_destroy(&report->attention);
-    scry_generation_destroy(&report->generation);
-    scry_lens_destroy(&report->lens);
+    report_release(&report->data);
     return status;
 }
 
 int cli_report(int argc, char **argv)
 {
-    struct report           report    = {.output = "scry-report.html", .tokens = 8};
+    struct report           report    = {.output = "scry-report.html", .data.tokens = 8};
     const struct cli_option options[] = {
         {'o', "output", CLI_STRING, &report.output, "F.html", "the file to write (scry-report.html)", 0, 0},
         {0, "title", CLI_STRING, &report.title, "TEXT", "of the page (the prompt)", 0, 0},
-        {'n', "tokens", CLI_INT, &report.tokens, "N", "tokens of continuation shown (8)", 0, 100000},
+        {'n', "tokens", CLI_INT, &report.data.tokens, "N", "tokens of continuation shown (8)", 0, 100000},
+        {0, "quick", CLI_FLAG, &report.data.quick, NULL, "leave out what takes many passes", 0, 0},
         CLI_MODEL_OPTIONS(report.common),
         CLI_COMMON_OPTIONS(report.common),
     };
     const struct cli_syntax syntax = {
         .usage = "scry report [options] TEXT",
-        .about = "Writes one HTML file that opens offline: the prompt, the attention of every head, the lens of every "
-                 "layer\n"
-                 "and position, and the next token's candidates.",
+        .about =
+            "Writes one HTML file that opens offline, with every analysis of the prompt: attention of every head in "
+            "several\n"
+            "views, queries and keys, the lens, the head atlas, and how the model goes on.",
         .options      = options,
         .option_count = sizeof options / sizeof *options,
         .most         = 1,

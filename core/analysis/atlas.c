@@ -202,3 +202,16 @@ const scry_head *scry_heads_at(const scry_heads *heads, int layer, int head)
     if (layer < 0 || layer >= heads->layer_count || head < 0 || head >= heads->head_count) return NULL;
     return &heads->heads[layer * heads->head_count + head];
 }
+
+const scry_head *scry_heads_surest(const scry_heads *heads, scry_head_score_kind kind)
+{
+    const scry_head *best = NULL;
+    for (int i = 0; i < heads->layer_count * heads->head_count; i++) {
+        const scry_head_score *score = &heads->heads[i].scores[kind], *most = best ? &best->scores[kind] : NULL;
+        if (isnan(score->value)) continue;
+        if (!most || score->certainty > most->certainty ||
+            (score->certainty == most->certainty && score->value > most->value))
+            best = &heads->heads[i];
+    }
+    return best;
+}

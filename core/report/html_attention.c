@@ -1,4 +1,4 @@
-/* Reduces attention patterns to what a page can hold, and scores each head on the way. See html.h. */
+/* Reduces attention patterns to what a page can hold, and notes where each head looks. See html.h. */
 #include "report/html_attention.h"
 
 #include "base/alloc.h"
@@ -53,10 +53,9 @@ scry_status scry__report_attention_create(scry__report_attention **out, int laye
     choose_grid(attention);
     attention->codes   = scry__alloc((size_t)layer_count, attention->layer_bytes);
     attention->present = scry__alloc((size_t)layer_count, sizeof *attention->present);
-    attention->scores  = scry__alloc((size_t)layer_count * (size_t)head_count, sizeof *attention->scores);
-    attention->rows    = scry__alloc((size_t)token_count, 5 * sizeof *attention->rows);
+    attention->looks   = scry__alloc((size_t)layer_count * (size_t)head_count, sizeof *attention->looks);
     *out               = attention;
-    if (attention->codes && attention->present && attention->scores && attention->rows) return SCRY_OK;
+    if (attention->codes && attention->present && attention->looks) return SCRY_OK;
     scry__report_attention_destroy(out);
     return SCRY_OUT_OF_MEMORY;
 }
@@ -66,44 +65,24 @@ void scry__report_attention_destroy(scry__report_attention **attention)
     if (!*attention) return;
     scry__free((*attention)->codes);
     scry__free((*attention)->present);
-    scry__free((*attention)->scores);
-    scry__free((*attention)->rows);
+    scry__free((*attention)->looks);
     scry__free(*attention);
     *attention = NULL;
 }
 
-static scry__head_scores score(const scry__report_attention *attention, const float *pattern)
-{
-    int    count    = attention->token_count;
-    float *previous = attention->rows, *self = previous + count, *first = self + count, *entropy = first + count,
-          *max = entropy + count;
-    for (int i = 0; i < count; i++) {
-        const float *row = pattern + (size_t)i * (size_t)count;
-        double       sum = 0;
-        max[i]           = row[0];
-        for (int j = 0; j <= i; j++) {
-            if (row[j] > max[i] || isnan(row[j])) max[i] = row[j];
-            if (row[j] > 0 || isnan(row[j])) sum -= (double)row[j] * log((double)row[j]);
-        }
-        previous[i] = i ? row[i - 1] : 0;
-        self[i]     = row[i];
-        first[i]    = row[0];
-        entropy[i]  = (float)sum;
-    }
-    return scry__head_scores_of(count, previous, self, first, entropy, max);
-}
-
-const scry__head_scores *scry__report_attention_scores(const scry__report_attention *attention, int layer, int head)
-{
-    return attention->present[layer] ? &attention->scores[layer * attention->head_count + head] : NULL;
-}
-
 static void note_look(scry__report_attention *attention, int layer, int head, const float *pattern)
 {
-    int          last = attention->token_count - 1;
-    const float *row  = pattern + (size_t)last * (size_t)attention->token_count;
+    struct scry__look *look = &attention->looks[layer * attention->head_count + head];
+    int                last = attention->token_count - 1;
+    const float       *row  = pattern + (size_t)last * (size_t)attention->token_count;
     for (int key = 1; key < last; key++)
-        if (row[key] > attention->look.weight) attention->look = (struct scry__look){layer, head, key, row[key]};
+        if (row[key] > look->weight) *look = (struct scry__look){layer, head, key, row[key]};
+    if (look->weight > attention->look.weight) attention->look = *look;
+}
+
+float scry__report_attention_look(const scry__report_attention *attention, int layer, int head)
+{
+    return attention->looks[layer * attention->head_count + head].weight;
 }
 
 /* The largest weight of one block, as a code; NaN counts as 0. */
@@ -125,7 +104,6 @@ scry_status scry__report_attention_add(scry__report_attention *attention, int la
     uint8_t *code = attention->codes + (size_t)layer * attention->layer_bytes;
     for (int head = 0; head < attention->head_count; head++) {
         const float *values = pattern + (size_t)head * (size_t)attention->token_count * (size_t)attention->token_count;
-        attention->scores[layer * attention->head_count + head] = score(attention, values);
         note_look(attention, layer, head, values);
         for (int row = 0; row < attention->grid; row++)
             for (int column = 0; column <= row; column++) {

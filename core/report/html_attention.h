@@ -18,9 +18,11 @@ struct scry__report_attention {
     size_t             head_codes, layer_bytes;
     uint8_t           *codes; /* [layer_count][head_count][grid * (grid + 1) / 2], 1 or 2 bytes each */
     bool              *present;
-    scry__head_scores *scores; /* [layer_count, head_count] */
-    struct scry__look  look;   /* the strongest one */
-    float             *rows;   /* scratch: [5, token_count], the statistics that scores are made of */
+    struct scry__look *looks; /* [layer_count, head_count]: each head's strongest */
+    struct scry__look  look;  /* the strongest of all */
 };
+
+/* How hard a head looks; 0 where no token lies between, or its layer was not added. */
+float scry__report_attention_look(const scry__report_attention *attention, int layer, int head);
 
 #endif

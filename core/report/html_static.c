@@ -154,25 +154,25 @@ static void add_lens_sentence(scry__text *out, const scry_lens *lens)
     scry__text_adds(out, ".</p>");
 }
 
-/* The head with the largest score at the given place in scry__head_scores. */
-static void add_head_sentence(scry__text *out, const scry__report_attention *attention, const char *what, size_t offset)
+/* The heads that are surest in each of these, in a sentence. */
+static void add_heads_sentence(scry__text *out, const scry_heads *heads)
 {
-    scry__head_scores none = scry__head_scores_uniform(attention->token_count);
-    float             most = -1, even;
-    int               best = -1;
-    memcpy(&even, (const char *)&none + offset, sizeof even);
-    for (int i = 0; i < attention->layer_count * attention->head_count; i++) {
-        float value;
-        memcpy(&value, (const char *)&attention->scores[i] + offset, sizeof value);
-        if (!attention->present[i / attention->head_count] || !(value > most)) continue;
-        most = value;
-        best = i;
+    static const struct {
+        scry_head_score_kind kind;
+        const char          *what;
+    } told[] = {{SCRY_HEAD_PREVIOUS, "previous-token head"},
+                {SCRY_HEAD_INDUCTION, "induction head"},
+                {SCRY_HEAD_FIRST, "first-token head"}};
+    scry__text_adds(out, "<p>");
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        const scry_head *head = scry_heads_surest(heads, told[i].kind);
+        if (!head || head->scores[told[i].kind].certainty < SCRY_CERTAINTY_CLEAR) continue;
+        const scry_head_score *score = &head->scores[told[i].kind];
+        scry__text_addf(out, "Its surest %s is layer %d, head %d: %.2f, where an even spread gives %.2f (%s). ",
+                        told[i].what, head->layer, head->head, (double)score->value, (double)score->uniform,
+                        scry_certainty_name(score->certainty));
     }
-    if (best < 0) return;
-    scry__text_addf(out,
-                    "Most attention to the %s token: layer %d, head %d, with %.2f on average, where an even spread "
-                    "gives %.2f. ",
-                    what, best / attention->head_count, best % attention->head_count, (double)most, (double)even);
+    scry__text_adds(out, "</p>");
 }
 
 static void add_look_sentence(scry__text *out, const struct scry__report *report)
@@ -210,12 +210,7 @@ void scry__html_summary(scry__text *out, const struct scry__report *report)
     }
     if (report->lens) add_lens_sentence(out, report->lens);
     if (report->attention) add_look_sentence(out, report);
-    if (report->attention && report->attention->token_count > 1) {
-        scry__text_adds(out, "<p>");
-        add_head_sentence(out, report->attention, "previous", offsetof(scry__head_scores, previous));
-        add_head_sentence(out, report->attention, "first", offsetof(scry__head_scores, first));
-        scry__text_adds(out, "</p>");
-    }
+    if (report->heads) add_heads_sentence(out, report->heads);
 }
 
 void scry__html_candidates(scry__text *out, const struct scry__report *report)

@@ -212,7 +212,8 @@ Test(html, data__holds_lens_and_attention)
         strcat(keys, key);
         strcat(keys, " ");
     }
-    cr_expect_str_eq(keys, "schema version model device prompt tokens next colours colours_signed attention lens ");
+    cr_expect_str_eq(keys,
+                     "schema version model device prompt tokens next colours colours_signed attention lens neurons ");
     cr_expect_str_eq(json_string_value(json_object_get(data, "schema")), "scry.page/1");
     cr_expect_eq(strlen(json_string_value(json_object_get(data, "colours"))), 256 * 6);
     cr_expect_eq(json_array_size(json_object_get(view, "top")), (layers + 1) * count * top);
@@ -259,39 +260,14 @@ Test(html, report__needs_only_tokens)
     scry__report_attention_destroy(&attention);
 }
 
-Test(html, scores__are_those_of_the_whole_pattern)
+Test(html, attention__knows_where_heads_look)
 {
     scry__report_attention *attention = fake_attention();
-    const scry__head_scores none      = scry__head_scores_uniform(count);
-    const struct {
-        double found, expected;
-    } cases[] = {
-        {attention->scores[0].self, 1},
-        {attention->scores[0].previous, 0},
-        {attention->scores[0].first, 0},
-        {attention->scores[0].entropy, 0},
-        {attention->scores[1].previous, 1},
-        {attention->scores[1].self, 1.0 / count}, /* the first row has only itself */
-        {attention->scores[1].first, 1.0 / 4},
-        {attention->scores[1].max, 1},
-        {attention->scores[2].previous, none.previous},
-        {attention->scores[2].self, none.self},
-        {attention->scores[2].first, none.first},
-        {attention->scores[2].max, none.max},
-    };
-    /* Weights come rounded to f32 and means go rounded to f32: a relative half unit each. */
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        cr_expect_leq(fabs(cases[i].found - cases[i].expected), 0x1p-23, "case %zu: %.9g", i, cases[i].found);
-    /* An entropy row's error is at most the sum of |1 + ln p| times p's error, over ln(i + 1): below 2^-23 here, and
-     * half a unit for each of the two roundings to f32. */
-    cr_expect_leq(fabs((double)attention->scores[2].entropy - 1), 0x1p-22);
-    cr_expect_eq(scry__report_attention_scores(attention, 1, 2), &attention->scores[heads + 2]);
     /* Head 1 of the first layer looks from the last token at the one before, and nothing beats it. */
     cr_expect(attention->look.layer == 0 && attention->look.head == 1 && attention->look.key == count - 2);
     cr_expect_eq(attention->look.weight, 1);
-    scry__report_attention_destroy(&attention);
-    cr_assert_eq(scry__report_attention_create(&attention, layers, heads, count), SCRY_OK);
-    cr_expect_null(scry__report_attention_scores(attention, 1, 2), "the layer was not added");
+    cr_expect_eq(scry__report_attention_look(attention, 1, 0), 0, "it looks at itself");
+    cr_expect_eq(scry__report_attention_look(attention, 1, 2), 1.0f / count);
     scry__report_attention_destroy(&attention);
 }
 

@@ -101,6 +101,9 @@ SCRY_API scry_status      scry_heads_run(scry_heads **out, scry_model *model, co
                                          const scry_heads_options *options);
 SCRY_API void             scry_heads_destroy(scry_heads **heads);
 SCRY_API const scry_head *scry_heads_at(const scry_heads *heads, int layer, int head); /* NULL: there is none */
+/* The head with the most of a score: with the most certainty, and of those with the largest value. NULL: undefined for
+ * all. */
+SCRY_API const scry_head *scry_heads_surest(const scry_heads *heads, scry_head_score_kind kind);
 
 #ifdef __cplusplus
 }

@@ -27,7 +27,12 @@ function percent(share) {
   return value > 0 ? "< 0.01 %" : "0 %";
 }
 
-/* A token's text as people should see it: white space and controls are shown, and it cannot turn the line around. */
+/* Texts of models as people should see them, by the rules of core/report/label.c: in a label white space is shown too, prose keeps
+ * it; controls and what turns the line around are dots. */
+const unseen = /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;
+const whiteSpace = { " ": "␣", "\n": "⏎", "\t": "⇥" };
+const proseText = text => text.replace(unseen, letter => "\n\t".includes(letter) ? letter : "·");
+const labelText = text => proseText(text).replace(/[ \n\t]/g, letter => whiteSpace[letter]) || "∅";
 const tokenElement = label => element("bdi", { className: "token", textContent: label });
 const labelOf = position => data.tokens[position] ? data.tokens[position].label : "–";
 const headName = (layer, head) => `${layer}.${head}`;

@@ -39,7 +39,7 @@ function makeFigure(parent, figure) {
   canvas.addEventListener("pointerleave", () => point(null));
   canvas.addEventListener("click", event => {
     const what = whatAt(event);
-    if (what && figure.choose) figure.choose(what);
+    if (what !== null && figure.choose) figure.choose(what);
   });
   canvas.addEventListener("keydown", event => {
     const step = arrow(event);

@@ -40,5 +40,5 @@ function overview() {
     table: () => ({ columns: ["id", "token", "probability", "logit"], rows: top.map(candidate => [candidate.id, candidate.text, candidate.probability, candidate.logit]) }),
   });
 }
-const kindOf = name => data.heads.kinds.find(kind => kind.name === name) || {};
+
 openers.unshift(overview);

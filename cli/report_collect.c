@@ -1,0 +1,111 @@
+/* Runs the analyses that a report shows. See report_collect.h. */
+#include "cli/report_collect.h"
+
+#include "report/json_heads.h"
+
+#include <string.h>
+
+enum { CANDIDATES = 10 };
+
+/* Takes over the object that a result became. */
+static scry_status add_part(struct report_data *data, const char *key, scry_status status, json_t *object)
+{
+    if (!status) data->parts[data->part_count++] = (struct scry__report_part){key, object};
+    return status;
+}
+
+static bool show_progress(void *user, int64_t done, int64_t total)
+{
+    cli_progress_step(user, done, total);
+    return true;
+}
+
+static scry_status take_capture(void *user, const scry_capture *capture)
+{
+    struct report_data *data = user;
+    if (!strstr(capture->name, "pattern")) return scry__report_neurons_take(data->neurons, data->attention, capture);
+    cli_progress_step(&data->progress, capture->layer + 1, scry_model_get_info(data->common->model)->layer_count);
+    return scry__report_attention_add(data->attention, capture->layer, capture->data);
+}
+
+static scry_status collect_lens(struct report_data *data)
+{
+    const scry_lens_options options = {.ids = data->common->ids, .id_count = data->common->id_count, .top = CANDIDATES};
+    return scry_lens_run(&data->lens, data->common->model, data->text, &options);
+}
+
+/* Patterns, queries and keys, from one pass. */
+static scry_status collect_attention(struct report_data *data)
+{
+    const scry_model_info *info    = scry_model_get_info(data->common->model);
+    const char            *neurons = scry__report_neurons_hooks(data->common->model);
+    int                    count   = data->lens->token_count;
+    scry_trace            *trace   = NULL;
+    scry__text             hooks   = {0};
+    scry__text_addf(&hooks, "blocks.*.attn.hook_pattern%s%s", neurons ? "," : "", neurons ? neurons : "");
+    const scry_trace_options options = {.ids      = data->common->ids,
+                                        .id_count = data->common->id_count,
+                                        .hooks    = hooks.data,
+                                        .sink     = take_capture,
+                                        .user     = data};
+    scry_status              status  = hooks.status;
+    if (!status) status = scry__report_attention_create(&data->attention, info->layer_count, info->head_count, count);
+    if (!status && neurons) status = scry__report_neurons_create(&data->neurons, data->common->model, count);
+    if (!status) status = scry_trace_run(&trace, data->common->model, data->text, &options);
+    scry_trace_destroy(&trace); /* the captures went to the sink */
+    scry__text_finish(&hooks);
+    return status;
+}
+
+static scry_status collect_heads(struct report_data *data)
+{
+    const scry_heads_options options = {.ids         = data->common->ids,
+                                        .id_count    = data->common->id_count,
+                                        .skip_probe  = data->quick,
+                                        .skip_random = data->quick,
+                                        .progress    = show_progress,
+                                        .user        = &data->progress};
+    json_t                  *object  = NULL;
+    scry_status              status  = scry_heads_run(&data->heads, data->common->model, data->text, &options);
+    if (!status) status = scry__json_heads(&object, data->heads, NULL);
+    return add_part(data, "heads", status, object);
+}
+
+static scry_status collect_generation(struct report_data *data)
+{
+    const scry_generation_options options = {
+        .ids = data->common->ids, .id_count = data->common->id_count, .max_tokens = data->tokens, .top = CANDIDATES};
+    json_t *object = NULL;
+    if (!data->tokens || data->lens->token_count >= scry_model_get_info(data->common->model)->context) return SCRY_OK;
+    scry_status status = scry_generate(&data->generation, data->common->model, data->text, &options);
+    if (!status) status = scry__json_generation(&object, data->generation, NULL);
+    return add_part(data, "generation", status, object);
+}
+
+scry_status report_collect(struct report_data *data)
+{
+    static const struct {
+        const char *label;
+        scry_status (*run)(struct report_data *data);
+    } steps[]          = {{"lens", collect_lens},
+                          {"attention", collect_attention},
+                          {"heads", collect_heads},
+                          {"generation", collect_generation}};
+    scry_status status = SCRY_OK;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps && !status; i++) {
+        cli_progress_start(&data->progress, data->common, steps[i].label);
+        status = steps[i].run(data);
+        cli_progress_end(&data->progress);
+    }
+    return status;
+}
+
+void report_release(struct report_data *data)
+{
+    for (int i = 0; i < data->part_count; i++) json_decref(data->parts[i].object);
+    scry_generation_destroy(&data->generation);
+    scry_heads_destroy(&data->heads);
+    scry__report_neurons_destroy(&data->neurons);
+    scry__report_attention_destroy(&data->attention);
+    scry_lens_destroy(&data->lens);
+}
