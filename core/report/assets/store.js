@@ -54,14 +54,15 @@ function readAddress() {
   return asked;
 }
 
+/* Not while a choice moves quickly: browsers refuse more than some twenty changes a second. */
 let writing = 0;
 function writeAddress() {
-  cancelAnimationFrame(writing);
-  writing = requestAnimationFrame(() => {
+  clearTimeout(writing);
+  writing = setTimeout(() => {
     const details = new URLSearchParams();
     for (const [name, value] of Object.entries(state)) if (name !== "view" && value !== start[name]) details.set(name, value);
     const text = details.toString();
     history.replaceState(null, "", "#" + state.view + (text ? "?" + text : ""));
-  });
+  }, 200);
 }
 window.addEventListener("hashchange", () => update(readAddress()));
