@@ -175,7 +175,6 @@ struct page *page_start(void)
                                         "Inspector.enable"};
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) act(page, parts[i], NULL);
     act(page, "Fetch.enable", NULL);
-    act(page, "Performance.enable", json_pack("{s:s}", "timeDomain", "threadTicks"));
     chromium_do(page->chromium, NULL, "Target.setDiscoverTargets", json_pack("{s:b}", "discover", true));
     page_size(page, 1280, 900);
     page_theme(page, false);
@@ -450,13 +449,13 @@ char *page_download(struct page *page, const char *selector, size_t *size, char 
 
 double page_processor_time(struct page *page)
 {
-    json_t *answer = chromium_call(page->chromium, page->session, "Performance.getMetrics", NULL), *metric;
-    double  time   = NAN;
+    json_t *answer = chromium_call(page->chromium, NULL, "SystemInfo.getProcessInfo", NULL), *process;
+    double  time   = 0;
     size_t  i;
-    json_array_foreach(json_object_get(answer, "metrics"), i, metric)
+    json_array_foreach(json_object_get(answer, "processInfo"), i, process)
     {
-        if (!strcmp(text_of(metric, "name"), "TaskDuration"))
-            time = json_number_value(json_object_get(metric, "value"));
+        if (!strcmp(text_of(process, "type"), "renderer"))
+            time += json_number_value(json_object_get(process, "cpuTime"));
     }
     json_decref(answer);
     return time;

@@ -51,7 +51,7 @@ void page_screenshot(struct page *page, const char *name, bool whole);
 /* Clicks, and gives the file that this saves: its bytes, and the name that the page gave it. Both are the caller's. */
 char *page_download(struct page *page, const char *selector, size_t *size, char **name);
 
-/* Processor time in seconds that the page's main thread has used since page_open. */
+/* Processor time in seconds that pages have used so far, all threads of those of their processes that still run. */
 double page_processor_time(struct page *page);
 
 #endif

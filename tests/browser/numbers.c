@@ -1,0 +1,191 @@
+/* Numbers on the page are those of --json, as exactly as the page says it keeps them. */
+#include "browser/export_file.h"
+#include "browser/made.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(numbers, .init = make_folder, .fini = remove_folder);
+
+static json_t *at(json_t *array, int index)
+{
+    return json_array_get(array, (size_t)index);
+}
+
+static double number_of(json_t *object, const char *key)
+{
+    json_t *value = json_object_get(object, key);
+    return json_is_number(value) ? json_number_value(value) : NAN;
+}
+
+static int int_of(json_t *object, const char *key)
+{
+    return (int)number_of(object, key);
+}
+
+/* "39.7 %", "< 0.01 %", "–" as shares; how far off the digits shown may be goes to *slack. */
+static double read_percent(const char *text, double *slack)
+{
+    double value = NAN;
+    *slack       = 1e-4;
+    if (*text == '<') return 0;
+    if (sscanf(text, "%lf %%", &value) != 1) return NAN;
+    const char *point  = strchr(text, '.');
+    int         digits = point ? (int)strspn(point + 1, "0123456789") : 0;
+    *slack             = 0.0051 * pow(10, -digits) + 1e-5 * value / 100;
+    return value / 100;
+}
+
+static void expect_close(double shown, double exact, double slack, const char *what, int i, int j)
+{
+    cr_expect(fabs(shown - exact) <= slack, "%s at %d, %d: the page shows %g, --json says %.9g", what, i, j, shown,
+              exact);
+}
+
+/* --- attention --- */
+
+/* The weights of all heads as `scry attn --json` has them: [layer * heads + head]["pattern"][query][key]. */
+static double weight_of(json_t *attention, int head, int query, int key)
+{
+    json_t *pattern = json_object_get(at(json_object_get(attention, "heads"), head), "pattern");
+    return json_number_value(at(at(pattern, query), key));
+}
+
+Test(numbers, heat_map__shows_the_weights)
+{
+    struct page *page      = page_start();
+    json_t      *attention = RESULT("attn", MADE_PROMPT, "--layers", "all");
+    page_open(page, REPORT(MADE_PROMPT), "heatmap");
+    int     heads = int_of(json_object_get(attention, "model"), "head_count"), count = int_of(attention, "query_count");
+    int     levels = (int)page_number(page, "scry.data.attention.levels");
+    json_t *shown  = page_value(page, "(() => { const shown = [], { layer_count, head_count } = scry.data.model;"
+                                       "for (let layer = 0; layer < layer_count; layer++)"
+                                       "for (let head = 0; head < head_count; head++)"
+                                       "for (let query = 0; query < scry.data.tokens.length; query++) {"
+                                       "  const key = (7 * layer + 3 * head + query) %% (query + 1);"
+                                       "  scry.update({ layer, head, query, key });"
+                                       "  const text = document.querySelector('#heatmap .readout strong').textContent;"
+                                       "  shown.push([layer * head_count + head, query, key, Number(text)]); }"
+                                       "return shown; })()"),
+           *cell;
+    size_t i;
+    cr_assert_eq(json_array_size(shown), json_array_size(json_object_get(attention, "heads")) * (size_t)count);
+    json_array_foreach(shown, i, cell)
+    {
+        int    head = (int)json_integer_value(at(cell, 0)), query = (int)json_integer_value(at(cell, 1));
+        double exact = weight_of(attention, head, query, (int)json_integer_value(at(cell, 2)));
+        /* four decimals, of a square of a small number */
+        expect_close(json_number_value(at(cell, 3)), exact, 0.5001e-4 + 1.01 * sqrt(exact) / levels, "weight", head,
+                     query);
+    }
+    cr_expect_gt(heads, 0);
+    json_decref(shown);
+    json_decref(attention);
+    page_close(&page);
+}
+
+struct weights {
+    json_t *attention;
+    int     head, levels, rows, query, key;
+};
+
+/* query, query_token, key, key_token, weight */
+static void check_weight(void *user, int record, int column, const char *text)
+{
+    struct weights *weights = user;
+    if (!record) return;
+    if (column == 0) weights->query = atoi(text);
+    if (column == 2) weights->key = atoi(text);
+    if (column != 4) return;
+    double exact = weight_of(weights->attention, weights->head, weights->query, weights->key);
+    expect_close(atof(text), exact, 1e-5 * exact + 1.01 * sqrt(exact) / weights->levels + 1e-9, "weight",
+                 weights->query, weights->key);
+    weights->rows++;
+}
+
+Test(numbers, heat_map__exports_the_weights)
+{
+    struct page   *page    = page_start();
+    struct weights weights = {.attention = RESULT("attn", MADE_PROMPT, "--layers", "3"), .head = 4};
+    int            columns, count = int_of(weights.attention, "query_count");
+    size_t         size;
+    char          *name;
+    page_open(page, REPORT(MADE_PROMPT), "heatmap?layer=3&head=4");
+    weights.levels = (int)page_number(page, "scry.data.attention.levels");
+    char *csv      = page_download(page, "#heatmap [data-export=csv]", &size, &name);
+    cr_expect_gt(export_read_csv(csv, size, &columns, check_weight, &weights), 1);
+    cr_expect_eq(weights.rows, count * (count + 1) / 2);
+    free(csv);
+    free(name);
+    json_decref(weights.attention);
+    page_close(&page);
+}
+
+/* --- lens --- */
+
+Test(numbers, lens__shows_tokens_probabilities_and_divergences)
+{
+    struct page *page = page_start();
+    json_t      *lens = RESULT("lens", MADE_PROMPT, "--top", "10"), *layers = json_object_get(lens, "layers");
+    page_open(page, REPORT(MADE_PROMPT), "lens");
+    json_t
+        *shown = page_value(
+            page,
+            "(() => { const shown = [], { layer_count, token_count } = scry.data.lens;"
+            "for (let lensLayer = 0; lensLayer < layer_count; lensLayer++)"
+            "for (let position = 0; position < token_count; position++) {"
+            "  scry.update({ lensLayer, position });"
+            "  const detail = document.querySelector('#lens .lens-detail');"
+            "  const texts = (selector, from) => [...from.querySelectorAll(selector)].map(each => each.textContent);"
+            "  shown.push({ layer: lensLayer, position, chosen: document.querySelector('#lens td.chosen').textContent,"
+            "    labels: texts('.label', detail.children[0]), shares: texts('.number', detail.children[0]),"
+            "    facts: texts('dd', detail) }); }"
+            "return shown; })()"),
+        *cell;
+    size_t i;
+    cr_assert_eq(json_array_size(shown), json_array_size(layers) * (size_t)int_of(lens, "token_count"));
+    json_array_foreach(shown, i, cell)
+    {
+        int     layer = int_of(cell, "layer"), position = int_of(cell, "position");
+        json_t *exact  = at(json_object_get(at(layers, layer), "positions"), position),
+               *top    = json_object_get(exact, "top");
+        json_t *shares = json_object_get(cell, "shares"), *facts = json_object_get(cell, "facts");
+        cr_assert_eq(json_array_size(shares), json_array_size(top));
+        for (int k = 0; k < (int)json_array_size(top); k++) {
+            double slack, share = read_percent(json_string_value(at(shares, k)), &slack);
+            expect_close(share, number_of(at(top, k), "probability"), slack, "probability", layer, position);
+        }
+        cr_expect_str_eq(json_string_value(json_object_get(cell, "chosen")),
+                         json_string_value(at(json_object_get(cell, "labels"), 0)));
+        expect_close(atof(json_string_value(at(facts, 0))), number_of(exact, "entropy"), 6e-4, "entropy", layer,
+                     position);
+        expect_close(atof(json_string_value(at(facts, 1))), number_of(exact, "kl"),
+                     6e-4 + 1e-5 * number_of(exact, "kl"), "KL", layer, position);
+    }
+    json_decref(shown);
+    json_decref(lens);
+    page_close(&page);
+}
+
+/* The page has the tokens of the lens in the same places. */
+Test(numbers, lens__names_the_same_tokens)
+{
+    struct page *page = page_start();
+    json_t      *lens = RESULT("lens", MADE_PROMPT, "--top", "10"), *layers = json_object_get(lens, "layers");
+    page_open(page, REPORT(MADE_PROMPT), "lens");
+    json_t *ids   = page_value(page, "scry.data.lens.top.map(place => scry.data.lens.texts[place].id)");
+    int     count = int_of(lens, "token_count"), places = int_of(lens, "top_count");
+    cr_assert_eq(json_array_size(ids), json_array_size(layers) * (size_t)(count * places));
+    for (int i = 0; i < (int)json_array_size(ids); i++) {
+        int     layer = i / places / count, position = i / places % count;
+        json_t *exact = at(json_object_get(at(layers, layer), "positions"), position);
+        cr_expect_eq(json_integer_value(at(ids, i)), int_of(at(json_object_get(exact, "top"), i % places), "id"),
+                     "layer %d, position %d", layer, position);
+    }
+    json_decref(ids);
+    json_decref(lens);
+    page_close(&page);
+}
