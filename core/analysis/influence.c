@@ -3,6 +3,7 @@
 
 #include "analysis/cut.h"
 #include "analysis/look.h"
+#include "analysis/progress.h"
 #include "analysis/received.h"
 #include "analysis/rollout.h"
 #include "base/alloc.h"
@@ -20,7 +21,7 @@ struct run {
     scry_influence               *result;
     scry__session                *prompt;
     scry__look                    look;
-    int64_t                       done, total; /* cuts */
+    scry__progress                progress;
 };
 
 const char *scry_cuts_text(scry_cuts cuts)
@@ -175,14 +176,23 @@ static scry_status sweep(struct run *run, scry__cutter *cutter, int layer, const
 {
     int         batch  = scry__cutter_batch(cutter);
     scry_status status = SCRY_OK;
-    for (int at = 0; !status && !run->result->stopped && at < count; at += batch) {
+    for (int at = 0; !status && at < count; at += batch) {
         int some = count - at < batch ? count - at : batch;
         status   = scry__cutter_measure(cutter, layer, edges + at, some, cuts + at);
-        run->done += some;
-        if (!status && run->options->progress)
-            run->result->stopped = !run->options->progress(run->options->user, run->done, run->total);
+        if (!status) status = scry__progress_step(&run->progress);
     }
     return status;
+}
+
+/* How many batches all sweeps together take. */
+static int64_t count_batches(const scry_influence *result, int batch)
+{
+    int64_t keys = result->key_count, layers = result->layer_count, heads = result->head_count, all = 0;
+    all += (keys + batch - 1) / batch;
+    if (result->cuts >= SCRY_CUTS_LAYERS) all += layers * ((keys + batch - 1) / batch);
+    if (result->cuts >= SCRY_CUTS_HEADS) all += layers * ((heads + batch - 1) / batch);
+    if (result->cuts >= SCRY_CUTS_EDGES) all += layers * ((heads * keys + batch - 1) / batch);
+    return all;
 }
 
 /* Every edge of a layer: first each key in all heads, then each head by all keys, then key by key. */
@@ -206,15 +216,13 @@ static scry_status measure(struct run *run)
     scry__edge     *edges = list_edges(heads, keys), *by_head = edges + keys, *each = by_head + heads;
     scry_status     status;
     if (!edges) return SCRY_OUT_OF_MEMORY;
-    run->total = keys + (cuts >= SCRY_CUTS_LAYERS ? (int64_t)layers * keys : 0) +
-                 (cuts >= SCRY_CUTS_HEADS ? layers * heads : 0) +
-                 (cuts >= SCRY_CUTS_EDGES ? (int64_t)layers * heads * keys : 0);
     status = scry__cutter_create(&cutter, run->model,
                                  &(scry__cutter_options){.prompt   = run->prompt,
                                                          .position = result->position,
                                                          .id       = result->tokens->ids[result->position],
                                                          .target   = result->target.id,
                                                          .batch    = run->options->batch});
+    if (!status) run->progress.total = count_batches(result, scry__cutter_batch(cutter));
     if (!status) status = sweep(run, cutter, -1, edges, keys, result->key_cuts);
     for (int layer = 0; cuts >= SCRY_CUTS_LAYERS && !status && layer < layers; layer++)
         status = sweep(run, cutter, layer, edges, keys, result->layer_cuts + (size_t)layer * (size_t)keys);
@@ -273,6 +281,7 @@ scry_status scry_influence_run(scry_influence **out, scry_model *model, const ch
     static const scry_influence_options defaults;
     struct run                          run = {.model = model, .options = options ? options : &defaults};
     *out                                    = NULL;
+    run.progress                            = (scry__progress){run.options->progress, run.options->user, 0, 0};
     scry_status status                      = check(run.options);
     if (status) return status;
     run.result = scry__alloc(1, sizeof *run.result);

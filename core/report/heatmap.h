@@ -17,6 +17,7 @@ typedef struct scry__heatmap {
     int                        rows, columns;
     const char *const         *row_labels; /* token texts as they are; NULL: numbers from 0 */
     const char *const         *column_labels;
+    bool                       row_names; /* row labels say all: the terminal puts no numbers before them */
     int                        row_offset, column_offset; /* the number of the first row and column, where numbered */
     int                        panel_count;
     const scry__heatmap_panel *panels;

@@ -25,13 +25,6 @@ static json_t *cut_array(scry__json_builder *builder, const scry_cut *cuts, int 
     return array;
 }
 
-static json_t *number_array(scry__json_builder *builder, const float *values, int count)
-{
-    json_t *array = scry__json_new_array(builder);
-    for (int i = 0; i < count; i++) scry__json_append_number(builder, array, values[i]);
-    return array;
-}
-
 static json_t *key_array(scry__json_builder *builder, const scry_influence *influence)
 {
     json_t *array = scry__json_new_array(builder);
@@ -54,7 +47,7 @@ static json_t *layer_array(scry__json_builder *builder, const scry_influence *in
         size_t  at   = (size_t)layer * (size_t)keys;
         json_t *line = scry__json_new_object(builder);
         scry__json_set_int(builder, line, "layer", layer);
-        scry__json_set(builder, line, "weights", number_array(builder, influence->layer_weights + at, keys));
+        scry__json_set(builder, line, "weights", scry__json_numbers(builder, influence->layer_weights + at, keys));
         scry__json_set(builder, line, "cut", cut_array(builder, influence->layer_cuts + at, keys));
         scry__json_append(builder, array, line);
     }
@@ -72,7 +65,7 @@ static json_t *head_array(scry__json_builder *builder, const scry_influence *inf
         scry__json_set_int(builder, line, "layer", i / influence->head_count);
         scry__json_set_int(builder, line, "head", i % influence->head_count);
         scry__json_set(builder, line, "cut", cut_object(builder, &influence->head_cuts[i]));
-        scry__json_set(builder, line, "weights", number_array(builder, influence->weights + at, keys));
+        scry__json_set(builder, line, "weights", scry__json_numbers(builder, influence->weights + at, keys));
         scry__json_set(builder, line, "cuts", cut_array(builder, each, keys));
         scry__json_append(builder, array, line);
     }

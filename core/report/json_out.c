@@ -121,43 +121,50 @@ scry_status scry__json_trace(json_t **out, const scry_trace *trace, const char *
     return scry__json_finish(&builder, object, out);
 }
 
-static json_t *pattern_array(scry__json_builder *builder, const scry__json_attention *attention, const float *values)
+static json_t *pattern_array(scry__json_builder *builder, const scry__view *view, const float *values)
 {
-    json_t *rows = scry__json_new_array(builder);
-    for (int row = 0; row < attention->query_count && !builder->status; row++) {
-        json_t *line = scry__json_new_array(builder);
-        for (int key = 0; key < attention->key_count; key++)
-            scry__json_append_number(builder, line, values[(size_t)row * (size_t)attention->key_count + (size_t)key]);
-        scry__json_append(builder, rows, line);
-    }
+    json_t *rows  = scry__json_new_array(builder);
+    int     count = view->keys.end - view->keys.begin;
+    for (int query = view->queries.begin; query < view->queries.end && !builder->status; query++, values += count)
+        scry__json_append(builder, rows, scry__json_numbers(builder, values, count));
     return rows;
 }
 
-scry_status scry__json_of_attention(json_t **out, const scry__json_attention *attention,
-                                    const scry__json_source *source)
+static json_t *number_or_null(int number)
+{
+    return number < 0 ? json_null() : json_integer(number);
+}
+
+scry_status scry__json_attention(json_t **out, const scry__view *view, const scry__json_source *source)
 {
     scry__json_builder builder = {0};
-    *out                       = NULL;
-    if ((double)attention->head_count * attention->query_count * attention->key_count > SCRY__JSON_MOST_VALUES)
+    int                queries = view->queries.end - view->queries.begin, keys = view->keys.end - view->keys.begin;
+    bool               sinks = view->kind == SCRY__VIEW_SINKS;
+    *out                     = NULL;
+    if ((double)view->tile_count * (double)scry__view_size(view) > SCRY__JSON_MOST_VALUES)
         return scry__fail(SCRY_BAD_ARGUMENT,
                           "%d heads of %d x %d weights are too many for JSON: expected at most %d in all; choose fewer "
                           "heads or a range of queries and keys, or write an .npz",
-                          attention->head_count, attention->query_count, attention->key_count, SCRY__JSON_MOST_VALUES);
+                          view->tile_count, queries, keys, SCRY__JSON_MOST_VALUES);
     json_t *object = scry__json_result(&builder, "scry.attention/1", source);
     json_t *heads  = scry__json_new_array(&builder);
-    for (int i = 0; i < attention->head_count && !builder.status; i++) {
-        const scry__json_head *head = &attention->heads[i];
+    for (int i = 0; i < view->tile_count && !builder.status; i++) {
+        const scry__view_tile *tile = &view->tiles[i];
         json_t                *line = scry__json_new_object(&builder);
-        scry__json_set_int(&builder, line, "layer", head->layer);
-        scry__json_set_int(&builder, line, "head", head->head);
-        scry__json_set(&builder, line, "pattern", pattern_array(&builder, attention, head->values));
+        scry__json_set(&builder, line, "layer", number_or_null(tile->layer));
+        scry__json_set(&builder, line, "head", number_or_null(tile->head));
+        if (sinks)
+            scry__json_set(&builder, line, "received", scry__json_numbers(&builder, tile->values, keys));
+        else
+            scry__json_set(&builder, line, "pattern", pattern_array(&builder, view, tile->values));
         scry__json_append(&builder, heads, line);
     }
-    scry__json_set(&builder, object, "tokens", scry__json_tokens(&builder, attention->tokens));
-    scry__json_set_int(&builder, object, "query_begin", attention->query_begin);
-    scry__json_set_int(&builder, object, "query_count", attention->query_count);
-    scry__json_set_int(&builder, object, "key_begin", attention->key_begin);
-    scry__json_set_int(&builder, object, "key_count", attention->key_count);
+    scry__json_set(&builder, object, "tokens", scry__json_tokens(&builder, view->tokens));
+    scry__json_set_text(&builder, object, "view", scry__view_text(view->kind));
+    scry__json_set_int(&builder, object, "query_begin", view->queries.begin);
+    scry__json_set_int(&builder, object, "query_count", queries);
+    scry__json_set_int(&builder, object, "key_begin", view->keys.begin);
+    scry__json_set_int(&builder, object, "key_count", keys);
     scry__json_set(&builder, object, "heads", heads);
     return scry__json_finish(&builder, object, out);
 }

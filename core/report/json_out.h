@@ -4,6 +4,7 @@
 #ifndef SCRY_REPORT_JSON_OUT_H
 #define SCRY_REPORT_JSON_OUT_H
 
+#include "analysis/view.h"
 #include "scry/lens.h"
 #include "scry/trace.h"
 
@@ -28,21 +29,8 @@ scry_status scry__json_generation(json_t **out, const scry_generation *generatio
 scry_status scry__json_trace(json_t **out, const scry_trace *trace, const char *output,
                              const scry__json_source *source);
 
-/* One head's attention tile, [query_count, key_count]. */
-typedef struct scry__json_head {
-    int          layer, head;
-    const float *values;
-} scry__json_head;
-
-/* scry.attention/1: the tiles that were asked for, all of one shape and origin. */
-typedef struct scry__json_attention {
-    const scry_tokens     *tokens;
-    int                    query_begin, query_count, key_begin, key_count;
-    int                    head_count;
-    const scry__json_head *heads;
-} scry__json_attention;
-scry_status scry__json_of_attention(json_t **out, const scry__json_attention *attention,
-                                    const scry__json_source *source);
+/* scry.attention/1: the tiles of a view; SCRY_BAD_ARGUMENT where they are too many for JSON. */
+scry_status scry__json_attention(json_t **out, const scry__view *view, const scry__json_source *source);
 
 /* scry.devices/1 */
 scry_status scry__json_devices(json_t **out, const scry_device_list *devices);

@@ -78,6 +78,13 @@ json_t *scry__json_tokens(scry__json_builder *builder, const scry_tokens *tokens
     return array;
 }
 
+json_t *scry__json_numbers(scry__json_builder *builder, const float *values, int count)
+{
+    json_t *array = scry__json_new_array(builder);
+    for (int i = 0; i < count; i++) scry__json_append_number(builder, array, values[i]);
+    return array;
+}
+
 /* What every result begins with. */
 json_t *scry__json_result(scry__json_builder *builder, const char *schema, const scry__json_source *source)
 {

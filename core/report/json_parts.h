@@ -20,6 +20,9 @@ json_t *scry__json_tuning(scry__json_builder *builder, const scry_device_tuning 
 /* [{"id", "text"}, ...] */
 json_t *scry__json_tokens(scry__json_builder *builder, const scry_tokens *tokens);
 
+/* [x, ...]; NaN and infinities are null. */
+json_t *scry__json_numbers(scry__json_builder *builder, const float *values, int count);
+
 /* {"id", "text", "logit", "probability"}, and an array of them. */
 json_t *scry__json_candidate(scry__json_builder *builder, const scry_candidate *candidate);
 json_t *scry__json_candidates(scry__json_builder *builder, const scry_candidate *candidates, int count);

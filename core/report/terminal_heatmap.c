@@ -99,7 +99,8 @@ static void add_cell(scry__text *out, const struct view *view, float value)
 
 static void add_row_head(scry__text *out, const struct view *view, int row)
 {
-    scry__text_addf(out, "%*d ", view->number_width, view->map->row_offset + row);
+    if (view->number_width) scry__text_addf(out, "%*d", view->number_width, view->map->row_offset + row);
+    scry__text_adds(out, " ");
     if (view->rows) scry__label_fit(out, view->rows->texts[row], view->label_width, SCRY__ALIGN_LEFT);
     scry__text_adds(out, " ");
 }
@@ -230,7 +231,7 @@ void scry__terminal_heatmap(scry__text *out, const scry__terminal *terminal, con
         out->status = scry__labels_create(&view.columns, heatmap->column_labels, heatmap->columns);
     if (!out->status) {
         scry__heatmap_scale(heatmap, &view.minimum, &view.maximum);
-        view.number_width = digits(heatmap->row_offset + heatmap->rows - 1);
+        view.number_width = heatmap->row_names ? 0 : digits(heatmap->row_offset + heatmap->rows - 1);
         view.label_width  = widest(view.rows);
         choose_cell(&view);
         if (heatmap->title) {

@@ -116,16 +116,16 @@ Test(json_out, generation_trace_attention_devices_error__have_their_keys)
               "%s", text);
     scry__free(text);
 
-    scry__json_head      head      = {3, 1, data};
-    scry__json_attention attention = {&tokens, 0, 2, 0, 2, 1, &head};
-    cr_assert_eq(scry__json_of_attention(&object, &attention, &source), SCRY_OK);
+    scry__view_tile tile = {3, 1, data};
+    scry__view      view = {SCRY__VIEW_HEADS, (scry_tokens *)&tokens, {0, 2}, {0, 2}, 1, &tile, NULL, NULL};
+    cr_assert_eq(scry__json_attention(&object, &view, &source), SCRY_OK);
     cr_expect_str_eq(keys_of(object),
-                     "schema,version,model,device,tokens,query_begin,query_count,key_begin,key_count,heads");
+                     "schema,version,model,device,tokens,view,query_begin,query_count,key_begin,key_count,heads");
     text = text_of(object);
     cr_expect(strstr(text, "{\"layer\":3,\"head\":1,\"pattern\":[[1.0,null],[4.0,1.0]]}"), "%s", text);
     scry__free(text);
-    attention.query_count = attention.key_count = 100000;
-    cr_expect_eq(scry__json_of_attention(&object, &attention, &source), SCRY_BAD_ARGUMENT);
+    view.queries.end = view.keys.end = 100000;
+    cr_expect_eq(scry__json_attention(&object, &view, &source), SCRY_BAD_ARGUMENT);
 
     scry_device_entry entry   = {.info           = device,
                                  .usable         = true,

@@ -45,7 +45,7 @@ typedef struct scry_influence_options {
     bool           skip_rollout; /* rollout keeps L K^2 / 2 floats: 400 MB at 12 layers and 4,096 keys */
     int            most_sinks;   /* sinks listed at most; 0: 10 */
     int            batch; /* cuts computed side by side; 0: up to 64, as 256 MiB of cached keys and values allow */
-    /* Called as cuts are done, where not NULL; false stops, and what is not measured then stays NaN. */
+    /* Called as cuts are done, where not NULL; false stops with SCRY_STOPPED. */
     bool (*progress)(void *user, int64_t done, int64_t total);
     void *user;
 } scry_influence_options;
@@ -73,7 +73,6 @@ typedef struct scry_influence {
     scry_candidate target;        /* uncut */
     float          lse, entropy;  /* of the position's uncut distribution */
     scry_cuts      cuts;          /* which were asked for, never SCRY_CUTS_DEFAULT */
-    bool           stopped;       /* progress said so */
     float         *weights;       /* [layer, head, key]: the position's row */
     float         *layer_weights; /* [layer, key]: mean over heads */
     float         *key_weights;   /* [key]: mean over layers and heads */
