@@ -88,6 +88,16 @@ scry_status scry__diagnose_settle(scry__diagnosing *diagnosing, scry_diagnosis_k
     return check->detail ? SCRY_OK : SCRY_OUT_OF_MEMORY;
 }
 
+scry_status scry__diagnose_settle_rest(scry__diagnosing *diagnosing, const char *why)
+{
+    scry_status status = SCRY_OK;
+    for (int kind = 0; kind < SCRY_DIAGNOSIS_COUNT && !status; kind++)
+        if (!diagnosing->result->checks[kind].detail)
+            status =
+                scry__diagnose_settle(diagnosing, (scry_diagnosis_kind)kind, SCRY_OUTCOME_NOT_APPLICABLE, "%s", why);
+    return status;
+}
+
 /* --- The prompt and its context --- */
 
 /* The tokens of the text's one place [begin, end) in the prompt, by the bytes that tokens stand for. */
@@ -141,6 +151,9 @@ static scry_status upload_mask(scry__diagnosing *diagnosing)
     const scry_model_info       *info    = scry_model_get_info(diagnosing->model);
     size_t                       count   = (size_t)diagnosing->result->tokens->count;
     if (!options->mask) return SCRY_OK;
+    if (options->mask_tokens != (int)count)
+        return scry__fail(SCRY_BAD_ARGUMENT, "mask of %d tokens: expected %zu, as many as the prompt has",
+                          options->mask_tokens, count);
     if ((options->mask_layers != 1 && options->mask_layers != info->layer_count) ||
         (options->mask_heads != 1 && options->mask_heads != info->head_count))
         return scry__fail(SCRY_BAD_ARGUMENT, "mask of %d layers and %d heads: expected 1 or %d, and 1 or %d",
@@ -168,11 +181,7 @@ static scry_status run_checks(scry__diagnosing *diagnosing)
         status = scry__diagnose_context(diagnosing);
         if (!status) status = scry__diagnose_output(diagnosing);
     }
-    for (int kind = 0; kind < SCRY_DIAGNOSIS_COUNT && !status; kind++)
-        if (!result->checks[kind].detail)
-            status = scry__diagnose_settle(diagnosing, (scry_diagnosis_kind)kind, SCRY_OUTCOME_NOT_APPLICABLE,
-                                           "what was found before it comes first");
-    return status;
+    return status ? status : scry__diagnose_settle_rest(diagnosing, "what was found before it comes first");
 }
 
 scry_status scry_diagnose_run(scry_diagnosis **out, scry_model *model, const char *text,

@@ -37,9 +37,10 @@ typedef struct scry__visibility {
 
 typedef struct scry__watched {
     int                 layer_count, head_count, token_count;
-    int                 sampled; /* rows whose scores were kept: the last ones */
-    scry__watched_head *heads;   /* [L, H] */
-    float              *last;    /* [L, H, T]: weights of the last query */
+    bool                from_file; /* weights alone: what hides a key is not known, only that nobody looks at it */
+    int                 sampled;   /* rows whose scores were kept: the last ones */
+    scry__watched_head *heads;     /* [L, H] */
+    float              *last;      /* [L, H, T]: weights of the last query; not from a file */
     scry__visibility    sight;
     int64_t             empty_heads;     /* rows of a head that see no key */
     int                *empty_at;        /* [T]: in how many heads */
@@ -51,7 +52,7 @@ typedef struct scry__watched {
 
 typedef struct scry__diagnosing {
     scry_diagnosis              *result;
-    scry_model                  *model;
+    scry_model                  *model; /* NULL: only attention is known */
     const scry_diagnose_options *options;
     int                          capacity; /* of result->findings */
     scry_buffer                 *mask;     /* options->mask on the device */
@@ -70,7 +71,17 @@ scry_status scry__diagnose_settle(scry__diagnosing *diagnosing, scry_diagnosis_k
 /* Runs the prompt once with every op observed, and fills diagnosing->watched and ->finite. Adds what is found of
  * values that are not finite, for only here is known where they come from. */
 scry_status scry__diagnose_watch(scry__diagnosing *diagnosing);
+
+/* Room for what is watched, all zero but for what says where it comes from; and its release. */
+scry_status scry__watched_create(scry__watched *watched, int layers, int heads, int tokens);
 void        scry__watched_finish(scry__watched *watched);
+
+/* Counts whom the row at `place` sees, by its scores of all keys; it may see the last `allowed` of those up to itself.
+ * A row that sees nobody counts for nothing. */
+void scry__watched_count(scry__watched *watched, const float *scores, int64_t allowed, scry_place place);
+
+/* A row of a head that sees no key. */
+void scry__watched_empty(scry__watched *watched, scry_place place, bool by_number);
 
 /* The observer of the watched pass, which finds the first op that leaves NaN or infinity (diagnose_finite.c). */
 typedef struct scry__finite_watch {
@@ -116,6 +127,9 @@ void        scry__prediction_finish(scry__prediction *prediction);
 
 /* The mask callback of a pass over the prompt: options->mask in the place of the model's own. */
 scry_status scry__diagnose_mask(const scry__diagnosing *diagnosing, int layer, scry_mask *mask);
+
+/* What no check has settled does not apply, for this reason. */
+scry_status scry__diagnose_settle_rest(scry__diagnosing *diagnosing, const char *why);
 
 /* --- The checks; each settles its kinds. --- */
 

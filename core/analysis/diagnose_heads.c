@@ -124,8 +124,9 @@ static scry_status check_scale(scry__diagnosing *diagnosing)
 
 /* --- Uniform heads --- */
 
-/* Also sets severity and advice: keys that cannot differ are a defect, scores that hardly do may be untrained. */
-static const char *why_uniform(const scry__watched_head *head, scry_finding *finding)
+/* Also sets severity and advice: keys that cannot differ are a defect; scores that hardly do may be untrained, and a
+ * head or two of that kind are no harm. */
+static const char *why_uniform(const scry__watched_head *head, bool few, scry_finding *finding)
 {
     finding->severity = SCRY_SEVERITY_ERROR;
     if (head->key_size < NO_SIZE) {
@@ -144,7 +145,7 @@ static const char *why_uniform(const scry__watched_head *head, scry_finding *fin
             "projection, the cache's layout and the norm before it.";
         return "its keys are the same at every position";
     }
-    finding->severity = SCRY_SEVERITY_WARNING;
+    finding->severity = few ? SCRY_SEVERITY_NOTE : SCRY_SEVERITY_WARNING;
     finding->advice =
         "Keys and queries differ, but their products are small beside 1: look at the scale of scores and at the size "
         "of the projections' weights; in an untrained model this is usual.";
@@ -173,7 +174,7 @@ static scry_status add_uniform(scry__diagnosing *diagnosing, int layer)
                                                       {"size of a key's entry", head->key_size, NO_SIZE},
                                                       {"share of the queries that differs by position", head->query_spread, NAN},
                                                       {"size of a query's entry", head->query_size, NO_SIZE}}};
-    const char               *why     = why_uniform(head, &finding);
+    const char               *why     = why_uniform(head, 2 * found < watched->head_count, &finding);
     scry_status               status =
         scry__diagnose_add(diagnosing, finding, "layer %d, %s %s attend%s to every key alike; in head %d, %s", layer,
                            found > 1 ? "heads" : "head", list.data, found > 1 ? "" : "s", best, why);
@@ -219,26 +220,27 @@ static scry_status add_collapse(scry__diagnosing *diagnosing, int layer)
 }
 
 /* Why a prompt shows nothing about heads; NULL where it does. */
-static const char *too_little(const scry_tokens *tokens)
+static const char *too_little(const scry__diagnosing *diagnosing)
 {
-    bool differ = false;
-    for (int i = 1; i < tokens->count; i++) differ |= tokens->ids[i] != tokens->ids[0];
-    if (tokens->count < LEAST_TOKENS) return "the prompt is too short: it takes four tokens";
+    const scry_tokens *tokens = diagnosing->result->tokens;
+    bool               differ = !tokens;
+    for (int i = 1; tokens && i < tokens->count; i++) differ |= tokens->ids[i] != tokens->ids[0];
+    if (diagnosing->watched.token_count < LEAST_TOKENS) return "the prompt is too short: it takes four tokens";
     return differ ? NULL : "all tokens of the prompt are the same, which every head attends to alike";
 }
 
 scry_status scry__diagnose_heads(scry__diagnosing *diagnosing)
 {
     static const scry_diagnosis_kind kinds[] = {SCRY_DIAGNOSIS_SCALE, SCRY_DIAGNOSIS_UNIFORM, SCRY_DIAGNOSIS_COLLAPSE};
-    const char                      *missing = too_little(diagnosing->result->tokens);
-    scry_status                      status  = missing ? SCRY_OK : check_scale(diagnosing);
+    const char                      *missing = too_little(diagnosing);
+    scry_status                      status  = missing || !diagnosing->model ? SCRY_OK : check_scale(diagnosing);
     if (!missing && diagnosing->result->checks[SCRY_DIAGNOSIS_SCALE].outcome == SCRY_OUTCOME_FINDING)
         missing = "the scale of the scores comes before it";
     for (int layer = 0; layer < diagnosing->watched.layer_count && !status && !missing; layer++) {
         status = add_uniform(diagnosing, layer);
         if (!status) status = add_collapse(diagnosing, layer);
     }
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !status; i++)
+    for (size_t i = diagnosing->model ? 0 : 1; i < sizeof kinds / sizeof *kinds && !status; i++)
         if (!diagnosing->result->checks[kinds[i]].detail)
             status =
                 scry__diagnose_settle(diagnosing, kinds[i], missing ? SCRY_OUTCOME_NOT_APPLICABLE : SCRY_OUTCOME_CLEAR,

@@ -74,21 +74,40 @@ static int count_hidden_keys(const scry__watched *watched, int64_t *pairs, int *
     return count;
 }
 
+/* What the hidden pairs have in common. */
+enum hidden { OWN_KEY, WHOLE_KEYS, WINDOW, NO_RULE };
+
+static enum hidden describe_hidden(const scry__watched *watched, char *how, size_t size)
+{
+    const scry__visibility *sight = &watched->sight;
+    int64_t                 pairs;
+    int                     first = -1, keys = count_hidden_keys(watched, &pairs, &first);
+    if (sight->hidden == sight->hidden_self && sight->hidden == sight->own) {
+        snprintf(how, size, "the mask is off by one: queries do not see their own key");
+        return OWN_KEY;
+    }
+    if (keys && pairs == sight->hidden) {
+        snprintf(how, size, "%d keys are hidden from all queries, the first is key %d", keys, first);
+        return WHOLE_KEYS;
+    }
+    if (sight->farthest_seen < sight->nearest_hidden) {
+        snprintf(how, size, "queries see the last %lld keys only, a window that the model does not have",
+                 (long long)sight->farthest_seen + 1);
+        return WINDOW;
+    }
+    snprintf(how, size, "no simple rule describes which");
+    return NO_RULE;
+}
+
 static scry_status add_hidden(scry__diagnosing *diagnosing)
 {
     const scry__watched    *watched = &diagnosing->watched;
     const scry__visibility *sight   = &watched->sight;
-    int64_t                 pairs, allowed = 0;
-    int                     first = -1, keys = count_hidden_keys(watched, &pairs, &first);
-    char                    how[160] = "no simple rule describes which";
+    int64_t                 allowed = 0;
+    char                    how[160];
+    enum hidden             rule = describe_hidden(watched, how, sizeof how);
     for (int key = 0; key < watched->token_count; key++) allowed += sight->allowed_at[key];
-    if (sight->hidden == sight->hidden_self && sight->hidden == sight->own)
-        snprintf(how, sizeof how, "the mask is off by one: queries do not see their own key");
-    else if (keys && pairs == sight->hidden)
-        snprintf(how, sizeof how, "%d keys are hidden from all queries, the first is key %d", keys, first);
-    else if (sight->farthest_seen < sight->nearest_hidden)
-        snprintf(how, sizeof how, "queries see the last %lld keys only, a window that the model does not have",
-                 (long long)sight->farthest_seen + 1);
+    if (watched->from_file && rule != OWN_KEY && rule != WHOLE_KEYS) return SCRY_OK; /* weights may just be small */
     scry_finding finding = {
         .kind     = SCRY_DIAGNOSIS_MASK,
         .severity = SCRY_SEVERITY_WARNING,
@@ -111,6 +130,8 @@ scry_status scry__diagnose_rows(scry__diagnosing *diagnosing)
     if (!status && watched->sight.hidden) status = add_hidden(diagnosing);
     if (status) return status;
     return scry__diagnose_settle(diagnosing, SCRY_DIAGNOSIS_MASK, SCRY_OUTCOME_CLEAR,
-                                 "the scores of the last %d queries, in every head, are masked as the model does",
+                                 watched->from_file
+                                     ? "in none of %d queries does a weight lie ahead"
+                                     : "the scores of the last %d queries, in every head, are masked as the model does",
                                  watched->sampled);
 }

@@ -70,17 +70,22 @@ static void take_argmax(const struct watcher *watcher, int layer, const int32_t 
     }
 }
 
+void scry__watched_empty(scry__watched *watched, scry_place place, bool by_number)
+{
+    if (!watched->empty_heads++) watched->first_empty = place;
+    watched->empty_at[place.query]++;
+    watched->heads[place.layer * watched->head_count + place.head].empty++;
+    watched->empty_by_number |= by_number;
+}
+
 static void take_lse(const struct watcher *watcher, int layer, const float *values)
 {
     scry__watched *watched = watched_of(watcher);
     for (int head = 0; head < watched->head_count; head++) {
         for (int i = 0; i < watched->token_count; i++) {
             float lse = values[(int64_t)head * watched->token_count + i];
-            if (!(lse < SCRY__HIDDEN_SCORE + 100)) continue; /* that many keys do not lift it that far */
-            if (!watched->empty_heads++) watched->first_empty = (scry_place){layer, head, i, -1};
-            watched->empty_at[i]++;
-            head_of(watcher, layer, head)->empty++;
-            watched->empty_by_number |= isfinite(lse);
+            if (lse < SCRY__HIDDEN_SCORE + 100) /* that many keys do not lift it that far */
+                scry__watched_empty(watched, (scry_place){layer, head, i, -1}, isfinite(lse));
         }
     }
 }
@@ -128,14 +133,14 @@ static void take_vectors(const struct watcher *watcher, int layer, const float *
     }
 }
 
-/* Counts whom one row sees; false where it sees nobody. */
-static bool count_sight(scry__visibility *sight, const float *scores, int count, int64_t allowed, scry_place place)
+void scry__watched_count(scry__watched *watched, const float *scores, int64_t allowed, scry_place place)
 {
-    int64_t begin = place.query + 1 - allowed;
-    bool    any   = false;
-    for (int key = 0; key < count; key++) any |= scores[key] > SCRY__HIDDEN_SCORE;
-    sight->future_all += count - 1 - place.query;
-    for (int key = 0; any && key < count; key++) {
+    scry__visibility *sight = &watched->sight;
+    int64_t           begin = place.query + 1 - allowed;
+    bool              any   = false;
+    for (int key = 0; key < watched->token_count; key++) any |= scores[key] > SCRY__HIDDEN_SCORE;
+    sight->future_all += watched->token_count - 1 - place.query;
+    for (int key = 0; any && key < watched->token_count; key++) {
         bool seen = scores[key] > SCRY__HIDDEN_SCORE, ahead = key > place.query;
         if (seen && ahead) {
             if (!sight->future++) sight->first_future = (scry_place){place.layer, place.head, place.query, key};
@@ -151,7 +156,6 @@ static bool count_sight(scry__visibility *sight, const float *scores, int count,
         sight->hidden_at[key]++;
         sight->hidden_self += key == place.query;
     }
-    return any;
 }
 
 /* Standard deviation of the scores that a row sees; NaN with fewer than two. */
@@ -188,7 +192,7 @@ static void take_scores(const struct watcher *watcher, int layer, const float *v
             const float *scores  = values + ((int64_t)head * watched->sampled + (i - begin)) * count;
             int64_t      allowed = allowed_keys(watcher, layer, i);
             double       spread  = spread_of(scores, count);
-            count_sight(&watched->sight, scores, count, allowed, (scry_place){layer, head, i, -1});
+            scry__watched_count(watched, scores, allowed, (scry_place){layer, head, i, -1});
             if (isnan(spread)) continue;
             sum += spread;
             rows++;
@@ -278,20 +282,20 @@ static scry_status at(void *user, scry__hook hook, int layer, const scry_tensor 
     return SCRY_OK;
 }
 
-static scry_status watched_create(scry__watched *watched, const scry_model_info *info, int count)
+scry_status scry__watched_create(scry__watched *watched, int layers, int heads, int tokens)
 {
-    size_t heads            = (size_t)info->layer_count * (size_t)info->head_count;
-    int    most             = SAMPLE_SCORES / info->head_count / count;
-    watched->layer_count    = info->layer_count;
-    watched->head_count     = info->head_count;
-    watched->token_count    = count;
-    watched->sampled        = most < 1 ? 1 : most < count ? most : count;
-    watched->heads          = scry__alloc(heads, sizeof *watched->heads);
-    watched->last           = scry__alloc(heads, (size_t)count * sizeof *watched->last);
-    watched->empty_at       = scry__alloc((size_t)count, sizeof *watched->empty_at);
     scry__visibility *sight = &watched->sight;
-    sight->hidden_at        = scry__alloc((size_t)count, sizeof *sight->hidden_at);
-    sight->allowed_at       = scry__alloc((size_t)count, sizeof *sight->allowed_at);
+    size_t            all   = (size_t)layers * (size_t)heads;
+    int               most  = SAMPLE_SCORES / heads / tokens;
+    watched->layer_count    = layers;
+    watched->head_count     = heads;
+    watched->token_count    = tokens;
+    watched->sampled        = most < 1 ? 1 : most < tokens ? most : tokens;
+    watched->heads          = scry__alloc(all, sizeof *watched->heads);
+    watched->last           = scry__alloc(watched->from_file ? 0 : all, (size_t)tokens * sizeof *watched->last);
+    watched->empty_at       = scry__alloc((size_t)tokens, sizeof *watched->empty_at);
+    sight->hidden_at        = scry__alloc((size_t)tokens, sizeof *sight->hidden_at);
+    sight->allowed_at       = scry__alloc((size_t)tokens, sizeof *sight->allowed_at);
     sight->nearest_hidden   = INT64_MAX;
     return watched->heads && watched->last && watched->empty_at && sight->hidden_at && sight->allowed_at
                ? SCRY_OK
@@ -362,7 +366,8 @@ scry_status scry__diagnose_watch(scry__diagnosing *diagnosing)
     struct watcher         watcher = {.diagnosing = diagnosing,
                                       .finite     = {.model = diagnosing->model, .layer = -1},
                                       .max = scry__alloc((size_t)info->head_count, (size_t)count * sizeof(float))};
-    scry_status status = watcher.max ? watched_create(&diagnosing->watched, info, count) : SCRY_OUT_OF_MEMORY;
+    scry_status            status  = watcher.max ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+    if (!status) status = scry__watched_create(&diagnosing->watched, info->layer_count, info->head_count, count);
     if (!status) status = run(&watcher);
     if (!status) status = settle_finite(diagnosing, &watcher.finite);
     scry__finite_finish(&watcher.finite);

@@ -289,7 +289,7 @@ Test(commands, json__says_what_failed)
 
 Test(commands, help__is_there_for_every_command)
 {
-    static const char *const names[] = {"report", "lens", "attn", "heads", "trace", "run", "bench", "devices"};
+    static const char *const names[] = {"report", "lens", "attn", "heads", "diagnose", "trace", "run", "bench", "devices"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct outcome outcome = SCRY(names[i], "--help");
         cr_expect_eq(outcome.exit_code, 0);

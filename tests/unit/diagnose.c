@@ -284,7 +284,8 @@ Test(diagnose, broken_mask__is_diagnosed_rightly)
         for (int at = 0; at < count * count; at++)
             mask[at] = sees(masks[i].rule, at / count, at % count) ? 0 : masks[i].low != 0 ? masks[i].low : -INFINITY;
         scry_diagnosis *result =
-            diagnose(model, places, (scry_diagnose_options){.mask = mask, .mask_layers = 1, .mask_heads = 1});
+            diagnose(model, places,
+                     (scry_diagnose_options){.mask = mask, .mask_layers = 1, .mask_heads = 1, .mask_tokens = count});
         check_complete(result, places);
         cr_assert_eq(result->finding_count, masks[i].findings, "row %zu: %d findings: %s", i, result->finding_count,
                      result->finding_count ? result->findings[0].text : "");
@@ -295,9 +296,9 @@ Test(diagnose, broken_mask__is_diagnosed_rightly)
         }
         scry_diagnosis_destroy(&result);
     }
-    mask[count + 1] = NAN;
-    scry_diagnosis *result =
-        diagnose(model, places, (scry_diagnose_options){.mask = mask, .mask_layers = 1, .mask_heads = 1});
+    mask[count + 1]        = NAN;
+    scry_diagnosis *result = diagnose(
+        model, places, (scry_diagnose_options){.mask = mask, .mask_layers = 1, .mask_heads = 1, .mask_tokens = count});
     cr_assert_geq(result->finding_count, 1);
     cr_expect_eq(result->findings[0].kind, SCRY_DIAGNOSIS_NOT_FINITE);
     cr_expect(strstr(result->findings[0].text, "values of additive"), "%s", result->findings[0].text);
@@ -387,9 +388,10 @@ Test(diagnose, misuse__is_refused)
         {{.context_tokens = {2, 2}}, "context tokens 2 to 2"},
         {{.context_tokens = {-1, 2}}, "context tokens -1 to 2"},
         {{.context_tokens = {2, 7}}, "expected a range within 0 to 6"},
-        {{.mask = &zero, .mask_layers = 2, .mask_heads = 1},
+        {{.mask = &zero, .mask_layers = 1, .mask_heads = 1, .mask_tokens = 5}, "mask of 5 tokens: expected 6"},
+        {{.mask = &zero, .mask_layers = 2, .mask_heads = 1, .mask_tokens = 6},
          "mask of 2 layers and 1 heads: expected 1 or 6, and 1 or 8"},
-        {{.mask = &zero, .mask_layers = 1}, "mask of 1 layers and 0 heads"},
+        {{.mask = &zero, .mask_layers = 1, .mask_tokens = 6}, "mask of 1 layers and 0 heads"},
     };
     scry_device *device = device_open("cpu", SCRY_FALLBACK_STRICT);
     scry_model  *model  = open_model(device, DEMO);

@@ -82,14 +82,14 @@ typedef struct scry_diagnose_options {
     scry_range     context_tokens; /* that part as tokens; {0, 0}: none */
     int            max_tokens;     /* generated for repetition and hallucination; 0: 64; below 0: none */
     /* Added to the scores instead of what the model itself masks, as a host array of -inf, 0 or other numbers:
-     * [mask_layers, mask_heads, T, T], where mask_layers and mask_heads are 1 or as many as the model has. NULL: none.
-     * Nothing is generated behind it. */
+     * [mask_layers, mask_heads, mask_tokens, mask_tokens], where layers and heads are 1 or as many as the model has.
+     * NULL: none. Nothing is generated behind it. */
     const float *mask;
-    int          mask_layers, mask_heads;
+    int          mask_layers, mask_heads, mask_tokens;
 } scry_diagnose_options;
 
 typedef struct scry_diagnosis {
-    scry_tokens  *tokens;
+    scry_tokens  *tokens;  /* NULL: an attention file does not say */
     scry_range    context; /* the tokens of the context; {0, 0}: none was given */
     int           finding_count;
     scry_finding *findings; /* by kind, in the order of the list */
@@ -100,6 +100,9 @@ typedef struct scry_diagnosis {
  * the prompt does not contain is SCRY_BAD_ARGUMENT. */
 SCRY_API scry_status scry_diagnose_run(scry_diagnosis **out, scry_model *model, const char *text,
                                        const scry_diagnose_options *options);
+/* The same of attention patterns alone, from a file as scry attn, TransformerLens or NumPy write it; checks that need a
+ * model do not apply. Queries are the last of the keys where there are fewer. */
+SCRY_API scry_status scry_diagnose_attention(scry_diagnosis **out, const char *path);
 SCRY_API void        scry_diagnosis_destroy(scry_diagnosis **diagnosis);
 
 #ifdef __cplusplus
