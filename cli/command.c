@@ -218,15 +218,10 @@ scry_status cli_open_device(struct cli_common *common)
     return scry_device_open(&common->opened_device, &options);
 }
 
-scry_status cli_open(struct cli_common *common, const char *text)
+scry_status cli_open_model(struct cli_common *common)
 {
     char       *path   = NULL;
-    scry_status status = SCRY_OK;
-    if (!text == !common->ids_text)
-        return cli_bad(text ? "TEXT and --ids were both given: expected one of them"
-                            : "nothing to read: give a TEXT or --ids");
-    if (common->ids_text) status = cli_parse_ids(common->ids_text, &common->ids, &common->id_count);
-    if (!status) status = cli_open_device(common);
+    scry_status status = cli_open_device(common);
     if (!status && !(path = cli_model_path(common))) status = SCRY_OUT_OF_MEMORY;
     if (!status)
         status = scry_model_open(&common->model, common->opened_device, path,
@@ -236,6 +231,16 @@ scry_status cli_open(struct cli_common *common, const char *text)
     if (!status) log_opened(common);
     scry__free(path);
     return status;
+}
+
+scry_status cli_open(struct cli_common *common, const char *text)
+{
+    scry_status status = SCRY_OK;
+    if (!text == !common->ids_text)
+        return cli_bad(text ? "TEXT and --ids were both given: expected one of them"
+                            : "nothing to read: give a TEXT or --ids");
+    if (common->ids_text) status = cli_parse_ids(common->ids_text, &common->ids, &common->id_count);
+    return status ? status : cli_open_model(common);
 }
 
 void cli_close(struct cli_common *common)

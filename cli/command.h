@@ -30,20 +30,20 @@ struct cli_common {
         'v', "verbose", CLI_FLAG, &(common).verbose, NULL, "say what is being done", 0, 0                              \
     }
 
-#define CLI_MODEL_OPTIONS(common)                                                                                      \
+#define CLI_CHECKPOINT_OPTIONS(common)                                                                                 \
     {'m', "model", CLI_STRING, &(common).model_path, "DIR", "checkpoint directory (default: the demo model)", 0, 0},   \
         {0,         "weight-memory",                                                                                   \
          CLI_BYTES, &(common).weight_memory,                                                                           \
          "SIZE",    "most device memory for weights, such as 2G: the rest streams",                                    \
          0,         0},                                                                                                \
-        {0,                                                                                                            \
-         "random-init",                                                                                                \
-         CLI_GIVEN_SEED,                                                                                               \
-         &(common).random_init,                                                                                        \
-         "SEED",                                                                                                       \
-         "the model's random twin: as it is before training",                                                          \
-         0,                                                                                                            \
-         0},                                                                                                           \
+    {                                                                                                                  \
+        0, "random-init", CLI_GIVEN_SEED, &(common).random_init, "SEED",                                               \
+            "the model's random twin: as it is before training", 0, 0                                                  \
+    }
+
+/* Of commands that take a prompt. */
+#define CLI_MODEL_OPTIONS(common)                                                                                      \
+    CLI_CHECKPOINT_OPTIONS(common),                                                                                    \
     {                                                                                                                  \
         0, "ids", CLI_STRING, &(common).ids_text, "5,17,3", "token ids instead of TEXT", 0, 0                          \
     }
@@ -52,6 +52,7 @@ struct cli_common {
  * there. */
 scry_status cli_open(struct cli_common *common, const char *text);
 scry_status cli_open_device(struct cli_common *common);
+scry_status cli_open_model(struct cli_common *common); /* and its device; no prompt */
 void        cli_close(struct cli_common *common);
 
 /* The directory of --model, else of the demo model; release with scry__free. NULL when memory is refused. */
@@ -92,6 +93,7 @@ int cli_trace(int argc, char **argv);
 int cli_attn(int argc, char **argv);
 int cli_lens(int argc, char **argv);
 int cli_heads(int argc, char **argv);
+int cli_induction(int argc, char **argv);
 int cli_influence(int argc, char **argv);
 int cli_diagnose(int argc, char **argv);
 int cli_report(int argc, char **argv);

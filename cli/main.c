@@ -13,6 +13,7 @@ static const struct {
     {"lens", "predictions by layer and position", cli_lens},
     {"attn", "attention of chosen layers and heads: terminal, PNG, SVG, .npz", cli_attn},
     {"heads", "every attention head scored, beside its nulls", cli_heads},
+    {"induction", "which heads let it say a sequence again, and what feeds them", cli_induction},
     {"influence", "what a position drew on: weights, rollout, and what cutting each edge changes", cli_influence},
     {"diagnose", "what is wrong: masks, scale, NaN, ignored context, loops", cli_diagnose},
     {"trace", "any activations of a forward pass, to .npz", cli_trace},
@@ -28,7 +29,7 @@ static void help(FILE *out)
 {
     fprintf(out, "scry %s: looks inside transformer language models on any GPU\n\nUsage: scry COMMAND [options]\n\n",
             scry_version());
-    for (int i = 0; i < COMMAND_COUNT; i++) fprintf(out, "  %-9s %s\n", commands[i].name, commands[i].about);
+    for (int i = 0; i < COMMAND_COUNT; i++) fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].about);
     fprintf(out, "\nEach command has --help. Exit codes: 0 done, 1 a check failed, 2 bad arguments, 3 bad input file,\n"
                  "4 no usable device, 5 out of memory, 6 input/output error, 7 device lost.\n");
 }

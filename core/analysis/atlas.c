@@ -15,25 +15,14 @@ static const bool may_name[] = {
 
 /* --- nulls --- */
 
-/* Random models' scores of one kind, added up. */
-struct sample {
-    double sum, largest;
-    int    count;
-};
-
-static void add_twin(struct sample samples[SCRY_HEAD_SCORE_COUNT], const scry__survey *twin)
+static void add_twin(scry__sample samples[SCRY_HEAD_SCORE_COUNT], const scry__survey *twin)
 {
     for (int head = 0; head < twin->layer_count * twin->head_count; head++)
-        for (int kind = 0; kind < SCRY_HEAD_SCORE_COUNT; kind++) {
-            double value = twin->scores[head * SCRY_HEAD_SCORE_COUNT + kind].value;
-            if (isnan(value)) continue;
-            samples[kind].sum += value;
-            samples[kind].largest = samples[kind].count ? fmax(samples[kind].largest, value) : value;
-            samples[kind].count++;
-        }
+        for (int kind = 0; kind < SCRY_HEAD_SCORE_COUNT; kind++)
+            scry__sample_add(&samples[kind], twin->scores[head * SCRY_HEAD_SCORE_COUNT + kind].value);
 }
 
-static scry_status survey_twins(struct sample samples[SCRY_HEAD_SCORE_COUNT], const scry_model *model,
+static scry_status survey_twins(scry__sample samples[SCRY_HEAD_SCORE_COUNT], const scry_model *model,
                                 const scry_heads *heads, const scry__probe_tokens *probe, uint64_t seed,
                                 scry__progress *progress)
 {
@@ -60,19 +49,13 @@ static void uniform_scores(scry__score scores[SCRY_HEAD_SCORE_COUNT], int count,
     scores[SCRY_HEAD_DUPLICATE].value = scry__probe_uniform(probe, SCRY_HEAD_DUPLICATE, window);
 }
 
-static void fill_nulls(scry_heads *heads, const struct sample samples[SCRY_HEAD_SCORE_COUNT],
+static void fill_nulls(scry_heads *heads, const scry__sample samples[SCRY_HEAD_SCORE_COUNT],
                        const scry__probe_tokens *probe)
 {
     scry__score uniform[SCRY_HEAD_SCORE_COUNT];
     uniform_scores(uniform, heads->token_count, 0, probe);
-    for (int kind = 0; kind < SCRY_HEAD_SCORE_COUNT; kind++) {
-        bool any           = samples[kind].count > 0;
-        heads->nulls[kind] = (scry_head_null){
-            .uniform        = (float)uniform[kind].value,
-            .random_mean    = any ? (float)(samples[kind].sum / samples[kind].count) : NAN,
-            .random_largest = any ? (float)samples[kind].largest : NAN,
-        };
-    }
+    for (int kind = 0; kind < SCRY_HEAD_SCORE_COUNT; kind++)
+        heads->nulls[kind] = scry__sample_null(&samples[kind], uniform[kind].value);
 }
 
 /* --- scores and their certainty --- */
@@ -149,7 +132,7 @@ scry_status scry_heads_run(scry_heads **out, scry_model *model, const char *text
 {
     static const scry_heads_options defaults;
     const scry_model_info          *info                           = scry_model_get_info(model);
-    struct sample                   samples[SCRY_HEAD_SCORE_COUNT] = {0};
+    scry__sample                    samples[SCRY_HEAD_SCORE_COUNT] = {0};
     scry__probe_tokens              drawn = {0}, *probe = NULL;
     scry__survey                    survey = {0};
     *out                                   = NULL;

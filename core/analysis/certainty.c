@@ -13,6 +13,23 @@ const char *scry_certainty_name(scry_certainty certainty)
     return (unsigned)certainty < sizeof names / sizeof *names ? names[certainty] : "?";
 }
 
+void scry__sample_add(scry__sample *sample, double value)
+{
+    if (isnan(value)) return;
+    sample->largest = sample->count ? fmax(sample->largest, value) : value;
+    sample->sum += value;
+    sample->count++;
+}
+
+scry_head_null scry__sample_null(const scry__sample *sample, double uniform)
+{
+    return (scry_head_null){
+        .uniform        = (float)uniform,
+        .random_mean    = sample->count ? (float)(sample->sum / sample->count) : NAN,
+        .random_largest = sample->count ? (float)sample->largest : NAN,
+    };
+}
+
 double scry__wilson_lower(double mean, double rows)
 {
     const double z = 2, share = z * z / rows;

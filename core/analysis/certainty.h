@@ -11,6 +11,15 @@ typedef struct scry__evidence {
     double uniform, random; /* nulls; NaN: none */
 } scry__evidence;
 
+/* A score of random models' heads, added up. Zero-initialise. */
+typedef struct scry__sample {
+    double sum, largest;
+    int    count;
+} scry__sample;
+
+void           scry__sample_add(scry__sample *sample, double value); /* NaN is passed over */
+scry_head_null scry__sample_null(const scry__sample *sample, double uniform);
+
 /* The lower end of the interval in which the mean of so many rows in [0, 1] would lie (Wilson, two standard errors). */
 double scry__wilson_lower(double mean, double rows);
 

@@ -79,3 +79,76 @@ scry_status scry__json_heads(json_t **out, const scry_heads *heads, const scry__
     scry__json_set(&builder, object, "heads", array);
     return scry__json_finish(&builder, object, out);
 }
+
+static json_t *null_object(scry__json_builder *builder, const scry_head_null *null)
+{
+    json_t *object = scry__json_new_object(builder);
+    add_null(builder, object, null);
+    return object;
+}
+
+static void add_spread(scry__json_builder *builder, json_t *object, const char *name, const char *spread_name,
+                       scry_spread spread)
+{
+    scry__json_set_number(builder, object, name, spread.mean);
+    scry__json_set_number(builder, object, spread_name, spread.spread);
+}
+
+static json_t *loss_object(scry__json_builder *builder, const scry_induction *induction)
+{
+    json_t *object = scry__json_new_object(builder), *array = scry__json_new_array(builder);
+    for (int t = 0; t < induction->position_count; t++) scry__json_append_number(builder, array, induction->loss[t]);
+    add_spread(builder, object, "first", "first_spread", induction->loss_first);
+    add_spread(builder, object, "second", "second_spread", induction->loss_second);
+    scry__json_set(builder, object, "by_position", array);
+    return object;
+}
+
+static json_t *induction_head_object(scry__json_builder *builder, const scry_induction_head *head)
+{
+    json_t *object = scry__json_new_object(builder);
+    scry__json_set_int(builder, object, "layer", head->layer);
+    scry__json_set_int(builder, object, "head", head->head);
+    add_spread(builder, object, "induction", "induction_spread", head->induction);
+    add_spread(builder, object, "duplicate", "duplicate_spread", head->duplicate);
+    scry__json_set_number(builder, object, "previous", head->previous);
+    scry__json_set_text(builder, object, "certainty", scry_certainty_name(head->certainty));
+    return object;
+}
+
+static json_t *feeder_object(scry__json_builder *builder, const scry_feeder *feeder)
+{
+    json_t *object = scry__json_new_object(builder);
+    scry__json_set_int(builder, object, "layer", feeder->layer);
+    scry__json_set_int(builder, object, "head", feeder->head);
+    scry__json_set_int(builder, object, "from_layer", feeder->from_layer);
+    scry__json_set_int(builder, object, "from_head", feeder->from_head);
+    scry__json_set_number(builder, object, "k_composition", feeder->k_composition);
+    scry__json_set_number(builder, object, "null", feeder->null);
+    scry__json_set_number(builder, object, "previous", feeder->previous);
+    return object;
+}
+
+scry_status scry__json_induction(json_t **out, const scry_induction *induction, const scry__json_source *source)
+{
+    scry__json_builder builder = {0};
+    json_t            *object  = scry__json_result(&builder, "scry.induction/1", source);
+    json_t            *heads = scry__json_new_array(&builder), *feeders = scry__json_new_array(&builder);
+    json_t            *null = scry__json_new_object(&builder);
+    for (int i = 0; i < induction->layer_count * induction->head_count && !builder.status; i++)
+        scry__json_append(&builder, heads, induction_head_object(&builder, &induction->heads[i]));
+    for (int i = 0; i < induction->feeder_count && !builder.status; i++)
+        scry__json_append(&builder, feeders, feeder_object(&builder, &induction->feeders[i]));
+    scry__json_set(&builder, null, "induction", null_object(&builder, &induction->induction));
+    scry__json_set(&builder, null, "duplicate", null_object(&builder, &induction->duplicate));
+    scry__json_set(&builder, null, "previous", null_object(&builder, &induction->previous));
+    scry__json_set_int(&builder, object, "prefix", induction->prefix);
+    scry__json_set_int(&builder, object, "length", induction->length);
+    scry__json_set_int(&builder, object, "seeds", induction->seeds);
+    scry__json_set(&builder, object, "random", seeds_object(&builder, 0, induction->random_seeds));
+    scry__json_set(&builder, object, "loss", loss_object(&builder, induction));
+    scry__json_set(&builder, object, "null", null);
+    scry__json_set(&builder, object, "heads", heads);
+    scry__json_set(&builder, object, "feeders", feeders);
+    return scry__json_finish(&builder, object, out);
+}

@@ -8,4 +8,7 @@
 /* scry.heads/1 */
 scry_status scry__json_heads(json_t **out, const scry_heads *heads, const scry__json_source *source);
 
+/* scry.induction/1 */
+scry_status scry__json_induction(json_t **out, const scry_induction *induction, const scry__json_source *source);
+
 #endif

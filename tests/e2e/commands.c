@@ -2,6 +2,7 @@
 #include "program.h"
 
 #include <criterion/criterion.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,6 +180,34 @@ Test(commands, heads__finds_the_demo_models_induction_heads)
     outcome_free(&wrong);
 }
 
+Test(commands, induction__finds_the_head_that_feeds_the_demo_models)
+{
+    struct outcome screen = SCRY("induction", "--seeds", "2"), as_json = SCRY("induction", "--seeds", "2", "--json");
+    struct outcome wrong  = SCRY("induction", "--length", "300");
+    json_t        *object = outcome_json(&as_json), *feeder, *loss = json_object_get(object, "loss");
+    size_t         index;
+    int            led = 0;
+    json_array_foreach(json_object_get(object, "feeders"), index, feeder)
+    {
+        bool is_previous = !json_integer_value(json_object_get(feeder, "from_layer")) &&
+                           json_integer_value(json_object_get(feeder, "from_head")) == 7;
+        double found = json_number_value(json_object_get(feeder, "k_composition"));
+        led += is_previous && found > 2 * json_number_value(json_object_get(feeder, "null")) &&
+               json_number_value(json_object_get(feeder, "previous")) > 0.9;
+    }
+    cr_expect_geq(led, 7, "0.7 feeds the induction heads of layer 1");
+    cr_expect_gt(json_number_value(json_object_get(loss, "first")), 7);
+    cr_expect_lt(json_number_value(json_object_get(loss, "second")), 0.5);
+    cr_expect_eq(json_array_size(json_object_get(loss, "by_position")), 101);
+    cr_expect(strstr(screen.out, "1.4") && strstr(screen.out, "K-composition"), "%s", screen.out);
+    cr_expect_eq(wrong.exit_code, 2);
+    cr_expect(strstr(wrong.err, "room for 255"), "%s", wrong.err);
+    json_decref(object);
+    outcome_free(&screen);
+    outcome_free(&as_json);
+    outcome_free(&wrong);
+}
+
 Test(commands, report__is_one_file_that_refers_to_nothing_outside)
 {
     const char    *path    = in_folder("r.html");
@@ -289,7 +318,8 @@ Test(commands, json__says_what_failed)
 
 Test(commands, help__is_there_for_every_command)
 {
-    static const char *const names[] = {"report", "lens", "attn", "heads", "diagnose", "trace", "run", "bench", "devices"};
+    static const char *const names[] = {"report",   "lens",  "attn", "heads", "induction", "influence",
+                                        "diagnose", "trace", "run",  "bench", "devices"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct outcome outcome = SCRY(names[i], "--help");
         cr_expect_eq(outcome.exit_code, 0);

@@ -105,6 +105,56 @@ SCRY_API const scry_head *scry_heads_at(const scry_heads *heads, int layer, int 
  * all. */
 SCRY_API const scry_head *scry_heads_surest(const scry_heads *heads, scry_head_score_kind kind);
 
+/* --- Induction --- */
+
+/* A model that has seen a sequence can say it again: random tokens said twice, where nothing else helps. */
+typedef struct scry_induction_options {
+    int      length;       /* tokens that are said twice; 0: 50, or as many as fit */
+    int      seeds;        /* sequences of them; 0: 8 */
+    int      random_seeds; /* models of random weights; 0: 1 */
+    bool     skip_random;
+    int      feeders; /* heads listed for each induction head; 0: 3 */
+    uint64_t seed;    /* of all that is random */
+    bool (*progress)(void *user, int64_t done, int64_t total);
+    void *user;
+} scry_induction_options;
+
+/* A mean over seeds and their standard deviation, which is NaN with a single one. */
+typedef struct scry_spread {
+    float mean, spread;
+} scry_spread;
+
+typedef struct scry_induction_head {
+    int            layer, head;
+    scry_spread    induction, duplicate;
+    float          previous;  /* mean weight on the token before, over the whole probe */
+    scry_certainty certainty; /* of induction */
+} scry_induction_head;
+
+/* A head whose output the keys of an induction head are made of, as the weights tell. */
+typedef struct scry_feeder {
+    int   layer, head;           /* the induction head */
+    int   from_layer, from_head; /* what feeds it */
+    float k_composition, null;   /* null: of two heads that know nothing of each other */
+    float previous;              /* the feeder's */
+} scry_feeder;
+
+typedef struct scry_induction {
+    int                  prefix, length, seeds; /* a sequence is `prefix` tokens that begin a text, then 2 x length */
+    int                  random_seeds, layer_count, head_count;
+    int                  position_count;          /* prefix + 2 * length */
+    scry_spread          loss_first, loss_second; /* nats a token: of the first copy, and of the second but its first */
+    float               *loss; /* [position_count], of each token, mean over seeds; NaN at the first */
+    scry_head_null       induction, duplicate, previous; /* nulls */
+    scry_induction_head *heads;                          /* [layer_count, head_count] */
+    int                  feeder_count;
+    scry_feeder         *feeders; /* of heads whose induction is clear or strong, the 16 with the most; each one's by
+                                     composition, the largest first */
+} scry_induction;
+
+SCRY_API scry_status scry_induction_run(scry_induction **out, scry_model *model, const scry_induction_options *options);
+SCRY_API void        scry_induction_destroy(scry_induction **induction);
+
 #ifdef __cplusplus
 }
 #endif
