@@ -1,6 +1,7 @@
-/* Numbers on the page are those of --json, as exactly as the page says it keeps them. */
+/* Attention and the lens: numbers on the page are those of --json, as exactly as the page says it keeps them. */
 #include "browser/export_file.h"
 #include "browser/made.h"
+#include "browser/shown.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -10,47 +11,12 @@
 
 TestSuite(numbers, .init = make_folder, .fini = remove_folder);
 
-static json_t *at(json_t *array, int index)
-{
-    return json_array_get(array, (size_t)index);
-}
-
-static double number_of(json_t *object, const char *key)
-{
-    json_t *value = json_object_get(object, key);
-    return json_is_number(value) ? json_number_value(value) : NAN;
-}
-
-static int int_of(json_t *object, const char *key)
-{
-    return (int)number_of(object, key);
-}
-
-/* "39.7 %", "< 0.01 %", "–" as shares; how far off the digits shown may be goes to *slack. */
-static double read_percent(const char *text, double *slack)
-{
-    double value = NAN;
-    *slack       = 1e-4;
-    if (*text == '<') return 0;
-    if (sscanf(text, "%lf %%", &value) != 1) return NAN;
-    const char *point  = strchr(text, '.');
-    int         digits = point ? (int)strspn(point + 1, "0123456789") : 0;
-    *slack             = 0.0051 * pow(10, -digits) + 1e-5 * value / 100;
-    return value / 100;
-}
-
-static void expect_close(double shown, double exact, double slack, const char *what, int i, int j)
-{
-    cr_expect(fabs(shown - exact) <= slack, "%s at %d, %d: the page shows %g, --json says %.9g", what, i, j, shown,
-              exact);
-}
-
 /* --- attention --- */
 
 /* The weights of all heads as `scry attn --json` has them: [layer * heads + head]["pattern"][query][key]. */
 static double weight_of(json_t *attention, int head, int query, int key)
 {
-    json_t *pattern = json_object_get(at(json_object_get(attention, "heads"), head), "pattern");
+    json_t *pattern = of(at(of(attention, "heads"), head), "pattern");
     return json_number_value(at(at(pattern, query), key));
 }
 
@@ -59,7 +25,7 @@ Test(numbers, heat_map__shows_the_weights)
     struct page *page      = page_start();
     json_t      *attention = RESULT("attn", MADE_PROMPT, "--layers", "all");
     page_open(page, REPORT(MADE_PROMPT), "heatmap");
-    int     heads = int_of(json_object_get(attention, "model"), "head_count"), count = int_of(attention, "query_count");
+    int     heads = int_of(of(attention, "model"), "head_count"), count = int_of(attention, "query_count");
     int     levels = (int)page_number(page, "scry.data.attention.levels");
     json_t *shown  = page_value(page, "(() => { const shown = [], { layer_count, head_count } = scry.data.model;"
                                        "for (let layer = 0; layer < layer_count; layer++)"
@@ -72,14 +38,14 @@ Test(numbers, heat_map__shows_the_weights)
                                        "return shown; })()"),
            *cell;
     size_t i;
-    cr_assert_eq(json_array_size(shown), json_array_size(json_object_get(attention, "heads")) * (size_t)count);
+    cr_assert_eq(json_array_size(shown), json_array_size(of(attention, "heads")) * (size_t)count);
     json_array_foreach(shown, i, cell)
     {
         int    head = (int)json_integer_value(at(cell, 0)), query = (int)json_integer_value(at(cell, 1));
         double exact = weight_of(attention, head, query, (int)json_integer_value(at(cell, 2)));
         /* four decimals, of a square of a small number */
-        expect_close(json_number_value(at(cell, 3)), exact, 0.5001e-4 + 1.01 * sqrt(exact) / levels, "weight", head,
-                     query);
+        expect_close(json_number_value(at(cell, 3)), exact, decimals(4, exact) + 1.01 * sqrt(exact) / levels, "weight",
+                     head, query);
     }
     cr_expect_gt(heads, 0);
     json_decref(shown);
@@ -129,7 +95,7 @@ Test(numbers, heat_map__exports_the_weights)
 Test(numbers, lens__shows_tokens_probabilities_and_divergences)
 {
     struct page *page = page_start();
-    json_t      *lens = RESULT("lens", MADE_PROMPT, "--top", "10"), *layers = json_object_get(lens, "layers");
+    json_t      *lens = RESULT("lens", MADE_PROMPT, "--top", "10"), *layers = of(lens, "layers");
     page_open(page, REPORT(MADE_PROMPT), "lens");
     json_t
         *shown = page_value(
@@ -150,20 +116,18 @@ Test(numbers, lens__shows_tokens_probabilities_and_divergences)
     json_array_foreach(shown, i, cell)
     {
         int     layer = int_of(cell, "layer"), position = int_of(cell, "position");
-        json_t *exact  = at(json_object_get(at(layers, layer), "positions"), position),
-               *top    = json_object_get(exact, "top");
-        json_t *shares = json_object_get(cell, "shares"), *facts = json_object_get(cell, "facts");
+        json_t *exact = at(of(at(layers, layer), "positions"), position), *top = of(exact, "top");
+        json_t *shares = of(cell, "shares"), *facts = of(cell, "facts");
         cr_assert_eq(json_array_size(shares), json_array_size(top));
         for (int k = 0; k < (int)json_array_size(top); k++) {
-            double slack, share = read_percent(json_string_value(at(shares, k)), &slack);
+            double slack, share = read_percent(text_at(shares, k), &slack);
             expect_close(share, number_of(at(top, k), "probability"), slack, "probability", layer, position);
         }
-        cr_expect_str_eq(json_string_value(json_object_get(cell, "chosen")),
-                         json_string_value(at(json_object_get(cell, "labels"), 0)));
-        expect_close(atof(json_string_value(at(facts, 0))), number_of(exact, "entropy"), 6e-4, "entropy", layer,
-                     position);
-        expect_close(atof(json_string_value(at(facts, 1))), number_of(exact, "kl"),
-                     6e-4 + 1e-5 * number_of(exact, "kl"), "KL", layer, position);
+        cr_expect_str_eq(json_string_value(of(cell, "chosen")), text_at(of(cell, "labels"), 0));
+        expect_close(read_number(text_at(facts, 0)), number_of(exact, "entropy"),
+                     decimals(3, number_of(exact, "entropy")), "entropy", layer, position);
+        expect_close(read_number(text_at(facts, 1)), number_of(exact, "kl"), decimals(3, number_of(exact, "kl")), "KL",
+                     layer, position);
     }
     json_decref(shown);
     json_decref(lens);
@@ -174,15 +138,15 @@ Test(numbers, lens__shows_tokens_probabilities_and_divergences)
 Test(numbers, lens__names_the_same_tokens)
 {
     struct page *page = page_start();
-    json_t      *lens = RESULT("lens", MADE_PROMPT, "--top", "10"), *layers = json_object_get(lens, "layers");
+    json_t      *lens = RESULT("lens", MADE_PROMPT, "--top", "10"), *layers = of(lens, "layers");
     page_open(page, REPORT(MADE_PROMPT), "lens");
     json_t *ids   = page_value(page, "scry.data.lens.top.map(place => scry.data.lens.texts[place].id)");
     int     count = int_of(lens, "token_count"), places = int_of(lens, "top_count");
     cr_assert_eq(json_array_size(ids), json_array_size(layers) * (size_t)(count * places));
     for (int i = 0; i < (int)json_array_size(ids); i++) {
         int     layer = i / places / count, position = i / places % count;
-        json_t *exact = at(json_object_get(at(layers, layer), "positions"), position);
-        cr_expect_eq(json_integer_value(at(ids, i)), int_of(at(json_object_get(exact, "top"), i % places), "id"),
+        json_t *exact = at(of(at(layers, layer), "positions"), position);
+        cr_expect_eq(json_integer_value(at(ids, i)), int_of(at(of(exact, "top"), i % places), "id"),
                      "layer %d, position %d", layer, position);
     }
     json_decref(ids);

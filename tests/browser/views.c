@@ -8,7 +8,8 @@
 
 TestSuite(views, .init = make_folder, .fini = remove_folder);
 
-static const char *const expected[] = {"overview", "text", "heads-view", "model-view", "heatmap", "lens"};
+static const char *const expected[] = {"overview", "text", "heads-view", "model-view", "heatmap",
+                                       "neuron",   "lens", "atlas",      "trace"};
 
 Test(views, navigation__leads_to_all_of_them)
 {
