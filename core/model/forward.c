@@ -198,13 +198,13 @@ static scry_status block(scry__pass *pass)
 }
 
 /* out [B, T, V] = the logits of normed rows [B, T, d]. */
-static scry_status unembed(const scry__pass *pass, const scry_tensor *normed, const scry_tensor *out)
+static scry_status unembed(const scry_model *model, const scry_tensor *normed, const scry_tensor *out)
 {
-    const scry__weights *weights = &pass->session->model->weights;
+    const scry__weights *weights = &model->weights;
     scry__linear         head    = {scry_tensor_swap(weights->unembedding, 0, 1), weights->unembedding_bias};
     scry_op              op      = linear_op(normed, &head, out, 0.0f);
-    if (pass->arch->logit_scale != 0.0) op.matmul.alpha = (float)pass->arch->logit_scale;
-    return scry__pass_run(pass, op);
+    if (model->arch.logit_scale != 0.0) op.matmul.alpha = (float)model->arch.logit_scale;
+    return scry_device_run(model->device, &op);
 }
 
 /* The final norm and the logits of every row, where hooks want them. */
@@ -220,7 +220,7 @@ static scry_status offer_final(scry__pass *pass)
     scry_status status = norm(pass, &weights->final_norm, SCRY__HOOK_LN_FINAL_SCALE, SCRY__HOOK_LN_FINAL_NORMALIZED);
     if (status || !logits) return status;
     status = scry__session_tensor(&out, pass->session, SCRY__SLOT_LOGITS, SCRY_F32, 3, shape);
-    if (!status) status = unembed(pass, &pass->normed, &out);
+    if (!status) status = unembed(pass->session->model, &pass->normed, &out);
     return status ? status : scry__pass_offer(pass, SCRY__HOOK_LOGITS, &out);
 }
 
@@ -296,18 +296,23 @@ scry_status scry__session_forward(scry__session *session, const int32_t *ids, in
     return status;
 }
 
+scry_status scry__model_logits(const scry_model *model, const scry_tensor *rows, const scry_tensor *normed,
+                               const scry_tensor *out)
+{
+    scry_op op = {.kind = SCRY_OP_NORM, .norm = {.x = *rows, .out = *normed, .parameters = model->weights.final_norm}};
+    scry_status status = scry_device_run(model->device, &op);
+    return status ? status : unembed(model, normed, out);
+}
+
 scry_status scry__session_logits(scry__session *session, int begin, int count, const scry_tensor *out)
 {
     const scry_model *model  = session->model;
     scry_tensor       resid  = scry__session_residual(session);
     scry_tensor       rows   = scry_tensor_slice(resid, 1, begin, count);
     int64_t           size[] = {session->options.batch, count, model->arch.hidden_size};
-    scry__pass        pass   = {.session = session, .arch = &model->arch, .batch = size[0], .rows = count};
     if (begin < 0 || count < 1 || count > session->rows || begin > session->rows - count)
         return scry__fail(SCRY_BAD_ARGUMENT, "logits of rows %d to %d: the last pass had %d", begin, begin + count,
                           session->rows);
     scry_tensor normed = scry_tensor_of(session->slots[SCRY__SLOT_NORMED], 0, SCRY_F32, 3, size);
-    scry_norm   op     = {.x = rows, .out = normed, .parameters = model->weights.final_norm};
-    scry_status status = scry__pass_run(&pass, (scry_op){.kind = SCRY_OP_NORM, .norm = op});
-    return status ? status : unembed(&pass, &normed, out);
+    return scry__model_logits(model, &rows, &normed, out);
 }

@@ -57,6 +57,11 @@ scry_tensor scry__session_residual(const scry__session *session);
 /* logits of rows [begin, begin + count) of the last pass: out is f32 [batch, count, V] of the caller's. */
 scry_status scry__session_logits(scry__session *session, int begin, int count, const scry_tensor *out);
 
+/* out [B, T, V] = what the model's own final norm and unembedding make of any rows of a residual stream [B, T, d];
+ * `normed`, of the rows' shape, is scratch. */
+scry_status scry__model_logits(const scry_model *model, const scry_tensor *rows, const scry_tensor *normed,
+                               const scry_tensor *out);
+
 /* The lens op's model half: final norm, unembedding, bias, soft-cap and scale filled in; the rest zero. */
 scry_lens_op scry__model_lens_op(const scry_model *model);
 
