@@ -70,9 +70,10 @@ static bool asks_for_json(int argc, char **argv)
 int cli_main(const struct cli_syntax *syntax, struct cli_common *common, int argc, char **argv,
              scry_status (*run)(void *state, const char *text), void *state)
 {
-    const char *text = NULL;
-    int         count, exit_code;
-    switch (cli_parse(syntax, argc, argv, &text, &count)) {
+    const char  *text      = NULL;
+    const char **arguments = syntax->arguments ? syntax->arguments : &text;
+    int          count, exit_code;
+    switch (cli_parse(syntax, argc, argv, arguments, &count)) {
     case CLI_HELP_SHOWN:
         return 0;
     case CLI_WRONG:
@@ -83,6 +84,7 @@ int cli_main(const struct cli_syntax *syntax, struct cli_common *common, int arg
     case CLI_GO_ON:
         break;
     }
+    if (syntax->argument_count) *syntax->argument_count = count;
     start_log(common);
     scry_status status = run(state, text);
     exit_code          = end(common, status); /* before closing: the detail is still the failure's */

@@ -163,7 +163,7 @@ enum cli_parsed cli_parse(const struct cli_syntax *syntax, int argc, char **argv
             if (parsed != CLI_GO_ON) return parsed;
         } else if (*count == syntax->most) {
             return wrong("unexpected argument %s%s", argv[i],
-                         syntax->most ? ": expected one TEXT, in quotes where it has spaces" : "");
+                         syntax->most == 1 ? ": expected one TEXT, in quotes where it has spaces" : "");
         } else {
             positional[(*count)++] = argv[i];
         }

@@ -41,6 +41,8 @@ struct cli_syntax {
     const struct cli_option *options;
     int                      option_count;
     int                      least, most; /* positional arguments */
+    const char             **arguments;   /* where they go, `most` places; NULL: `run` gets the only one */
+    int                     *argument_count;
 };
 
 enum cli_parsed { CLI_GO_ON, CLI_HELP_SHOWN, CLI_WRONG };

@@ -298,6 +298,84 @@ Test(commands, random_init__is_another_model_by_seed_and_says_so)
     outcome_free(&other);
 }
 
+Test(commands, diff__against_the_random_twin_shows_what_was_learned)
+{
+    struct outcome screen = SCRY("diff", "--text", capital), as_json = SCRY("diff", "--text", capital, "--json");
+    json_t        *diff = outcome_json(&as_json), *loss = json_object_get(diff, "loss");
+    cr_expect(strstr(screen.out, "random weights (seed 0)") && strstr(screen.out, "Weights that differ most"), "%s",
+              screen.out);
+    cr_expect_str_eq(json_string_value(json_object_get(diff, "schema")), "scry.diff/1");
+    cr_expect_eq(json_array_size(json_object_get(diff, "heads")), 48);
+    cr_expect_eq(json_array_size(json_object_get(diff, "lens")), 7);
+    cr_expect_gt(json_number_value(json_object_get(loss, "b")), json_number_value(json_object_get(loss, "a")) + 3);
+    cr_expect(json_is_null(json_object_get(diff, "series")));
+    json_decref(diff);
+    outcome_free(&screen);
+    outcome_free(&as_json);
+}
+
+/* A file of a prompt's attention against another's, and the prompts themselves: the same differences. */
+Test(commands, diff__of_files_is_that_of_what_made_them)
+{
+    static const char other[] = "The capital of Germany is";
+    const char       *first = in_folder("first.npz"), *second = in_folder("second.npz"), *svg = in_folder("d.svg");
+    struct outcome    made[] = {SCRY("attn", capital, "--layers", "all", "-o", first),
+                                SCRY("attn", other, "--layers", "all", "-o", second)};
+    struct outcome    files = SCRY("diff", first, second, "--json"), drawn = SCRY("diff", first, second, "-o", svg);
+    struct outcome    prompts  = SCRY("diff", "--prompts", capital, other, "--json", "--no-lens");
+    json_t           *of_files = outcome_json(&files), *of_prompts = outcome_json(&prompts);
+    cr_expect(json_equal(json_object_get(of_files, "heads"), json_object_get(of_prompts, "heads")));
+    cr_expect(json_equal(json_object_get(of_files, "tokens"), json_object_get(of_prompts, "tokens")));
+    cr_expect_eq(json_array_size(json_object_get(of_prompts, "b_tokens")), 6);
+    cr_expect(json_is_null(json_object_get(of_files, "model")));
+    cr_expect_eq(json_array_size(json_object_get(of_prompts, "lens")), 0);
+    cr_expect_eq(drawn.exit_code, 0, "%s", drawn.err);
+    char *picture = read_file(svg, NULL);
+    cr_expect(strstr(picture, "<svg"));
+    free(picture);
+    json_decref(of_files);
+    json_decref(of_prompts);
+    for (size_t i = 0; i < 2; i++) outcome_free(&made[i]);
+    outcome_free(&files);
+    outcome_free(&prompts);
+    outcome_free(&drawn);
+}
+
+Test(commands, diff__of_more_than_two_is_a_series)
+{
+    static const char model[] = SCRY_SOURCE_DIR "/tests/fixtures/models/llama";
+    struct outcome    outcome = SCRY("diff", model, model, model, "--ids", "1,2,3,4", "--json");
+    json_t           *diff = outcome_json(&outcome), *series = json_object_get(diff, "series");
+    cr_expect_eq(json_array_size(series), 3);
+    json_t *scores = json_object_get(json_array_get(series, 1), "scores");
+    cr_expect(json_is_real(json_object_get(json_object_get(scores, "induction"), "best")));
+    json_decref(diff);
+    outcome_free(&outcome);
+}
+
+Test(commands, diff__says_which_arguments_do_not_go_together)
+{
+    static const struct {
+        const char *arguments[8];
+        const char *detail;
+    } rows[] = {
+        {{"diff"}, "--text TEXT or --ids"},
+        {{"diff", "--prompts", "one"}, "--prompts: expected two arguments"},
+        {{"diff", "--prompts", "one", "two", "--text", "three"}, "neither --text nor --ids"},
+        {{"diff", "models/demo", "README.md", "models/demo", "--text", "one"}, "some of which are files"},
+        {{"diff", "a", "b", "--random-init", "1", "--text", "one"}, "--random-init"},
+        {{"diff", "-m", "models/demo", "models/demo", "--text", "one"}, "--model and models/demo"},
+        {{"diff", "README.md", "README.md"}, "README.md"},
+        {{"diff", "--text", "one", "-o", "d.npz"}, "one of .png .svg .pdf"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct outcome outcome = run_scry(rows[i].arguments);
+        cr_expect(outcome.exit_code == 2 || outcome.exit_code == 3, "row %zu: %d", i, outcome.exit_code);
+        cr_expect(strstr(outcome.err, rows[i].detail), "row %zu: %s", i, outcome.err);
+        outcome_free(&outcome);
+    }
+}
+
 Test(commands, json__says_what_failed)
 {
     struct outcome outcome = SCRY("lens", "--model", "models/nowhere", capital, "--json");
@@ -318,8 +396,8 @@ Test(commands, json__says_what_failed)
 
 Test(commands, help__is_there_for_every_command)
 {
-    static const char *const names[] = {"report",   "lens",  "attn", "heads", "induction", "influence",
-                                        "diagnose", "trace", "run",  "bench", "devices"};
+    static const char *const names[] = {"report",   "lens", "attn",  "heads", "induction", "influence",
+                                        "diagnose", "diff", "trace", "run",   "bench",     "devices"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct outcome outcome = SCRY(names[i], "--help");
         cr_expect_eq(outcome.exit_code, 0);
