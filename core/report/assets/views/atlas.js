@@ -44,7 +44,7 @@ function atlasView({ heads, kinds, probe, random, token_count: count }) {
     if (!head) return;
     const score = head.scores[state.score];
     about.append(`Head ${headName(head.layer, head.head)}: `, element("strong", { textContent: fixed(score.value, 4) }),
-      score.certainty ? `, ${score.certainty === "none" ? "no more than that" : score.certainty}` : "",
+      score.certainty ? `, ${score.certainty === "none" ? "not surely more" : score.certainty}` : "",
       isNumber(score.distance) ? `, ${score.distance} back` : "", isNumber(score.key) && labelOf(score.key) ? `, on key ${score.key} ${labelOf(score.key)}` : "",
       head.kind ? `; surest as ${head.kind} (${head.certainty})` : "; nothing stands out");
     about.dataset.value = score.value;

@@ -24,7 +24,7 @@ function overview() {
     const strong = data.heads ? data.heads.heads.filter(head => head.kind && head.certainty === "strong").slice(0, 5) : [];
     for (const head of strong)
       items.push([viewLink(`head ${headName(head.layer, head.head)}`, "heatmap", { layer: head.layer, head: head.head, over: "head", against: "nothing" }),
-        ` is a ${head.kind} head: ${fixed(head.scores[head.kind].value)} where random weights give ${fixed(kindOf(head.kind).random_mean)}`]);
+        ` is ${/^[aeiou]/.test(head.kind) ? "an" : "a"} ${head.kind} head: ${fixed(head.scores[head.kind].value)} where random weights give ${fixed(kindOf(head.kind).random_mean)}`]);
     return items;
   }
 
