@@ -42,9 +42,9 @@ const char *program_path(void)
     return other ? other : SCRY_PROGRAM;
 }
 
-static void start(const char *const *arguments, int out, int err)
+static void start(const char *path, const char *const *arguments, int out, int err)
 {
-    char *argv[MOST_ARGUMENTS + 2] = {(char *)program_path()};
+    char *argv[MOST_ARGUMENTS + 2] = {(char *)path};
     for (int i = 0; arguments[i] && i < MOST_ARGUMENTS; i++) argv[i + 1] = (char *)arguments[i];
     unsetenv("SCRY_DEVICE");
     setenv("SCRY_TUNED", "0", 0); /* whatever the machine was tuned to */
@@ -58,13 +58,18 @@ static void start(const char *const *arguments, int out, int err)
 
 struct outcome run_scry(const char *const *arguments)
 {
+    return run_program(program_path(), arguments);
+}
+
+struct outcome run_program(const char *path, const char *const *arguments)
+{
     int           pipes[2][2], status = 0;
     struct stream streams[2] = {{calloc(1, 1), 0}, {calloc(1, 1), 0}};
     time_t        limit      = time(NULL) + TIME_LIMIT_SECONDS;
     cr_assert(!pipe2(pipes[0], O_CLOEXEC) && !pipe2(pipes[1], O_CLOEXEC));
     pid_t child = fork();
     cr_assert_geq(child, 0);
-    if (!child) start(arguments, pipes[0][1], pipes[1][1]);
+    if (!child) start(path, arguments, pipes[0][1], pipes[1][1]);
     close(pipes[0][1]);
     close(pipes[1][1]);
     struct pollfd watched[2] = {{pipes[0][0], POLLIN, 0}, {pipes[1][0], POLLIN, 0}};
@@ -77,7 +82,8 @@ struct outcome run_scry(const char *const *arguments)
     close(pipes[0][0]);
     close(pipes[1][0]);
     waitpid(child, &status, 0);
-    cr_assert_leq(time(NULL), limit, "scry %s took over %d s", arguments[0], TIME_LIMIT_SECONDS);
+    cr_assert_leq(time(NULL), limit, "%s %s took over %d s", path, arguments[0] ? arguments[0] : "",
+                  TIME_LIMIT_SECONDS);
     return (struct outcome){.exit_code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status),
                             .out       = streams[0].data,
                             .err       = streams[1].data,

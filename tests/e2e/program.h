@@ -18,6 +18,8 @@ const char *program_path(void);
 /* Runs scry with the arguments (NULL-terminated list), in the source folder, without SCRY_DEVICE and with the plugins
  * of $SCRY_TEST_PLUGINS, if any. Fails the test where it cannot be started or takes over two minutes. */
 struct outcome run_scry(const char *const *arguments);
+/* The same for another program. */
+struct outcome run_program(const char *path, const char *const *arguments);
 #define SCRY(...) run_scry((const char *const[]){__VA_ARGS__, NULL})
 
 void outcome_free(struct outcome *outcome);

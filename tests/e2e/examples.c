@@ -1,0 +1,42 @@
+/* The examples, as their heads say to run them. */
+#include "program.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+
+TestSuite(examples, .init = make_folder, .fini = remove_folder);
+
+static const struct {
+    const char *name, *says; /* a part of what it prints about the demo model */
+} examples[] = {
+    {"attention", "head 1.3  0.99"}, {"diagnose", "no finding in "},    {"heads", "induction  head 1."},
+    {"induction", "induction 0.9"},  {"influence", "next: \" Paris\""}, {"lens", " 6  Paris"},
+};
+
+static struct outcome run_example(const char *name, const char *const *arguments)
+{
+    char path[512];
+    snprintf(path, sizeof path, SCRY_BUILD_DIR "/tests/examples/%s", name);
+    return run_program(path, arguments);
+}
+
+Test(examples, programs__say_what_is_known_of_the_demo_model)
+{
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+        struct outcome outcome = run_example(examples[i].name, (const char *const[]){NULL});
+        cr_expect_eq(outcome.exit_code, 0, "%s: %s", examples[i].name, outcome.err);
+        cr_expect(strstr(outcome.out, examples[i].says), "%s: %s", examples[i].name, outcome.out);
+        outcome_free(&outcome);
+    }
+}
+
+Test(examples, programs__name_the_folder_that_holds_no_model)
+{
+    for (size_t i = 0; i < sizeof examples / sizeof *examples; i++) {
+        struct outcome outcome = run_example(examples[i].name, (const char *const[]){in_folder("none"), NULL});
+        cr_expect_eq(outcome.exit_code, 3, "%s: %d", examples[i].name, outcome.exit_code);
+        cr_expect(strstr(outcome.err, in_folder("none")), "%s: %s", examples[i].name, outcome.err);
+        outcome_free(&outcome);
+    }
+}
