@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "model/forward.h"
 #include "model/model.h"
+#include "model/temper.h"
 
 #include <math.h>
 #include <string.h>
@@ -21,7 +22,7 @@ struct generator {
     scry__session                 *session;
     scry__random                   random;
     scry_buffer                   *readout; /* top ids, top logits, lse, entropy */
-    scry_buffer                   *logits;  /* [V], where a temperature asks for it */
+    scry_buffer                   *logits;  /* [V], where temperatures ask for it */
     float                         *host_logits;
     int                            capacity;
 };
@@ -61,11 +62,10 @@ static scry_status read_candidates(struct generator *generator, scry_step *step,
 static int32_t draw(struct generator *generator, int vocabulary)
 {
     const float *logits = generator->host_logits;
-    double       sum = 0.0, best = -INFINITY, running = 0.0, temperature = (double)generator->options->temperature;
+    double       best, running = 0.0, temperature = (double)generator->options->temperature;
+    double       sum    = scry__temper_sum(logits, vocabulary, temperature, &best);
+    double       share  = scry__random_uniform(&generator->random) * sum;
     int32_t      chosen = 0;
-    for (int i = 0; i < vocabulary; i++) best = fmax(best, (double)logits[i]);
-    for (int i = 0; i < vocabulary; i++) sum += exp(((double)logits[i] - best) / temperature);
-    double share = scry__random_uniform(&generator->random) * sum;
     for (int i = 0; i < vocabulary; i++) {
         double weight = exp(((double)logits[i] - best) / temperature);
         if (weight > 0.0) chosen = i; /* rounding must not end on a token of probability 0 */
@@ -75,16 +75,42 @@ static int32_t draw(struct generator *generator, int vocabulary)
     return chosen;
 }
 
+/* Are all logits wanted on the host? */
+static bool needs_logits(const scry_generation_options *options)
+{
+    return options->temperature > 0.0f || options->temperature_count;
+}
+
+/* The step's distribution at every temperature that was asked for. */
+static scry_status temper(struct generator *generator, scry_step *step)
+{
+    const scry_generation_options *options = generator->options;
+    int                            top     = generator->result->top_count;
+    if (!options->temperature_count) return SCRY_OK;
+    step->tempered = scry__alloc((size_t)options->temperature_count, sizeof *step->tempered);
+    if (!step->tempered) return SCRY_OUT_OF_MEMORY;
+    for (int i = 0; i < options->temperature_count; i++) {
+        scry_tempered *tempered = &step->tempered[i];
+        tempered->temperature   = options->temperatures[i];
+        tempered->probabilities = scry__alloc((size_t)top, sizeof *tempered->probabilities);
+        if (!tempered->probabilities) return SCRY_OUT_OF_MEMORY;
+        scry__temper(tempered, generator->host_logits, generator->model->info.vocabulary, step->top, top);
+    }
+    return SCRY_OK;
+}
+
 static scry_status choose(struct generator *generator, scry_step *step, int rows)
 {
-    scry_model *model      = generator->model;
-    int         vocabulary = model->info.vocabulary;
-    if (generator->options->temperature > 0.0f) {
+    int vocabulary = generator->model->info.vocabulary;
+    if (needs_logits(generator->options)) {
         scry_tensor out    = scry_tensor_of(generator->logits, 0, SCRY_F32, 3, (int64_t[]){1, 1, vocabulary});
         scry_status status = scry__session_logits(generator->session, rows - 1, 1, &out);
         if (!status)
             status = scry_buffer_read(generator->logits, 0, generator->host_logits, (size_t)vocabulary * sizeof(float));
+        if (!status) status = temper(generator, step);
         if (status) return status;
+    }
+    if (generator->options->temperature > 0.0f) {
         step->chosen.id    = draw(generator, vocabulary);
         step->chosen.logit = generator->host_logits[step->chosen.id];
     } else {
@@ -92,6 +118,7 @@ static scry_status choose(struct generator *generator, scry_step *step, int rows
     }
     step->chosen.probability = expf(step->chosen.logit - step->lse);
     step->chosen.text        = NULL;
+    step->sureness           = scry_sureness_of(step->entropy, vocabulary);
     return SCRY_OK;
 }
 
@@ -189,7 +216,7 @@ static scry_status prepare(struct generator *generator, int max_tokens)
     if (!status)
         status = scry_buffer_create(&generator->readout, device,
                                     (size_t)(2 * generator->result->top_count + 2) * sizeof(float));
-    if (status || generator->options->temperature <= 0.0f) return status;
+    if (status || !needs_logits(generator->options)) return status;
     generator->host_logits = scry__alloc((size_t)generator->model->info.vocabulary, sizeof(float));
     if (!generator->host_logits) return SCRY_OUT_OF_MEMORY;
     return scry_buffer_create(&generator->logits, device, row);
@@ -203,6 +230,13 @@ static scry_status check_options(const scry_generation_options *options)
         return scry__fail(SCRY_BAD_ARGUMENT, "top %d: expected 1 to %d", options->top, SCRY_MAX_TOP);
     if (!(options->temperature >= 0.0f && isfinite(options->temperature)))
         return scry__fail(SCRY_BAD_ARGUMENT, "temperature %g: expected 0 or more", (double)options->temperature);
+    if (options->temperature_count < 0 || options->temperature_count > SCRY_MAX_TEMPERATURES)
+        return scry__fail(SCRY_BAD_ARGUMENT, "%d temperatures: expected 0 to %d", options->temperature_count,
+                          SCRY_MAX_TEMPERATURES);
+    for (int i = 0; i < options->temperature_count; i++)
+        if (!(options->temperatures[i] > 0.0f && isfinite(options->temperatures[i])))
+            return scry__fail(SCRY_BAD_ARGUMENT, "temperature %d is %g: expected more than 0", i,
+                              (double)options->temperatures[i]);
     return SCRY_OK;
 }
 
@@ -218,7 +252,8 @@ scry_status scry_generate(scry_generation **out, scry_model *model, const char *
     int top          = generator.options->top ? generator.options->top : DEFAULT_TOP;
     generator.result = scry__alloc(1, sizeof *generator.result);
     if (!generator.result) return SCRY_OUT_OF_MEMORY;
-    generator.result->top_count = top < vocabulary ? top : vocabulary;
+    generator.result->top_count         = top < vocabulary ? top : vocabulary;
+    generator.result->temperature_count = generator.options->temperature_count;
     scry__random_seed(&generator.random, generator.options->seed);
     status =
         scry_tokens_create(&generator.result->prompt, model, text, generator.options->ids, generator.options->id_count);
@@ -243,6 +278,8 @@ void scry_generation_destroy(scry_generation **generation)
     for (int i = 0; i < self->step_count; i++) {
         scry_step *step = &self->steps[i];
         for (int j = 0; step->top && j < self->top_count; j++) scry__free(step->top[j].text);
+        for (int j = 0; step->tempered && j < self->temperature_count; j++) scry__free(step->tempered[j].probabilities);
+        scry__free(step->tempered);
         scry__free(step->top);
         scry__free(step->chosen.text);
     }

@@ -55,6 +55,27 @@ scry_status scry__json_lens(json_t **out, const scry_lens *lens, const scry__jso
     return scry__json_finish(&builder, object, out);
 }
 
+static json_t *flag_text(scry_sureness sureness)
+{
+    return sureness == SCRY_SURENESS_USUAL ? json_null() : json_string(scry_sureness_text(sureness));
+}
+
+static json_t *tempered_array(scry__json_builder *builder, const scry_generation *generation, const scry_step *step)
+{
+    json_t *array = scry__json_new_array(builder);
+    for (int i = 0; i < generation->temperature_count; i++) {
+        const scry_tempered *tempered = &step->tempered[i];
+        json_t              *line     = scry__json_new_object(builder);
+        scry__json_set_number(builder, line, "temperature", tempered->temperature);
+        scry__json_set_number(builder, line, "entropy", tempered->entropy);
+        scry__json_set(builder, line, "flag", flag_text(tempered->sureness));
+        scry__json_set(builder, line, "probabilities",
+                       scry__json_numbers(builder, tempered->probabilities, generation->top_count));
+        scry__json_append(builder, array, line);
+    }
+    return array;
+}
+
 scry_status scry__json_generation(json_t **out, const scry_generation *generation, const scry__json_source *source)
 {
     scry__json_builder builder = {0};
@@ -68,6 +89,8 @@ scry_status scry__json_generation(json_t **out, const scry_generation *generatio
         scry__json_set(&builder, line, "top", scry__json_candidates(&builder, step->top, generation->top_count));
         scry__json_set_number(&builder, line, "entropy", step->entropy);
         scry__json_set_number(&builder, line, "lse", step->lse);
+        scry__json_set(&builder, line, "flag", flag_text(step->sureness));
+        scry__json_set(&builder, line, "temperatures", tempered_array(&builder, generation, step));
         scry__json_append(&builder, steps, line);
     }
     scry__json_set(&builder, object, "tokens", scry__json_tokens(&builder, generation->prompt));

@@ -102,6 +102,36 @@ Test(commands, run__goes_on_from_the_prompt_and_repeats_with_its_seed)
     outcome_free(&greedy);
 }
 
+Test(commands, run__shows_temperatures_side_by_side)
+{
+    struct outcome screen = SCRY("run", capital, "-n", "1", "-k", "2", "--temperatures", "0.5,1,4");
+    struct outcome plain  = SCRY("run", capital, "-n", "1", "-k", "2");
+    struct outcome wrong  = SCRY("run", capital, "--temperatures", "1,0");
+    struct outcome result = SCRY("run", capital, "-n", "1", "-k", "2", "--temperatures", "0.5,1,4", "--json");
+    json_t        *run = outcome_json(&result), *step = json_array_get(json_object_get(run, "steps"), 0);
+    json_t        *temperatures = json_object_get(step, "temperatures"), *at;
+    double         last         = 2;
+    size_t         index;
+    cr_expect_str_eq(json_string_value(json_object_get(step, "flag")), "too sure");
+    cr_assert_eq(json_array_size(temperatures), 3);
+    json_array_foreach(temperatures, index, at)
+    {
+        double first = json_number_value(json_array_get(json_object_get(at, "probabilities"), 0));
+        cr_expect(first > 0 && first < last, "temperature %zu", index);
+        last = first;
+    }
+    cr_expect(strstr(screen.out, "at 0.5") && strstr(screen.out, "at 4") && strstr(screen.out, "too sure"), "%s",
+              screen.out);
+    cr_expect(strstr(plain.out, "Paris 1.000 (19."), "%s", plain.out);
+    cr_expect_eq(wrong.exit_code, 2);
+    cr_expect(strstr(wrong.err, "wrong at \"0\""), "%s", wrong.err);
+    json_decref(run);
+    outcome_free(&screen);
+    outcome_free(&plain);
+    outcome_free(&wrong);
+    outcome_free(&result);
+}
+
 Test(commands, trace__writes_the_arrays_that_it_lists)
 {
     const char    *path    = in_folder("t.npz");

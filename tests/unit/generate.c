@@ -50,6 +50,67 @@ Test(generate, candidates__are_the_softmax_of_the_logits)
     fixture_close(&f);
 }
 
+/* softmax(logits / temperature) of the same candidates, against transformers' logits; close to 0 and far up, what it
+ * tends to. */
+Test(generate, temperatures__sharpen_and_flatten_the_same_logits)
+{
+    static const float temperatures[] = {1e-3F, 0.5F, 1, 3, 1e6F};
+    enum { COUNT = sizeof temperatures / sizeof *temperatures, TOP = 4 };
+    struct fixture f;
+    fixture_open(&f, "reference", "llama");
+    const scry__stored *stored     = fixture_find(&f, "logits", 0);
+    int                 vocabulary = (int)stored->shape[1];
+    const float        *logits     = (const float *)(const void *)stored->data + (f.id_count - 1) * vocabulary;
+    scry_generation    *generation =
+        generate(&f, (scry_generation_options){
+                         .max_tokens = 1, .top = TOP, .temperatures = temperatures, .temperature_count = COUNT});
+    const scry_step *step = &generation->steps[0];
+    cr_assert_eq(generation->temperature_count, COUNT);
+    for (int t = 0; t < COUNT; t++) {
+        const scry_tempered *tempered = &step->tempered[t];
+        double               sum = 0, entropy = 0, heat = (double)temperatures[t], best = (double)step->top[0].logit;
+        for (int i = 0; i < vocabulary; i++) sum += exp(((double)logits[i] - best) / heat);
+        for (int i = 0; i < vocabulary; i++) {
+            double p = exp(((double)logits[i] - best) / heat) / sum;
+            if (p > 0) entropy -= p * log(p);
+        }
+        cr_expect_eq(tempered->temperature, temperatures[t]);
+        cr_expect(fabs((double)tempered->entropy - entropy) <= 1e-3 * (1 + entropy), "at %g: entropy %g, expected %g",
+                  heat, (double)tempered->entropy, entropy);
+        for (int i = 0; t && i < TOP; i++) {
+            double p = exp(((double)logits[step->top[i].id] - best) / heat) / sum;
+            cr_expect(fabs((double)tempered->probabilities[i] - p) <= 1e-3 * p, "at %g: candidate %d", heat, i);
+        }
+    }
+    cr_expect_float_eq(step->tempered[2].entropy, step->entropy, 1e-5);
+    cr_expect_float_eq(step->tempered[2].probabilities[0], step->top[0].probability, 1e-6);
+    cr_expect_eq(step->tempered[0].sureness, SCRY_SURENESS_TOO_SURE);
+    cr_expect_eq(step->tempered[COUNT - 1].sureness, SCRY_SURENESS_TOO_FLAT);
+    cr_expect_float_eq(step->tempered[COUNT - 1].entropy, (float)log(vocabulary), 1e-4);
+    scry_generation_destroy(&generation);
+    fixture_close(&f);
+}
+
+Test(generate, sureness__goes_by_the_number_of_choices)
+{
+    static const struct {
+        double        choices;
+        int           vocabulary;
+        scry_sureness sureness;
+    } cases[] = {
+        {1, 50257, SCRY_SURENESS_TOO_SURE},   {1.009, 50257, SCRY_SURENESS_TOO_SURE},
+        {1.011, 50257, SCRY_SURENESS_USUAL},  {224, 50257, SCRY_SURENESS_USUAL},
+        {225, 50257, SCRY_SURENESS_TOO_FLAT}, {50257, 50257, SCRY_SURENESS_TOO_FLAT},
+        {1, 1, SCRY_SURENESS_TOO_SURE},       {2, 2, SCRY_SURENESS_TOO_FLAT},
+        {NAN, 50257, SCRY_SURENESS_USUAL},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        cr_expect_eq(scry_sureness_of((float)log(cases[i].choices), cases[i].vocabulary), cases[i].sureness, "case %zu",
+                     i);
+    cr_expect_str_eq(scry_sureness_text(SCRY_SURENESS_TOO_SURE), "too sure");
+    cr_expect_str_eq(scry_sureness_text(SCRY_SURENESS_TOO_FLAT), "too flat");
+}
+
 Test(generate, logits__that_are_not_finite_end_it)
 {
     static const int32_t ids[]   = {1, 2};
@@ -221,12 +282,20 @@ Test(generate, text__is_ids_without_a_tokenizer)
 static const int32_t good_ids[] = {1, 2, 3}, high_id[] = {1, 131}, low_id[] = {-1};
 static const int32_t long_prompt[129];
 
+static const float zero = 0;
+
 static const struct {
     const char             *name, *text;
     scry_generation_options options;
     scry_status             status;
     const char             *message;
 } misuse[] = {
+    {"cold",
+     NULL,
+     {.temperatures = &zero, .temperature_count = 1},
+     SCRY_BAD_ARGUMENT,
+     "temperature 0 is 0: expected more"},
+    {"too many", NULL, {.temperatures = &zero, .temperature_count = 9}, SCRY_BAD_ARGUMENT, "9 temperatures"},
     {"no prompt", NULL, {0}, SCRY_BAD_ARGUMENT, "the prompt is empty"},
     {"no ids", NULL, {.ids = good_ids}, SCRY_BAD_ARGUMENT, "the prompt is empty"},
     {"negative count", NULL, {.ids = good_ids, .id_count = -3}, SCRY_BAD_ARGUMENT, "the prompt is empty"},

@@ -66,7 +66,7 @@ Test(json_out, lens__has_its_schema_and_keys)
                      "compute_units,fallbacks,last_fallback");
     cr_expect_str_eq(keys_of(json_object_get(object, "model")),
                      "family,path,layer_count,head_count,kv_head_count,head_size,hidden_size,mlp_size,vocabulary,"
-                     "context,weight_dtype,parameter_count,weight_bytes,streamed");
+                     "context,weight_dtype,parameter_count,weight_bytes,streamed,random_seed");
     json_decref(object);
 }
 
@@ -93,12 +93,19 @@ Test(json_out, numbers_and_texts__come_back)
 Test(json_out, generation_trace_attention_devices_error__have_their_keys)
 {
     json_t         *object;
-    scry_step       step       = {lines[0], lines, 1, 2};
-    scry_generation generation = {(scry_tokens *)&tokens, 1, 2, &step, (char *)" sat", "length"};
+    float           halves[]   = {0.5f, 0.5f};
+    scry_tempered   tempered   = {2, 0.7f, SCRY_SURENESS_USUAL, halves};
+    scry_step       step       = {lines[0], lines, 1, 2, SCRY_SURENESS_TOO_FLAT, &tempered};
+    scry_generation generation = {(scry_tokens *)&tokens, 1, 2, 1, &step, (char *)" sat", "length"};
     cr_assert_eq(scry__json_generation(&object, &generation, &source), SCRY_OK);
     cr_expect_str_eq(keys_of(object), "schema,version,model,device,tokens,steps,text,stop_reason");
-    cr_expect_str_eq(keys_of(json_array_get(json_object_get(object, "steps"), 0)), "step,chosen,top,entropy,lse");
-    json_decref(object);
+    cr_expect_str_eq(keys_of(json_array_get(json_object_get(object, "steps"), 0)),
+                     "step,chosen,top,entropy,lse,flag,temperatures");
+    char *steps = text_of(object);
+    cr_expect(strstr(steps, "\"flag\":\"too flat\",\"temperatures\":[{\"temperature\":2.0,\"entropy\":0.699999988,"
+                            "\"flag\":null,\"probabilities\":[0.5,0.5]}]"),
+              "%s", steps);
+    scry__free(steps);
 
     float        data[]    = {1, -INFINITY, 4, 1};
     scry_capture capture[] = {{(char *)"blocks.0.hook_x", 0, SCRY_F32, 2, {2, 2}, data},

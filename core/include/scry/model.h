@@ -106,11 +106,41 @@ typedef struct scry_candidate {
     char   *text; /* for display */
 } scry_candidate;
 
+/* Whether a distribution leaves a choice, by its number of choices exp(entropy): too sure below 1.01, where one token
+ * takes all but about a thousandth; too flat above the square root of the vocabulary, as if any of that many tokens
+ * were equally good. X(name, text) */
+#define SCRY_SURENESS_LIST(X)                                                                                          \
+    X(USUAL, "usual")                                                                                                  \
+    X(TOO_SURE, "too sure")                                                                                            \
+    X(TOO_FLAT, "too flat")
+
+typedef enum scry_sureness {
+#define SCRY_SURENESS_ENUM(name, text) SCRY_SURENESS_##name,
+    SCRY_SURENESS_LIST(SCRY_SURENESS_ENUM)
+#undef SCRY_SURENESS_ENUM
+        SCRY_SURENESS_COUNT
+} scry_sureness;
+
+SCRY_API const char   *scry_sureness_text(scry_sureness sureness);
+SCRY_API scry_sureness scry_sureness_of(float entropy, int vocabulary);
+
+/* A step's distribution at another temperature: softmax(logits / temperature). */
+typedef struct scry_tempered {
+    float         temperature;
+    float         entropy; /* nats */
+    scry_sureness sureness;
+    float        *probabilities; /* of the step's `top` */
+} scry_tempered;
+
 typedef struct scry_step {
     scry_candidate  chosen; /* text is its own copy */
-    scry_candidate *top;    /* `top_count`, largest first */
+    scry_candidate *top;    /* `top_count`, largest first; probabilities at temperature 1 */
     float           entropy, lse;
+    scry_sureness   sureness;
+    scry_tempered  *tempered; /* `temperature_count`, in the order of the options */
 } scry_step;
+
+enum { SCRY_MAX_TEMPERATURES = 8 };
 
 typedef struct scry_generation_options {
     const int32_t *ids; /* the prompt where text is NULL */
@@ -119,7 +149,9 @@ typedef struct scry_generation_options {
     int            top;         /* candidates per step, as many as the vocabulary has; 0: 5 */
     float          temperature; /* 0: greedy */
     uint64_t       seed;
-    bool           ignore_end; /* go on past the end-of-text token */
+    bool           ignore_end;        /* go on past the end-of-text token */
+    const float   *temperatures;      /* at which each step's distribution is given besides; NULL: none */
+    int            temperature_count; /* at most SCRY_MAX_TEMPERATURES */
     /* Called after each step where not NULL; false stops. */
     bool (*on_step)(void *user, const scry_step *step);
     void *user;
@@ -127,7 +159,7 @@ typedef struct scry_generation_options {
 
 typedef struct scry_generation {
     scry_tokens *prompt;
-    int          step_count, top_count;
+    int          step_count, top_count, temperature_count;
     scry_step   *steps;
     char        *text;        /* decoded continuation */
     const char  *stop_reason; /* "length", "end of text", "context", "caller", or "not finite": the logits were */
