@@ -122,6 +122,7 @@ static scry_status run_series(struct diff *diff)
             model  = between;
         }
         if (!status) status = scry_series_add(&diff->series, diff->arguments[i], model, NULL, &options);
+        if (!status && diff->page && between) status = diff_take_model(diff, i, between);
         scry_model_destroy(&between);
         cli_progress_step(&progress, i + 1, diff->count);
     }
@@ -139,29 +140,40 @@ static scry_status compare(struct diff *diff)
     diff->options.places        = diff->shown;
     diff->options.progress      = step;
     diff->options.progress_user = &progress;
+    diff->options.sink          = diff->page ? diff_take_layer : NULL;
+    diff->options.sink_user     = diff;
     status                      = scry_compare_run(&diff->result, &diff->sides[0], &diff->sides[1], &diff->options);
     cli_progress_end(&progress);
     return !status && diff->count > 2 ? run_series(diff) : status;
 }
 
-static scry_status print_json(const struct diff *diff)
+static scry_status write_result(struct diff *diff)
 {
     json_t           *object = NULL;
     scry__json_source source = diff->common.model ? cli_source(&diff->common) : (scry__json_source){0};
-    scry_status       status = scry__json_diff(&object, diff->result, diff->series, &source);
-    return status ? status : cli_print_json(object);
+    scry_status       status = SCRY_OK;
+    if (diff->page || diff->common.json) status = scry__json_diff(&object, diff->result, diff->series, &source);
+    if (!status && diff->output) status = diff->page ? diff_write_page(diff, object) : diff_draw(diff);
+    if (!status && diff->page && !diff->common.quiet) fprintf(stderr, "scry: the comparison is in %s\n", diff->output);
+    if (!status && diff->common.json) return cli_print_json(object);
+    json_decref(object);
+    if (!status && !diff->output) status = diff_print_tables(diff);
+    return status;
 }
 
 static scry_status show(void *state, const char *text)
 {
     struct diff *diff = state;
     (void)text; /* all arguments are in diff->arguments */
-    scry_status status = cli_check_suffix(diff->output, ".png .svg .pdf");
+    scry_status status = cli_check_suffix(diff->output, ".html .htm .png .svg .pdf");
+    diff->page         = diff->output && !status && strstr(strrchr(diff->output, '.'), ".htm");
+    if (!status && diff->page && diff->count > DIFF_MOST_PAGE_SIDES)
+        status = cli_bad("-o %s: a page holds at most %d checkpoints: found %d", diff->output, DIFF_MOST_PAGE_SIDES,
+                         diff->count);
     if (!status) status = compare(diff);
-    if (!status && diff->output) status = diff_draw(diff);
-    if (!status && diff->common.json) status = print_json(diff);
-    if (!status && !diff->common.json && !diff->output) status = diff_print_tables(diff);
+    if (!status) status = write_result(diff);
     if (!status && diff->common.opened_device) cli_note_fallbacks(&diff->common);
+    diff_release_page(diff);
     scry_series_destroy(&diff->series);
     scry_compare_destroy(&diff->result);
     scry_tokens_destroy(&diff->tokens);
@@ -178,7 +190,8 @@ int cli_diff(int argc, char **argv)
         {'n', "shown", CLI_INT, &diff.shown, "N", "heads and differences listed (10)", 1, 10000},
         {0, "no-lens", CLI_FLAG, &diff.options.skip_lens, NULL, "compare attention and loss, not every layer's lens", 0,
          0},
-        {'o', "output", CLI_STRING, &diff.output, "FILE", ".png, .svg or .pdf of b - a instead of the terminal", 0, 0},
+        {'o', "output", CLI_STRING, &diff.output, "FILE", "a page (.html), or b - a as .png, .svg or .pdf, instead", 0,
+         0},
         {'l', "layers", CLI_STRING, &diff.layers, "0-3,5", "of the picture (with the heads that differ most)", 0, 0},
         {0, "heads", CLI_STRING, &diff.heads, "1,4-7", "of the picture", 0, 0},
         CLI_MODEL_OPTIONS(diff.common),

@@ -4,7 +4,9 @@
 
 #include "cli/command.h"
 
-enum { DIFF_MOST_SIDES = 256 };
+#include "report/html.h"
+
+enum { DIFF_MOST_SIDES = 256, DIFF_MOST_PAGE_SIDES = 16 };
 
 struct diff {
     struct cli_common    common;
@@ -21,11 +23,22 @@ struct diff {
     scry_compare_side sides[2];
     scry_compare     *result;
     scry_series      *series; /* NULL: two sides */
+    bool              page;   /* the output is a page: attention is kept of every side, in the order of the series */
+    scry__report_attention *attention[DIFF_MOST_PAGE_SIDES];
 };
 
 scry_status diff_print_tables(const struct diff *diff);
 
 /* The signed differences of the chosen heads as a picture. */
 scry_status diff_draw(const struct diff *diff);
+
+/* For a page: takes what is compared (a scry_compare_sink over a struct diff), and one checkpoint between the first and
+ * the last. */
+scry_status diff_take_layer(void *user, const scry_compare *compare, int layer, const float *a, const float *b);
+scry_status diff_take_model(struct diff *diff, int index, scry_model *model);
+
+/* The page: side a's views, and the comparison. `object` is what --json prints. */
+scry_status diff_write_page(const struct diff *diff, json_t *object);
+void        diff_release_page(struct diff *diff);
 
 #endif

@@ -292,10 +292,10 @@ static scry_status choose_panels(struct panels *panels, const struct diff *diff)
     return panels->values ? SCRY_OK : SCRY_OUT_OF_MEMORY;
 }
 
-static scry_status take_layer(void *user, int layer, const float *a, const float *b)
+static scry_status take_layer(void *user, const scry_compare *compare, int layer, const float *a, const float *b)
 {
     struct panels *panels = user;
-    size_t         cells  = (size_t)panels->result->query_count * (size_t)panels->result->key_count;
+    size_t         cells  = (size_t)compare->query_count * (size_t)compare->key_count;
     for (int i = 0; i < panels->count; i++) {
         const scry_compare_head *head = &panels->result->heads[panels->heads[i]];
         size_t                   from = (size_t)head->head * cells, to = (size_t)i * cells;

@@ -113,7 +113,7 @@ static scry_status compare_layer(void *user, int layer, const float *pattern)
         compare_head(comparison, result, kept + (size_t)head * head_size, pattern + (size_t)head * head_size);
     }
     const scry_compare_options *options = comparison->options;
-    scry_status status = options->sink ? options->sink(options->sink_user, layer, kept, pattern) : SCRY_OK;
+    scry_status status = options->sink ? options->sink(options->sink_user, compare, layer, kept, pattern) : SCRY_OK;
     return status ? status : scry__progress_step(&comparison->progress);
 }
 

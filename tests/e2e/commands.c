@@ -383,6 +383,29 @@ Test(commands, diff__of_more_than_two_is_a_series)
     outcome_free(&outcome);
 }
 
+/* The page holds the object that --json prints, and attention of every side. */
+Test(commands, diff__writes_a_page)
+{
+    static const char model[] = SCRY_SOURCE_DIR "/tests/fixtures/models/llama";
+    const char       *path    = in_folder("d.html");
+    struct outcome    outcome = SCRY("diff", model, model, model, "--ids", "1,2,3,4", "-o", path, "--json");
+    json_t           *printed = outcome_json(&outcome);
+    char             *page = read_file(path, NULL), *begin = strstr(page, "id=\"data\">");
+    cr_assert(begin && strstr(begin, "</script>"));
+    begin += strlen("id=\"data\">");
+    json_t *data       = json_loadb(begin, (size_t)(strstr(begin, "</script>") - begin), 0, NULL);
+    json_t *comparison = json_object_get(data, "comparison");
+    cr_expect(json_equal(json_object_get(comparison, "diff"), printed));
+    cr_expect_eq(json_array_size(json_object_get(comparison, "names")), 3);
+    cr_expect_eq(json_array_size(json_object_get(comparison, "attention")), 3);
+    cr_expect(
+        json_equal(json_array_get(json_object_get(comparison, "attention"), 1), json_object_get(data, "attention")));
+    json_decref(data);
+    json_decref(printed);
+    free(page);
+    outcome_free(&outcome);
+}
+
 Test(commands, diff__says_which_arguments_do_not_go_together)
 {
     static const struct {
@@ -396,7 +419,7 @@ Test(commands, diff__says_which_arguments_do_not_go_together)
         {{"diff", "a", "b", "--random-init", "1", "--text", "one"}, "--random-init"},
         {{"diff", "-m", "models/demo", "models/demo", "--text", "one"}, "--model and models/demo"},
         {{"diff", "README.md", "README.md"}, "README.md"},
-        {{"diff", "--text", "one", "-o", "d.npz"}, "one of .png .svg .pdf"},
+        {{"diff", "--text", "one", "-o", "d.npz"}, "one of .html .htm .png .svg .pdf"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct outcome outcome = run_scry(rows[i].arguments);

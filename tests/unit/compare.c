@@ -158,10 +158,10 @@ struct cells {
     size_t head_size;
 };
 
-static scry_status count_cells(void *user, int layer, const float *a, const float *b)
+static scry_status count_cells(void *user, const scry_compare *compare, int layer, const float *a, const float *b)
 {
     struct cells *cells = user;
-    (void)layer;
+    cr_expect(layer >= 0 && layer < compare->layer_count);
     for (size_t i = 0; i < (size_t)cells->heads * cells->head_size; i++)
         cells->above += fabsf(b[i] - a[i]) > cells->limit;
     return SCRY_OK;

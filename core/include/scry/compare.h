@@ -24,8 +24,11 @@ typedef struct scry_compare_side {
     const char *file;
 } scry_compare_side;
 
-/* Takes one layer's patterns of both sides, [heads, queries, keys] of the result's sizes, valid during the call. */
-typedef scry_status (*scry_compare_sink)(void *user, int layer, const float *a, const float *b);
+/* Takes one layer's patterns of both sides, [heads, queries, keys], valid during the call. Of the result so far names,
+ * sizes and layers are filled in. */
+typedef struct scry_compare scry_compare;
+typedef scry_status (*scry_compare_sink)(void *user, const scry_compare *compare, int layer, const float *a,
+                                         const float *b);
 
 typedef struct scry_compare_options {
     int               places;      /* largest differences kept; 0: 20 */
@@ -63,7 +66,7 @@ typedef struct scry_compare_layer {
     float loss[2];    /* -ln p of the prompt's next token */
 } scry_compare_layer;
 
-typedef struct scry_compare {
+struct scry_compare {
     char               *names[2];
     scry_tokens        *tokens[2]; /* NULL: a file that holds none */
     int                 layer_count, head_count;
@@ -77,7 +80,7 @@ typedef struct scry_compare {
     float               loss[2]; /* mean over each side's own prompt; NaN: no model, or a single token */
     int                 loss_count;
     float              *losses[2]; /* [loss_count]: of the token after position t, which both have */
-} scry_compare;
+};
 
 /* Sides must have the same number of heads, and layers in common; models are asked for the same number of layers.
  * Where prompts differ in length, the positions of the shorter one are compared. */
