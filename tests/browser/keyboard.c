@@ -41,7 +41,7 @@ Test(keyboard, arrows__move_the_choice)
     struct page *page = page_start();
     const char  *path = REPORT(MADE_PROMPT);
     page_open(page, path, "heatmap?layer=1&head=2&query=5&key=3");
-    tab_to(page, "#heatmap canvas");
+    tab_to(page, "#heatmap canvas.figure");
     page_press(page, "ArrowDown");
     page_press(page, "ArrowLeft");
     cr_expect(page_holds(page, "scry.state.query === 6 && scry.state.key === 2"));
