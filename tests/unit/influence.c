@@ -1,6 +1,7 @@
 /* What an output position drew on: sinks and their null, rollout, and cuts, against facts that hold whatever the model.
  */
 #include "scry/influence.h"
+#include "analysis/look.h"
 #include "analysis/received.h"
 #include "analysis/rollout.h"
 #include "fixture.h"
@@ -244,12 +245,13 @@ static void expect_cut(struct fixture *f, const scry_influence *influence, const
     free(cut);
 }
 
-/* Every cut against a whole pass with that edge masked. */
-static void check_cuts(const char *device, const char *name)
+/* Every cut against a whole pass with that edge masked, on the first `tokens` of the prompt. */
+static void check_cuts(const char *device, const char *name, int tokens)
 {
     struct fixture f;
     fixture_open(&f, device, name);
-    f.id_count                = f.id_count < 12 ? f.id_count : 12;
+    cr_assert_geq(f.id_count, tokens);
+    f.id_count                = tokens;
     scry_influence *influence = run_influence(&f, f.id_count, (scry_influence_options){.cuts = SCRY_CUTS_EDGES});
     float          *uncut     = logits_of(&(struct last_row){.fixture = &f, .layer = -2});
     int             heads = influence->head_count, keys = influence->key_count;
@@ -276,14 +278,14 @@ Test(influence, cuts__are_what_a_whole_pass_with_that_edge_masked_gives)
 {
     static const char *const names[] = {"gpt2", "gpt_neox", "llama", "llama_rope_dynamic", "qwen2_window"};
     for (size_t i = 0; i < COUNT(names); i++) {
-        check_cuts("reference", names[i]);
-        check_cuts("cpu", names[i]);
+        check_cuts("reference", names[i], 12);
+        check_cuts("cpu", names[i], 12);
     }
 }
 
 static void check_some_cuts(const char *device, const char *name)
 {
-    if (!strcmp(name, "llama")) check_cuts(device, name);
+    if (!strcmp(name, "llama")) check_cuts(device, name, 4);
 }
 
 FIXTURES_ON_PLUGINS(influence, cuts, are_what_a_whole_pass_with_that_edge_masked_gives, false, check_some_cuts)
@@ -365,6 +367,62 @@ Test(influence, first_position__draws_on_itself)
         cr_expect(influence->head_cuts[i].logit == 0 && influence->head_cuts[i].kl == 0);
     scry_influence_destroy(&influence);
     fixture_close(&f);
+}
+
+/* A prompt that goes through in pieces looks where it looked in one; without means only the last row is read. */
+Test(influence, look__in_pieces_adds_up)
+{
+    enum { PIECE = 5 };
+    struct fixture f;
+    scry__look     look[3];
+    fixture_open(&f, "reference", "mistral");
+    const scry_model_info *info  = scry_model_get_info(f.model);
+    int                    heads = info->layer_count * info->head_count, cells = heads * f.id_count;
+    cr_assert_gt(f.id_count, 2 * PIECE);
+    for (int i = 0; i < 3; i++) {
+        scry__session_options options = {.capacity = f.id_count, .rows = i ? PIECE : 0, .keep_cache = true};
+        scry__session        *session = fixture_session(&f, options);
+        cr_assert_eq(scry__look_create(&look[i], info, f.id_count, i < 2), SCRY_OK);
+        look[i].weights = calloc((size_t)cells, sizeof(float));
+        cr_assert_eq(scry__look_run(&look[i], session, f.ids), SCRY_OK, "%s", scry_last_error());
+        scry__session_destroy(&session);
+    }
+    for (int i = 1; i < 3; i++) {
+        cr_expect_leq(largest_difference(look[i].weights, look[0].weights, (size_t)cells), 1e-6, "run %d", i);
+        for (int at = 0; at < cells; at++)
+            cr_expect_float_eq(look[i].received[at], look[0].received[at], 1e-5, "run %d: %d", i, at);
+    }
+    size_t triangles = (size_t)info->layer_count * scry__triangle_row(f.id_count);
+    cr_expect_leq(largest_difference(look[1].means, look[0].means, triangles), 1e-6);
+    cr_expect_null(look[2].means);
+    for (int i = 0; i < 3; i++) {
+        free(look[i].weights);
+        scry__look_finish(&look[i]);
+    }
+    fixture_close(&f);
+}
+
+/* A device of its own memory that works later computes with the reference's code: the same bits must arrive. */
+Test(influence, remote_memory__gives_what_shared_memory_gives)
+{
+    struct fixture near, far;
+    setenv("SCRY_FAKE_REMOTE", "1", 1);
+    fixture_open(&near, "reference", "qwen2");
+    fixture_open(&far, "fake", "qwen2");
+    scry_influence_options options  = {.cuts = SCRY_CUTS_HEADS};
+    scry_influence        *expected = run_influence(&near, near.id_count, options);
+    scry_influence        *found    = run_influence(&far, far.id_count, options);
+    size_t                 keys = (size_t)expected->key_count, layers = (size_t)expected->layer_count;
+    size_t                 heads = layers * (size_t)expected->head_count;
+    cr_expect_arr_eq(found->weights, expected->weights, heads * keys * sizeof(float));
+    cr_expect_arr_eq(found->rollout, expected->rollout, keys * sizeof(float));
+    cr_expect_arr_eq(found->layer_cuts, expected->layer_cuts, layers * keys * sizeof(scry_cut));
+    cr_expect_arr_eq(found->head_cuts, expected->head_cuts, heads * sizeof(scry_cut));
+    cr_expect_eq(scry_device_finish(far.device), SCRY_OK, "%s", scry_last_error());
+    scry_influence_destroy(&expected);
+    scry_influence_destroy(&found);
+    fixture_close(&near);
+    fixture_close(&far);
 }
 
 static bool is_same(const scry_cut *a, const scry_cut *b, int count)
