@@ -2,8 +2,17 @@
 #include "browser/made.h"
 
 #include <criterion/criterion.h>
+#include <string.h>
 
 enum { MOST_ARGUMENTS = 24 };
+
+const char *made_long_prompt(void)
+{
+    static char prompt[2048];
+    *prompt = 0;
+    for (int i = 0; i < 16; i++) strcat(prompt, "Anna put the key in the box and Bob put the coin in the drawer. ");
+    return prompt;
+}
 
 const char *made_report(const char *const *arguments)
 {

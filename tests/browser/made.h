@@ -8,6 +8,9 @@
 /* A prompt on which the demo model knows the answer, and on which its induction heads have something to do. */
 #define MADE_PROMPT "The capital of France is Paris. The capital of France is"
 
+/* One of at least 256 tokens. */
+const char *made_long_prompt(void);
+
 /* Writes a report by `scry report ... -o FILE` into the test's folder and gives its path; fails the test where that
  * does not work. The arguments end with NULL. */
 const char *made_report(const char *const *arguments);

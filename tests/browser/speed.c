@@ -13,15 +13,6 @@ TestSuite(speed, .init = make_folder, .fini = remove_folder);
 
 enum { TRIES = 3 };
 
-/* At least 256 tokens of the demo model. */
-static const char *long_prompt(void)
-{
-    static char prompt[2048];
-    *prompt = 0;
-    for (int i = 0; i < 16; i++) strcat(prompt, "Anna put the key in the box and Bob put the coin in the drawer. ");
-    return prompt;
-}
-
 /* Seconds until the first view can be used. */
 static double time_opening(struct page *page, const char *path)
 {
@@ -75,7 +66,7 @@ static void expect_quick(struct page *page, const char *path, double opening, do
 Test(speed, page__of_256_tokens_opens_within_a_second)
 {
     struct page *page = page_start();
-    const char  *path = REPORT(long_prompt());
+    const char  *path = REPORT(made_long_prompt());
     page_open(page, path, NULL);
     cr_expect_geq(page_number(page, "scry.data.tokens.length"), 256);
     expect_quick(page, path, 1, 0.25);
