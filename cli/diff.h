@@ -1,4 +1,4 @@
-/* Between diff.c (what is compared) and diff_show.c (how it is shown). */
+/* Between diff.c (what is compared) and what shows it: diff_show.c in the terminal, diff_picture.c, diff_page.c. */
 #ifndef SCRY_CLI_DIFF_H
 #define SCRY_CLI_DIFF_H
 
@@ -26,6 +26,9 @@ struct diff {
     bool              page;   /* the output is a page: attention is kept of every side, in the order of the series */
     scry__report_attention *attention[DIFF_MOST_PAGE_SIDES];
 };
+
+/* All heads, those that differ most first; release with scry__free. NULL when memory is refused. */
+const scry_compare_head **diff_rank_heads(const scry_compare *result);
 
 scry_status diff_print_tables(const struct diff *diff);
 

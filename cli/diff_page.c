@@ -27,7 +27,7 @@ static scry_status create_attention(struct diff *diff, const scry_compare *compa
     scry_status status = SCRY_OK;
     for (int i = 0; i <= last_side(diff) && !status; i++)
         status = scry__report_attention_create(&diff->attention[i], compare->layer_count, compare->head_count,
-                                               compare->query_count);
+                                               compare->query_count, last_side(diff) + 1);
     return status;
 }
 

@@ -49,7 +49,8 @@ static scry_status collect_attention(struct report_data *data)
                                         .sink     = take_capture,
                                         .user     = data};
     scry_status              status  = hooks.status;
-    if (!status) status = scry__report_attention_create(&data->attention, info->layer_count, info->head_count, count);
+    if (!status)
+        status = scry__report_attention_create(&data->attention, info->layer_count, info->head_count, count, 1);
     if (!status && neurons) status = scry__report_neurons_create(&data->neurons, data->common->model, count);
     if (!status) status = scry_trace_run(&trace, data->common->model, data->text, &options);
     scry_trace_destroy(&trace); /* the captures went to the sink */

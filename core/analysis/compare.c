@@ -103,6 +103,7 @@ void scry_compare_destroy(scry_compare **compare)
     scry__free(self->layers);
     scry__free(self->heads);
     scry__free(self->places);
+    scry__free(self->positions);
     scry__free(self->lens);
     scry__free(self);
     *compare = NULL;

@@ -19,6 +19,7 @@ struct comparison {
     int                         place_capacity, first, group_count;
     size_t                      layer_size; /* weights of one layer */
     float                      *kept;       /* [group_count, layer_size]: side a */
+    double                     *positions;  /* [queries]: sums over heads */
     scry__progress              progress;
 };
 
@@ -77,7 +78,9 @@ static void compare_head(struct comparison *comparison, scry_compare_head *head,
             if (size > place_limit(comparison))
                 note_place(comparison, (scry_compare_place){head->layer, head->head, query, key, a[key], b[key]});
         }
-        divergence += scry__row_divergence(a, b, keys);
+        double row = scry__row_divergence(a, b, keys);
+        divergence += row;
+        comparison->positions[query] += row;
     }
     if (isnan(sum)) head->largest = NAN;
     head->mean  = cells ? (float)(sum / (double)cells) : 0;
@@ -135,7 +138,10 @@ scry_status scry__compare_attention(scry_compare *compare, const scry__pattern_s
     compare->heads  = scry__alloc((size_t)compare->layer_count * (size_t)compare->head_count, sizeof *compare->heads);
     compare->places = scry__alloc((size_t)comparison.place_capacity, sizeof *compare->places);
     comparison.kept = scry__alloc((size_t)most, comparison.layer_size * sizeof *comparison.kept);
-    if (!compare->heads || !compare->places || !comparison.kept) status = SCRY_OUT_OF_MEMORY;
+    compare->positions   = scry__alloc((size_t)queries, sizeof *compare->positions);
+    comparison.positions = scry__alloc((size_t)queries, sizeof *comparison.positions);
+    if (!compare->heads || !compare->places || !compare->positions || !comparison.kept || !comparison.positions)
+        status = SCRY_OUT_OF_MEMORY;
     for (; comparison.first < compare->layer_count && !status; comparison.first += comparison.group_count) {
         const int *group       = compare->layers + comparison.first;
         int        left        = compare->layer_count - comparison.first;
@@ -146,6 +152,9 @@ scry_status scry__compare_attention(scry_compare *compare, const scry__pattern_s
             status = scry__pattern_source_read(&sources[1], group, comparison.group_count, queries, keys, compare_layer,
                                                &comparison);
     }
+    for (int query = 0; query < queries && !status; query++)
+        compare->positions[query] = (float)(comparison.positions[query] / compare->layer_count / compare->head_count);
+    scry__free(comparison.positions);
     scry__free(comparison.kept);
     return status;
 }

@@ -18,8 +18,9 @@
  * MB, blocks of positions are reduced to their largest weight. The page says so. */
 typedef struct scry__report_attention scry__report_attention;
 
+/* `runs`: how many of these the page is to hold. */
 scry_status scry__report_attention_create(scry__report_attention **out, int layer_count, int head_count,
-                                          int token_count);
+                                          int token_count, int runs);
 /* pattern [head_count, token_count, token_count], f32, rows are queries; the caller keeps it. Each layer once. */
 scry_status scry__report_attention_add(scry__report_attention *attention, int layer, const float *pattern);
 void        scry__report_attention_destroy(scry__report_attention **attention);

@@ -21,9 +21,9 @@ static size_t triangle(size_t side)
     return side * (side + 1) / 2;
 }
 
-static void choose_grid(scry__report_attention *attention)
+static void choose_grid(scry__report_attention *attention, int runs)
 {
-    size_t heads = (size_t)attention->layer_count * (size_t)attention->head_count;
+    size_t heads = (size_t)runs * (size_t)attention->layer_count * (size_t)attention->head_count;
     size_t grid  = (size_t)attention->token_count;
     int    block = 1, kind = 0;
     while (heads * triangle(grid) > kinds[kind_count - 1].codes && grid > 1) {
@@ -39,10 +39,10 @@ static void choose_grid(scry__report_attention *attention)
 }
 
 scry_status scry__report_attention_create(scry__report_attention **out, int layer_count, int head_count,
-                                          int token_count)
+                                          int token_count, int runs)
 {
     *out = NULL;
-    if (layer_count < 1 || head_count < 1 || token_count < 1 || head_count > SCRY_MAX_HEADS)
+    if (layer_count < 1 || head_count < 1 || token_count < 1 || runs < 1 || head_count > SCRY_MAX_HEADS)
         return scry__fail(SCRY_BAD_ARGUMENT, "attention of %d layers, %d heads and %d tokens cannot be shown",
                           layer_count, head_count, token_count);
     scry__report_attention *attention = scry__alloc(1, sizeof *attention);
@@ -50,7 +50,7 @@ scry_status scry__report_attention_create(scry__report_attention **out, int laye
     attention->layer_count = layer_count;
     attention->head_count  = head_count;
     attention->token_count = token_count;
-    choose_grid(attention);
+    choose_grid(attention, runs);
     attention->codes   = scry__alloc((size_t)layer_count, attention->layer_bytes);
     attention->present = scry__alloc((size_t)layer_count, sizeof *attention->present);
     attention->looks   = scry__alloc((size_t)layer_count * (size_t)head_count, sizeof *attention->looks);

@@ -12,7 +12,7 @@ scry_status scry__html_comparison(json_t **out, int count, const char *const *na
     json_t            *all     = scry__json_new_array(&builder);
     for (int i = 0; i < count; i++) {
         scry__json_append_text(&builder, texts, names[i]);
-        scry__json_append(&builder, all, scry__html_attention(&builder, attention[i]));
+        scry__json_append(&builder, all, i ? scry__html_attention(&builder, attention[i]) : json_null());
     }
     scry__json_set(&builder, object, "names", texts);
     scry__json_set(&builder, object, "attention", all);

@@ -4,8 +4,9 @@
 
 #include "report/html.h"
 
-/* Attention of `count` runs over the same positions, in order, the first and the last of which were compared; `diff` is
- * what --json prints of that. *out is a part of a report (struct scry__report_part), with the key "comparison". */
+/* Attention of `count` runs over the same positions, in order, the first and the last of which were compared. That of
+ * the first is the page's own and stands there alone: here it is null. `diff` is what --json prints. *out is a part of
+ * a report (struct scry__report_part), with the key "comparison". */
 scry_status scry__html_comparison(json_t **out, int count, const char *const *names,
                                   scry__report_attention *const *attention, json_t *diff);
 

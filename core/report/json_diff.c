@@ -29,6 +29,18 @@ static json_t *heads_array(scry__json_builder *builder, const scry_compare *comp
     return array;
 }
 
+static json_t *positions_array(scry__json_builder *builder, const scry_compare *compare)
+{
+    json_t *array = scry__json_new_array(builder);
+    for (int i = 0; i < compare->query_count && !builder->status; i++) {
+        json_t *object = scry__json_new_object(builder);
+        scry__json_set_int(builder, object, "position", i);
+        scry__json_set_number(builder, object, "js", compare->positions[i]);
+        scry__json_append(builder, array, object);
+    }
+    return array;
+}
+
 static json_t *places_array(scry__json_builder *builder, const scry_compare *compare)
 {
     json_t *array = scry__json_new_array(builder);
@@ -135,6 +147,7 @@ scry_status scry__json_diff(json_t **out, const scry_compare *compare, const scr
     scry__json_set_int(&builder, object, "query_count", compare->query_count);
     scry__json_set_int(&builder, object, "key_count", compare->key_count);
     scry__json_set(&builder, object, "heads", heads_array(&builder, compare));
+    scry__json_set(&builder, object, "positions", positions_array(&builder, compare));
     scry__json_set(&builder, object, "places", places_array(&builder, compare));
     scry__json_set(&builder, object, "lens", lens_array(&builder, compare));
     scry__json_set(&builder, object, "loss", loss_object(&builder, compare));

@@ -398,6 +398,7 @@ Test(commands, diff__writes_a_page)
     cr_expect(json_equal(json_object_get(comparison, "diff"), printed));
     cr_expect_eq(json_array_size(json_object_get(comparison, "names")), 3);
     cr_expect_eq(json_array_size(json_object_get(comparison, "attention")), 3);
+    cr_expect(json_is_null(json_array_get(json_object_get(comparison, "attention"), 0)), "the page's own");
     cr_expect(
         json_equal(json_array_get(json_object_get(comparison, "attention"), 1), json_object_get(data, "attention")));
     json_decref(data);

@@ -360,6 +360,8 @@ Test(compare, numbers__of_a_hand_made_pair)
     cr_expect_float_eq(head->moved, 0.25f, 1e-6f, "half of one of two rows");
     cr_expect_float_eq(head->js, 0.21576155433883565 / 2, 1e-6);
     cr_expect(equal->largest == 0 && equal->mean == 0 && equal->moved == 0 && equal->js == 0);
+    cr_expect(compare->positions[0] == 0, "row 0 is the same in both heads");
+    cr_expect_float_eq(compare->positions[1], 0.21576155433883565 / 2, 1e-6);
     cr_assert_eq(compare->place_count, 2);
     cr_expect(compare->places[0].key == 0 && compare->places[0].a == 0.5f && compare->places[0].b == 1);
     cr_expect(compare->places[1].key == 1 && compare->places[1].query == 1 && compare->places[1].b == 0);

@@ -45,7 +45,7 @@ static scry__report_attention *fake_attention(void)
         pattern[1][i][i ? i - 1 : 0] = 1;
         for (int j = 0; j <= i; j++) pattern[2][i][j] = 1.0f / (float)(i + 1);
     }
-    cr_assert_eq(scry__report_attention_create(&attention, layers, heads, count), SCRY_OK);
+    cr_assert_eq(scry__report_attention_create(&attention, layers, heads, count, 1), SCRY_OK);
     for (int layer = 0; layer < layers; layer++)
         cr_assert_eq(scry__report_attention_add(attention, layer, &pattern[0][0][0]), SCRY_OK);
     return attention;
@@ -283,7 +283,7 @@ Test(html, long_prompts__take_fewer_levels_then_blocks)
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         scry__report_attention *attention = NULL;
-        cr_assert_eq(scry__report_attention_create(&attention, cases[i].layers, cases[i].heads, cases[i].tokens),
+        cr_assert_eq(scry__report_attention_create(&attention, cases[i].layers, cases[i].heads, cases[i].tokens, 1),
                      SCRY_OK);
         cr_expect(attention->levels == cases[i].levels && attention->block == cases[i].block &&
                       attention->grid == cases[i].grid,
@@ -298,7 +298,7 @@ Test(html, blocks__hold_the_largest_weight)
     static float            pattern[wide][length][length];
     scry__report_attention *attention = NULL;
     pattern[1][length - 1][45]        = 0.36f;
-    cr_assert_eq(scry__report_attention_create(&attention, many, wide, length), SCRY_OK);
+    cr_assert_eq(scry__report_attention_create(&attention, many, wide, length, 1), SCRY_OK);
     cr_expect(attention->block == 2 && attention->grid == grid && attention->levels == 63);
     cr_assert_eq(scry__report_attention_add(attention, 0, &pattern[0][0][0]), SCRY_OK);
     cr_expect_eq(scry__report_attention_add(attention, 0, &pattern[0][0][0]), SCRY_BAD_ARGUMENT, "each layer once");
@@ -317,7 +317,7 @@ Test(html, memory__refused_anywhere_is_an_error_and_leaves_no_file)
         scry__report_attention *attention                      = NULL;
         float                   pattern[heads * count * count] = {0};
         scry__alloc_fail_at(n);
-        status = scry__report_attention_create(&attention, 1, heads, count);
+        status = scry__report_attention_create(&attention, 1, heads, count, 1);
         if (!status) status = scry__report_attention_add(attention, 0, pattern);
         struct scry__report report = {.tokens = &tokens, .attention = attention, .lens = &lens};
         if (!status) status = scry__html_write("/tmp/scry-html-memory.html", &report);

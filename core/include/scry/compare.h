@@ -73,6 +73,7 @@ struct scry_compare {
     int                 query_count, key_count; /* what both sides have */
     int                *layers;                 /* [layer_count]: their numbers */
     scry_compare_head  *heads;                  /* [layer_count, head_count] */
+    float              *positions; /* [query_count]: the divergence of that query's rows, mean over heads */
     int                 place_count;
     scry_compare_place *places;     /* largest |d| first */
     int                 lens_count; /* blocks + 1, as in the lens; 0: no two models that a lens can compare */
