@@ -80,6 +80,20 @@ def growth(record):
     return many["peak_over_weights_mib"]["median"] / few["peak_over_weights_mib"]["median"]
 
 
+def scores_alone(record):
+    """PyTorch's time for head scores from maps that it has already, over what they add to scry's pass; 1,024 tokens."""
+    row = find(record, "heads", 1024)
+    ours, bare = contender(row, "scry", "heads"), contender(row, "scry", "pass")
+    theirs = contender(row, "torch", "heads_stored")
+    return theirs["ms"]["median"] / (ours["ms"]["median"] - bare["ms"]["median"]) if ours and bare and theirs else None
+
+
+def heads_growth(record):
+    """Peak over the weights at 4,096 tokens over that at 1,024: 4 is linear, 16 quadratic."""
+    few, many = (contender(find(record, "heads", tokens), "scry", "heads") for tokens in (1024, 4096))
+    return many["peak_over_weights_mib"]["median"] / few["peak_over_weights_mib"]["median"] if few and many else None
+
+
 def goals(record):
     """(what, reached, limit, at least or at most, met); rows that were not run are left out."""
     found = []
@@ -105,6 +119,11 @@ def goals(record):
         goal(f"statistics of all heads, T={tokens}: times faster", faster(row, "statistics", both), 4)
     goal("... against PyTorch's pass that only captures, T=1024: times faster", statistics_over_capture(record), 4)
     goal("statistics, T=8192 over T=1024: growth of memory", growth(record), 8 * 1.25, at_most)
+    goal("head scores, T=1024, what they add to a pass, against PyTorch's from stored maps: times faster",
+         scores_alone(record), 10)
+    goal("... the whole pass with them, against PyTorch's: times faster",
+         faster(find(record, "heads", 1024), "heads", ["heads", "heads_hooks"]), 4)
+    goal("head scores, T=4096 over T=1024: growth of memory", heads_growth(record), 4 * 1.25, at_most)
     row = find(record, "attention", 1024)
     goal("attention op with statistics, against eager with its map: times faster",
          faster(row, "attention", ["attention"]), 10)

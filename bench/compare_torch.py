@@ -60,6 +60,12 @@ ROWS = [
         for tokens, repeat in ((128, 10), (512, 5), (1024, 3))
     ),
     Row("statistics", 8192, ("statistics",), ("statistics_hooks",), 0),
+    *(
+        Row("heads", tokens, ("heads", "pass"), ("heads", "heads_hooks", "heads_stored", "capture"), repeat, "heads")
+        for tokens, repeat in ((512, 5), (1024, 3))
+    ),
+    Row("heads", 2048, ("heads",), (), 0),
+    Row("heads", 4096, ("heads",), (), 0),
     Row("attention", 1024, ("attention",), ("attention", "attention_statistics"), 20, "attention"),
     Row("lens", 512, ("lens",), ("lens_layers", "lens_all"), 1, "lens_layers"),
     Row("growth", 2048, ("statistics",), (), 0),
@@ -194,7 +200,7 @@ def main():
     parser.add_argument("--build", type=Path, default=ROOT / "build" / "release")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--rows", default="capture,statistics,attention,lens,growth,cold", help="kinds of rows to run")
+    parser.add_argument("--rows", default="capture,statistics,heads,attention,lens,growth,cold", help="kinds of rows to run")
     parser.add_argument("--tokens", type=int, help="only rows of this length")
     parser.add_argument("--quick", action="store_true", help="one round, up to 1,024 tokens")
     options = parser.parse_args()

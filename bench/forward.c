@@ -4,9 +4,11 @@
  *   scry-bench-forward attention --input FILE [--count T] ...
  *
  * MODE is capture (every layer's probabilities handed to a sink), kept (all of them held), statistics (row and column
- * statistics instead), lens (every layer and position, top 10) or attention (the op alone, with statistics; 12 heads of
- * 64). --ids holds int32 token ids, --input f32 q, k and v, each [T, 12, 64]. After loading, the weights are touched
- * and a pass over 16 tokens warms up; then the first run's peak memory is taken, and `repeat` more runs are timed.
+ * statistics instead), heads (the scores of every head, without probe and random models), pass (the same pass with
+ * nothing asked of attention), lens (every layer and position, top 10) or attention (the op alone, with statistics; 12
+ * heads of 64). --ids holds int32 token ids, --input f32 q, k and v, each [T, 12, 64]. After loading, the weights are
+ * touched and a pass over 16 tokens warms up; then the first run's peak memory is taken, and `repeat` more runs are
+ * timed.
  * --dump writes the first run's arrays one after the other; "arrays" in the JSON says what lies where. */
 #include "bench/measure.h"
 
@@ -74,6 +76,42 @@ static scry_status run_trace(struct bench *bench, int count, scry_trace **trace)
     scry_status        status  = scry_trace_run(trace, bench->model, NULL, &options);
     for (int i = 0; !status && kept && i < (*trace)->count; i++) status = take_capture(bench, &(*trace)->captures[i]);
     return status;
+}
+
+/* The cheapest capture there is stands for none. */
+static scry_status run_pass(struct bench *bench, int count, scry_trace **trace)
+{
+    const scry_trace_options options = {.ids = bench->data, .id_count = count, .hooks = "ln_final.hook_scale"};
+    return scry_trace_run(trace, bench->model, NULL, &options);
+}
+
+static scry_status run_heads(struct bench *bench, int count, scry_heads **heads)
+{
+    return scry_heads_run(
+        heads, bench->model, NULL,
+        &(scry_heads_options){.ids = bench->data, .id_count = count, .skip_probe = true, .skip_random = true});
+}
+
+/* Each score of all heads, and for offset and sink where it is. */
+static void dump_heads(struct bench *bench, const scry_heads *heads)
+{
+    const int64_t shape[] = {heads->layer_count, heads->head_count};
+    int           count   = heads->layer_count * heads->head_count;
+    float        *values  = calloc((size_t)count, sizeof *values);
+    int32_t      *places  = calloc((size_t)count, sizeof *places);
+    for (int kind = 0; values && places && kind < SCRY_HEAD_SCORE_COUNT; kind++) {
+        const char *name = scry_head_score_name((scry_head_score_kind)kind);
+        char        at[32];
+        snprintf(at, sizeof at, "%s_at", name);
+        for (int i = 0; i < count; i++) {
+            values[i] = heads->heads[i].scores[kind].value;
+            places[i] = heads->heads[i].scores[kind].at;
+        }
+        dump_array(bench, name, SCRY_F32, 2, shape, values, (size_t)count * sizeof *values);
+        if (*places >= 0) dump_array(bench, at, SCRY_I32, 2, shape, places, (size_t)count * sizeof *places);
+    }
+    free(values);
+    free(places);
 }
 
 static scry_status run_lens(struct bench *bench, int count, scry_lens **lens)
@@ -168,6 +206,7 @@ static scry_status run_once(struct bench *bench, int count, double *ms)
 {
     scry_trace *trace = NULL;
     scry_lens  *lens  = NULL;
+    scry_heads *heads = NULL;
     scry_status status;
     bench->delivered = 0;
     double begin     = bench_now_ms();
@@ -175,11 +214,17 @@ static scry_status run_once(struct bench *bench, int count, double *ms)
         status = run_attention(bench);
     else if (!strcmp(bench->mode, "lens"))
         status = run_lens(bench, count, &lens);
+    else if (!strcmp(bench->mode, "heads"))
+        status = run_heads(bench, count, &heads);
+    else if (!strcmp(bench->mode, "pass"))
+        status = run_pass(bench, count, &trace);
     else
         status = run_trace(bench, count, &trace);
     *ms = bench_now_ms() - begin;
     if (!status && lens && bench->dump) dump_lens(bench, lens);
+    if (!status && heads && bench->dump) dump_heads(bench, heads);
     if (!status && bench->op.attention.q.buffer && bench->dump) status = dump_attention(bench);
+    scry_heads_destroy(&heads);
     scry_lens_destroy(&lens);
     scry_trace_destroy(&trace);
     return status;
@@ -222,7 +267,8 @@ static scry_status measure(struct bench *bench)
 
 static int usage(void)
 {
-    fputs("usage: scry-bench-forward capture|kept|statistics|lens --model DIR --ids FILE [--device D] [--count T]\n"
+    fputs("usage: scry-bench-forward capture|kept|statistics|heads|pass|lens --model DIR --ids FILE [--device D] "
+          "[--count T]\n"
           "                          [--repeat N] [--threads N] [--dump FILE]\n"
           "       scry-bench-forward attention --input FILE [--device D] [--count T] [--repeat N] [--threads N]\n"
           "                          [--dump FILE]\n",
@@ -241,7 +287,7 @@ static bool parse(struct bench *bench, int argc, char **argv)
                                             {"dump", required_argument, NULL, 'd'},
                                             {"device", required_argument, NULL, 'D'},
                                             {0}};
-    static const char *const   modes[]   = {"capture", "kept", "statistics", "lens", "attention"};
+    static const char *const   modes[]   = {"capture", "kept", "statistics", "heads", "pass", "lens", "attention"};
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) switch (option) {
         case 'm':
             bench->model_path = optarg;

@@ -17,6 +17,8 @@ import numpy as np
 import torch
 import transformers
 
+import torch_heads
+
 WARM_UP = 16
 HEADS, HEAD_SIZE, TOP = 12, 64, 10
 
@@ -72,6 +74,21 @@ def statistics_hooks(model, ids):
     found = []
     with_maps(model, ids, lambda layer, attention: found.append(statistics_of(attention)))
     return found
+
+
+def heads(model, ids):
+    return [torch_heads.scores_of(attention[0]) for attention in capture(model, ids).attentions]
+
+
+def heads_hooks(model, ids):
+    found = []
+    with_maps(model, ids, lambda layer, attention: found.append(torch_heads.scores_of(attention[0])))
+    return found
+
+
+def heads_stored(maps):
+    """From maps that are there already: what made them is outside the clock."""
+    return [torch_heads.scores_of(attention[0]) for attention in maps]
 
 
 def residuals(model, ids):
@@ -133,6 +150,9 @@ MODES = {
         capture_hooks,
         statistics,
         statistics_hooks,
+        heads,
+        heads_hooks,
+        heads_stored,
         lens_layers,
         lens_all,
         attention,
@@ -203,6 +223,14 @@ def check_lens(model, ids, dump):
     return worst.by_kind
 
 
+def check_heads(model, ids, dump):
+    worst = Worst()
+    for layer, found in enumerate(heads_hooks(model, ids)):
+        for name, values in found.items():
+            worst.add(name, dump[name][layer], values)
+    return worst.by_kind
+
+
 def check_attention(operands, dump):
     worst = Worst()
     q, k, _, mask = operands
@@ -258,10 +286,13 @@ def main():
             if options.mode.startswith("attention"):
                 differences = check_attention(arguments, dump)
             else:
-                differences = (check_lens if options.mode.startswith("lens") else check_model)(*arguments, dump)
+                checks = {"lens": check_lens, "heads": check_heads}
+                differences = checks.get(options.mode.split("_")[0], check_model)(*arguments, dump)
             print(json.dumps({"mode": options.mode, "tokens": options.count, "largest_difference": differences}))
             return
 
+        if mode is heads_stored:
+            arguments = (capture(*arguments).attentions,)
         gc.collect()
         baseline = memory_reset()
         times = []

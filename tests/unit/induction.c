@@ -155,6 +155,48 @@ Test(induction, handmade__is_found_with_what_feeds_it)
     handmade_close(&handmade);
 }
 
+static double mean_between(const float *loss, int begin, int end)
+{
+    double sum = 0;
+    for (int t = begin; t < end; t++) sum += (double)loss[t] / (end - begin);
+    return sum;
+}
+
+/* A run of three seeds is three runs of one: their means, and the standard deviation of what each has. */
+Test(induction, spread__is_over_the_seeds)
+{
+    enum { SEEDS = 3, LENGTH = 10 };
+    struct handmade handmade;
+    scry_induction *all = NULL, *one = NULL;
+    double          induction[SEEDS], second[SEEDS], means[2] = {0}, squares[2] = {0};
+    handmade_open(&handmade, 2, 3);
+    scry_induction_options options = {.length = LENGTH, .seeds = SEEDS, .seed = 4, .skip_random = true};
+    cr_assert_eq(scry_induction_run(&all, handmade.model, &options), SCRY_OK, "%s", scry_last_error());
+    options.seeds = 1;
+    for (int i = 0; i < SEEDS; i++, options.seed++) {
+        cr_assert_eq(scry_induction_run(&one, handmade.model, &options), SCRY_OK, "%s", scry_last_error());
+        cr_expect(isnan(one->loss_second.spread) && isnan(one->heads[2].induction.spread));
+        cr_expect_float_eq((double)one->loss_first.mean, mean_between(one->loss, 1, LENGTH), 1e-5);
+        cr_expect_float_eq((double)one->loss_second.mean, mean_between(one->loss, LENGTH + 1, 2 * LENGTH), 1e-5);
+        induction[i] = (double)one->heads[2].induction.mean;
+        second[i]    = (double)one->loss_second.mean;
+        means[0] += induction[i] / SEEDS;
+        means[1] += second[i] / SEEDS;
+        scry_induction_destroy(&one);
+    }
+    for (int i = 0; i < SEEDS; i++) {
+        squares[0] += (induction[i] - means[0]) * (induction[i] - means[0]);
+        squares[1] += (second[i] - means[1]) * (second[i] - means[1]);
+    }
+    cr_expect_gt(squares[0], 1e-6, "the seeds differ");
+    cr_expect_float_eq((double)all->heads[2].induction.mean, means[0], 1e-5);
+    cr_expect_float_eq((double)all->heads[2].induction.spread, sqrt(squares[0] / (SEEDS - 1)), 1e-5);
+    cr_expect_float_eq((double)all->loss_second.mean, means[1], 1e-5);
+    cr_expect_float_eq((double)all->loss_second.spread, sqrt(squares[1] / (SEEDS - 1)), 1e-5);
+    scry_induction_destroy(&all);
+    handmade_close(&handmade);
+}
+
 /* --- folded weights --- */
 
 static const float *find(const scry_trace *trace, const char *format, int layer)
