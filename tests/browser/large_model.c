@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <jansson.h>
+#include <math.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,10 +50,11 @@ static long long add_tensor(json_t *header, const char *prefix, const struct ten
     return end;
 }
 
-static void write_weights(const char *path)
+static void write_weights(const char *path, bool broken)
 {
     json_t   *header = json_object();
     long long offset = 0;
+    float     nan    = NAN;
     for (size_t i = 0; i < sizeof outer / sizeof *outer; i++) offset = add_tensor(header, "", &outer[i], offset);
     for (int layer = 0; layer < LARGE_LAYERS; layer++)
         for (size_t i = 0; i < sizeof block / sizeof *block; i++) {
@@ -66,17 +68,18 @@ static void write_weights(const char *path)
     cr_assert_not_null(file);
     fwrite(&size, sizeof size, 1, file);
     fputs(text, file);
+    for (int i = 0; broken && i < WIDTH; i++) fwrite(&nan, sizeof nan, 1, file); /* the first tensor begins with it */
     cr_assert_eq(fclose(file), 0);
     cr_assert_eq(truncate(path, (off_t)(sizeof size + size) + offset), 0);
     free(text);
     json_decref(header);
 }
 
-const char *large_model(void)
+const char *large_model(bool broken)
 {
     static char path[256];
     char        file[300];
-    snprintf(path, sizeof path, "%s", in_folder("large"));
+    snprintf(path, sizeof path, "%s", in_folder(broken ? "broken" : "large"));
     cr_assert_eq(mkdir(path, 0700), 0);
     json_t *config =
         json_pack("{s:s, s:i, s:i, s:i, s:i, s:i, s:f, s:s, s:s, s:b, s:i}", "model_type", "gpt2", "n_layer",
@@ -89,7 +92,7 @@ const char *large_model(void)
     cr_assert_eq(json_dump_file(config, file, 0), 0);
     json_decref(config);
     snprintf(file, sizeof file, "%s/model.safetensors", path);
-    write_weights(file);
+    write_weights(file, broken);
     return path;
 }
 

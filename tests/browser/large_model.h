@@ -3,11 +3,13 @@
 #ifndef SCRY_TESTS_BROWSER_LARGE_MODEL_H
 #define SCRY_TESTS_BROWSER_LARGE_MODEL_H
 
+#include <stdbool.h>
+
 enum { LARGE_LAYERS = 12, LARGE_HEADS = 12, LARGE_CONTEXT = 512, LARGE_VOCABULARY = 64 };
 
 /* Makes its folder inside the test's (program.h) and gives its path: zeros for weights, to be run with --random-init.
- */
-const char *large_model(void);
+ * With `broken`, token 0's embedding is NaN. */
+const char *large_model(bool broken);
 /* "5,17,3,...": as many ids as it takes, for --ids. */
 const char *large_prompt(void);
 

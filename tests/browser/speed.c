@@ -76,7 +76,7 @@ Test(speed, page__of_256_tokens_opens_within_a_second)
 Test(speed, page__of_144_heads_and_512_tokens_does_not_lag)
 {
     struct page *page = page_start();
-    const char  *path = REPORT("--model", large_model(), "--random-init", "1", "--ids", large_prompt(), "-n", "0");
+    const char  *path = REPORT("--model", large_model(false), "--random-init", "1", "--ids", large_prompt(), "-n", "0");
     struct stat  file;
     cr_assert_eq(stat(path, &file), 0);
     cr_expect_lt(file.st_size, 12 << 20, "%lld bytes", (long long)file.st_size);
