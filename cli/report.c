@@ -57,6 +57,8 @@ static scry_status add_command(scry__text *out, const struct report *report, con
     scry__text_addf(out, " --device %s", scry_device_get_info(report->common.opened_device)->name);
     if (report->title) scry__text_adds(out, " --title");
     if (report->title) add_word(out, report->title);
+    if (report->data.context) scry__text_adds(out, " --context");
+    if (report->data.context) add_word(out, report->data.context);
     scry__text_adds(out, text ? " --" : " --ids");
     add_word(out, text ? text : report->common.ids_text);
     return out->status;
@@ -191,6 +193,7 @@ int cli_report(int argc, char **argv)
         {'o', "output", CLI_STRING, &report.output, "F.html", "the file to write (scry-report.html)", 0, 0},
         {0, "title", CLI_STRING, &report.title, "TEXT", "of the page (the prompt)", 0, 0},
         {'n', "tokens", CLI_INT, &report.data.tokens, "N", "tokens of continuation shown (8)", 0, 100000},
+        {'c', "context", CLI_STRING, &report.data.context, "PART", "of TEXT, that the prediction is to rest on", 0, 0},
         {0, "quick", CLI_FLAG, &report.data.quick, NULL, "leave out what takes many passes", 0, 0},
         CLI_MODEL_OPTIONS(report.common),
         CLI_COMMON_OPTIONS(report.common),
@@ -200,7 +203,9 @@ int cli_report(int argc, char **argv)
         .about =
             "Writes one HTML file that opens offline, with every analysis of the prompt: attention of every head in "
             "several\n"
-            "views, queries and keys, the lens, the head atlas, and how the model goes on.",
+            "views, queries and keys, the lens, what the prediction drew on, the head atlas, how the model goes on, "
+            "and\n"
+            "diagnoses.",
         .options      = options,
         .option_count = sizeof options / sizeof *options,
         .most         = 1,

@@ -1,7 +1,10 @@
 /* Runs the analyses that a report shows. See report_collect.h. */
 #include "cli/report_collect.h"
 
+#include "report/json_diagnosis.h"
 #include "report/json_heads.h"
+#include "report/json_influence.h"
+#include "scry/analysis.h"
 
 #include <string.h>
 
@@ -72,6 +75,35 @@ static scry_status collect_heads(struct report_data *data)
     return add_part(data, "heads", status, object);
 }
 
+static scry_status collect_influence(struct report_data *data)
+{
+    const scry_influence_options options   = {.ids      = data->common->ids,
+                                              .id_count = data->common->id_count,
+                                              .cuts     = data->quick ? SCRY_CUTS_NONE : SCRY_CUTS_DEFAULT,
+                                              .progress = show_progress,
+                                              .user     = &data->progress};
+    scry_influence              *influence = NULL;
+    json_t                      *object    = NULL;
+    scry_status                  status    = scry_influence_run(&influence, data->common->model, data->text, &options);
+    if (!status) status = scry__json_influence(&object, influence, NULL);
+    scry_influence_destroy(&influence);
+    return add_part(data, "influence", status, object);
+}
+
+static scry_status collect_diagnosis(struct report_data *data)
+{
+    const scry_diagnose_options options   = {.ids        = data->common->ids,
+                                             .id_count   = data->common->id_count,
+                                             .context    = data->context,
+                                             .max_tokens = data->quick ? -1 : 0};
+    scry_diagnosis             *diagnosis = NULL;
+    json_t                     *object    = NULL;
+    scry_status                 status    = scry_diagnose_run(&diagnosis, data->common->model, data->text, &options);
+    if (!status) status = scry__json_diagnosis(&object, diagnosis, NULL);
+    scry_diagnosis_destroy(&diagnosis);
+    return add_part(data, "diagnosis", status, object);
+}
+
 static scry_status collect_generation(struct report_data *data)
 {
     const scry_generation_options options = {
@@ -88,10 +120,9 @@ scry_status report_collect(struct report_data *data)
     static const struct {
         const char *label;
         scry_status (*run)(struct report_data *data);
-    } steps[]          = {{"lens", collect_lens},
-                          {"attention", collect_attention},
-                          {"heads", collect_heads},
-                          {"generation", collect_generation}};
+    } steps[]          = {{"lens", collect_lens},           {"attention", collect_attention},
+                          {"heads", collect_heads},         {"influence", collect_influence},
+                          {"diagnosis", collect_diagnosis}, {"generation", collect_generation}};
     scry_status status = SCRY_OK;
     for (size_t i = 0; i < sizeof steps / sizeof *steps && !status; i++) {
         cli_progress_start(&data->progress, data->common, steps[i].label);

@@ -10,10 +10,11 @@
 enum { REPORT_PARTS = 8 };
 
 struct report_data {
-    struct cli_common       *common; /* opened by the caller */
-    const char              *text;   /* NULL: the ids of `common` */
-    int                      tokens; /* to be generated after the prompt */
-    bool                     quick;  /* leave out what takes many passes */
+    struct cli_common       *common;  /* opened by the caller */
+    const char              *text;    /* NULL: the ids of `common` */
+    const char              *context; /* a part of it that the prediction is to rest on; NULL: none */
+    int                      tokens;  /* to be generated after the prompt */
+    bool                     quick;   /* leave out what takes many passes */
     struct cli_progress      progress;
     scry_lens               *lens;
     scry__report_attention  *attention;

@@ -94,6 +94,54 @@ function matrixCellAt(matrix, layout, x, y) {
   return row < 0 || column < 0 || row >= matrix.rows || column >= matrix.columns ? null : [row, column];
 }
 
+/* --- Grids: rows and columns of numbers ---------------------------------------------------------------------------------
+ *
+ * A grid: {rows, columns, value(row, column), most, scale, rowLabel(i), columnLabel(i), title}; values from 0 to `most`, or from
+ * -most to most on the diverging scale. Optional: framed(row, column), chosen and pointed at as [row, column]. */
+
+const gridStyle = { size: 11.5 };
+
+function gridLayout(grid, width, widest = 62) {
+  const left = Math.ceil(Math.min(labelRoom, largestOf(range(grid.rows).map(i => measureText(grid.rowLabel(i), gridStyle))))) + 14;
+  const tilted = largestOf(range(grid.columns).map(i => measureText(grid.columnLabel(i), gridStyle))) > 18;
+  const wide = Math.min((width - left - 8) / grid.columns, widest), high = clamp(wide, 18, 36), top = tilted ? 24 : 44;
+  const below = tilted ? Math.min(labelRoom, largestOf(range(grid.columns).map(i => measureText(grid.columnLabel(i), gridStyle)))) + 12 : 4;
+  return { left, top, wide, high, tilted, width: left + wide * grid.columns + 8, height: top + high * grid.rows + below };
+}
+
+function drawGrid(pen, grid, { left, top, wide, high, tilted }, colours) {
+  const bottom = top + grid.rows * high, every = Math.ceil((tilted ? 14 : 22) / wide), gap = wide > 6 ? 1 : 0;
+  const tint = chosen => ({ ...gridStyle, fill: chosen ? colours.ink : colours.soft, weight: chosen ? "bold" : undefined });
+  const [chosenRow, chosenColumn] = grid.chosen || [];
+  pen.text(left, 11, grid.title, { size: 12, fill: colours.soft });
+  for (let column = 0; column < grid.columns; column++) {
+    if (column % every && column !== chosenColumn) continue;
+    const x = left + (column + 0.5) * wide, style = tint(column === chosenColumn), text = fitText(grid.columnLabel(column), labelRoom, gridStyle);
+    if (tilted) pen.text(x, bottom + 6, text, { ...style, align: "right", angle: -90 });
+    else pen.text(x, top - 10, text, { ...style, align: "center" });
+  }
+  for (let row = 0; row < grid.rows; row++) {
+    pen.text(left - 8, top + (row + 0.5) * high, fitText(grid.rowLabel(row), labelRoom, gridStyle), { ...tint(row === chosenRow), align: "right" });
+    for (let column = 0; column < grid.columns; column++) {
+      const value = grid.value(row, column), x = left + column * wide, y = top + row * high;
+      const place = isNumber(value) ? clamp(value / (grid.most || 1), -1, 1) : null;
+      pen.rect(x + gap, y + gap, wide - 2 * gap, high - 2 * gap, { fill: place === null ? colours.masked : colourAt(place, grid.scale) });
+      if (place === null) continue;
+      const ink = inkOn(place, grid.scale);
+      if (grid.framed && grid.framed(row, column)) pen.rect(x + 3, y + 3, wide - 6, high - 6, { stroke: ink, width: 1.5 });
+      if (wide >= 34) pen.text(x + wide / 2, y + high / 2, value.toFixed(Math.abs(value) < 9.995 ? 2 : 1), { size: 11, align: "center", fill: ink });
+    }
+  }
+  const frame = ([row, column], colour) => pen.rect(left + column * wide, top + row * high, wide, high, { stroke: colour, width: 2.5 });
+  if (grid.chosen) frame(grid.chosen, colours.mark);
+  if (grid.pointed) frame(grid.pointed, colours.accent);
+}
+
+function gridCellAt(grid, { left, top, wide, high }, x, y) {
+  const row = Math.floor((y - top) / high), column = Math.floor((x - left) / wide);
+  return row < 0 || column < 0 || row >= grid.rows || column >= grid.columns ? null : [row, column];
+}
+
 /* --- Charts: lines over a common axis -----------------------------------------------------------------------------------
  *
  * {series: [{name, values, colour, dashed}], least, most, xLabel(i), yLabel}; gaps where a value is missing. */

@@ -6,7 +6,6 @@ const kindOf = name => data.heads.kinds.find(kind => kind.name === name) || {};
 
 function atlasView({ heads, kinds, probe, random, token_count: count }) {
   const layerCount = Math.max(...heads.map(head => head.layer)) + 1, headCount = Math.max(...heads.map(head => head.head)) + 1;
-  const left = 46, top = 46;
   let figure, legend, table, about, hover = null;
 
   const headAt = (layer, head) => heads.find(each => each.layer === layer && each.head === head);
@@ -14,27 +13,14 @@ function atlasView({ heads, kinds, probe, random, token_count: count }) {
   const highest = () => Math.max(1e-9, largestOf(heads.map(valueOf).filter(isNumber)));
   const scaleEnd = () => ["sink", "distance"].includes(state.score) ? highest() : 1;
 
-  function layout(width) {
-    const cell = clamp((Math.min(width, 900) - left - 8) / headCount, 16, 62), high = Math.min(cell, 40);
-    return { cell, high, width: left + headCount * cell + 8, height: top + layerCount * high + 8 };
-  }
-  function draw(pen, { cell, high }, colours) {
-    pen.text(left, 12, `${state.score}, 0 to ${scaleEnd().toPrecision(3)}; a frame: clear or strong`, { size: 12, fill: colours.soft });
-    for (let head = 0; head < headCount; head++)
-      pen.text(left + (head + 0.5) * cell, top - 10, String(head), { size: 11.5, align: "center", fill: head === state.head ? colours.ink : colours.soft });
-    for (let layer = 0; layer < layerCount; layer++)
-      pen.text(left - 9, top + (layer + 0.5) * high, String(layer), { size: 11.5, align: "right", fill: layer === state.layer ? colours.ink : colours.soft });
-    for (const head of heads) {
-      const value = valueOf(head), place = isNumber(value) ? value / scaleEnd() : null, x = left + head.head * cell, y = top + head.layer * high;
-      const sure = certainties.indexOf((head.scores[state.score] || {}).certainty) >= 2;
-      pen.rect(x + 1, y + 1, cell - 2, high - 2, { fill: place === null ? colours.masked : colourAt(place) });
-      if (sure) pen.rect(x + 3, y + 3, cell - 6, high - 6, { stroke: inkOn(place), width: 1.5 });
-      if (cell >= 34 && place !== null)
-        pen.text(x + cell / 2, y + high / 2, value.toFixed(value < 9.995 ? 2 : 1), { size: 11, align: "center", fill: inkOn(place) });
-    }
-    const frame = (layer, head, colour) => pen.rect(left + head * cell, top + layer * high, cell, high, { stroke: colour, width: 2.5 });
-    frame(state.layer, state.head, colours.mark);
-    if (hover) frame(...hover, colours.accent);
+  function grid() {
+    return {
+      rows: layerCount, columns: headCount, rowLabel: String, columnLabel: String, most: scaleEnd(), scale: "sequential",
+      title: `${state.score}, 0 to ${scaleEnd().toPrecision(3)}, layers down, heads across; a frame: clear or strong`,
+      value: (layer, head) => valueOf(headAt(layer, head)),
+      framed: (layer, head) => certainties.indexOf(headAt(layer, head).scores[state.score].certainty) >= 2,
+      chosen: [state.layer, state.head], pointed: hover,
+    };
   }
 
   function describe() {
@@ -106,11 +92,9 @@ function atlasView({ heads, kinds, probe, random, token_count: count }) {
         element("div", { className: "scroll tall" }, table));
       figure = makeFigure(box, {
         label: "The chosen score of every head: layers down, heads across; the arrow keys move the choice",
-        layout, draw,
-        at: (x, y, { cell, high }) => {
-          const layer = Math.floor((y - top) / high), head = Math.floor((x - left) / cell);
-          return headAt(layer, head) ? [layer, head] : null;
-        },
+        layout: width => gridLayout(grid(), Math.min(width, 900)),
+        draw: (pen, layout, colours) => drawGrid(pen, grid(), layout, colours),
+        at: (x, y, layout) => gridCellAt(grid(), layout, x, y),
         hover: what => { hover = what; figure.redraw(); describe(); },
         choose: ([layer, head]) => update({ layer, head }),
         step: ([down, right]) => update({ layer: state.layer + down, head: state.head + right }),
