@@ -22,8 +22,13 @@ function diagnosesView({ findings, checks }) {
     return made;
   }
   const figures = value => isNumber(value) ? String(Number(value.toPrecision(4))) : "–";
-  const rows = () => findings.flatMap(finding => finding.evidence.map(each =>
-    [finding.severity, finding.kind, finding.layer, finding.head, finding.query, finding.key, finding.text, each.name, each.value, each.threshold, finding.advice]));
+  /* A row for each piece of evidence, and one for each check that found nothing. */
+  const rows = () => checks.flatMap(check => {
+    const found = findings.filter(finding => finding.kind === check.kind);
+    if (!found.length) return [[check.kind, check.outcome, null, null, null, null, null, check.detail]];
+    return found.flatMap(({ severity, layer, head, query, key, text, evidence, advice }) =>
+      evidence.map(each => [check.kind, check.outcome, severity, layer, head, query, key, text, each.name, each.value, each.threshold, advice]));
+  });
 
   defineView("diagnoses", {
     title: findings.length ? `Diagnoses (${findings.length})` : "Diagnoses",
@@ -39,7 +44,7 @@ function diagnosesView({ findings, checks }) {
     draw() {},
     picture: () => tablePicture([{ name: "check", text: true }, { name: "outcome", text: true }, { name: "detail", text: true }],
       [...findings.map(finding => [finding.kind, finding.severity, proseText(finding.text)]), ...checks.map(check => [check.kind, check.outcome, proseText(check.detail || "")])]),
-    table: () => ({ columns: ["severity", "kind", "layer", "head", "query", "key", "text", "evidence", "value", "threshold", "advice"], rows: rows() }),
+    table: () => ({ columns: ["kind", "outcome", "severity", "layer", "head", "query", "key", "text", "evidence", "value", "threshold", "advice"], rows: rows() }),
   });
 }
 openers.push(() => { if (data.diagnosis) diagnosesView(data.diagnosis); });
