@@ -14,7 +14,7 @@
 /* Attention patterns of all heads, reduced to what a page can hold as they arrive: one layer at a time.
  *
  * A pattern is kept as codes c with weight = (c / levels)^2, so that small weights keep their digits; lower triangle
- * only. The more weights there are, the fewer levels (65,535, 255 or 63); where even these would take more than a few
+ * only. The more weights there are, the fewer levels (65,535, 255 or 31); where even these would take more than a few
  * MB, blocks of positions are reduced to their largest weight. The page says so. */
 typedef struct scry__report_attention scry__report_attention;
 

@@ -8,11 +8,11 @@
 #include <math.h>
 
 /* How many codes of all heads together the page may hold, and with how many levels: deflated and in base64, the rows
- * take about 3, 5 and 8 MB at most. Coarse codes deflate better. */
+ * take about 3, 4 and 5 MB at most. Coarse codes deflate better. */
 static const struct {
     size_t codes;
     int    levels;
-} kinds[] = {{1 << 20, 65535}, {5 << 20, 255}, {20 << 20, 63}};
+} kinds[] = {{1 << 20, 65535}, {5 << 20, 255}, {20 << 20, 31}};
 
 enum { kind_count = sizeof kinds / sizeof *kinds };
 

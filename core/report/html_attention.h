@@ -14,7 +14,7 @@ struct scry__report_attention {
     int                layer_count, head_count, token_count;
     int                block;  /* positions on a side that one code stands for */
     int                grid;   /* codes on a side: ceil(token_count / block) */
-    int                levels; /* 65,535, 255 or 63: the code of weight 1 */
+    int                levels; /* 65,535, 255 or 31: the code of weight 1 */
     size_t             head_codes, layer_bytes;
     uint8_t           *codes; /* [layer_count][head_count][grid * (grid + 1) / 2], 1 or 2 bytes each */
     bool              *present;

@@ -9,6 +9,16 @@
 #include <math.h>
 #include <stdlib.h>
 
+enum { candidate_limit = 32768 }; /* in all cells; at least 3 in each */
+
+/* How many candidates of each cell the page shows. */
+static int shown_of(const scry_lens *lens)
+{
+    int shown = candidate_limit / (lens->layer_count * lens->token_count);
+    if (shown < 3) shown = 3;
+    return shown < lens->top_count ? shown : lens->top_count;
+}
+
 /* Ids that occur in a lens, each once, with the place where its text stands in the page's table. */
 struct vocabulary {
     int32_t *ids; /* ascending */
@@ -24,10 +34,10 @@ static int compare_ids(const void *a, const void *b)
 static scry_status collect_ids(struct vocabulary *vocabulary, const scry_lens *lens)
 {
     size_t cells = (size_t)lens->layer_count * (size_t)lens->token_count, found = 0;
-    vocabulary->ids = scry__alloc(cells * ((size_t)lens->top_count + 1), sizeof *vocabulary->ids);
+    vocabulary->ids = scry__alloc(cells * ((size_t)shown_of(lens) + 1), sizeof *vocabulary->ids);
     if (!vocabulary->ids) return SCRY_OUT_OF_MEMORY;
     for (size_t i = 0; i < cells; i++) {
-        for (int k = 0; k < lens->top_count; k++) vocabulary->ids[found++] = lens->cells[i].top[k].id;
+        for (int k = 0; k < shown_of(lens); k++) vocabulary->ids[found++] = lens->cells[i].top[k].id;
         if (lens->cells[i].target_id >= 0) vocabulary->ids[found++] = lens->cells[i].target_id;
     }
     qsort(vocabulary->ids, found, sizeof *vocabulary->ids, compare_ids);
@@ -51,7 +61,7 @@ static json_t *texts_array(scry__json_builder *builder, const struct vocabulary 
     const char **texts = scry__alloc(vocabulary->count, sizeof *texts);
     if (!texts && !builder->status) builder->status = SCRY_OUT_OF_MEMORY;
     for (size_t i = 0; texts && i < cells; i++)
-        for (int k = 0; k < lens->top_count; k++)
+        for (int k = 0; k < shown_of(lens); k++)
             texts[place_of(vocabulary, lens->cells[i].top[k].id)] = lens->cells[i].top[k].text;
     for (size_t i = 0; texts && i < vocabulary->count; i++) {
         int32_t id    = vocabulary->ids[i];
@@ -73,7 +83,7 @@ static void add_lens_cells(scry__json_builder *builder, json_t *object, const st
     size_t  cells              = (size_t)lens->layer_count * (size_t)lens->token_count;
     for (size_t i = 0; i < cells && !builder->status; i++) {
         const scry_lens_cell *cell = &lens->cells[i];
-        for (int k = 0; k < lens->top_count; k++) {
+        for (int k = 0; k < shown_of(lens); k++) {
             scry__json_append_int(builder, top, place_of(vocabulary, cell->top[k].id));
             scry__html_append_number(builder, probability, cell->top[k].probability);
         }
@@ -105,7 +115,7 @@ json_t *scry__html_lens(scry__json_builder *builder, const scry_lens *lens)
     json_t *object = scry__json_new_object(builder);
     scry__json_set_int(builder, object, "layer_count", lens->layer_count);
     scry__json_set_int(builder, object, "token_count", lens->token_count);
-    scry__json_set_int(builder, object, "top_count", lens->top_count);
+    scry__json_set_int(builder, object, "top_count", shown_of(lens));
     scry__json_set(builder, object, "texts", texts_array(builder, &vocabulary, lens));
     add_lens_cells(builder, object, &vocabulary, lens);
     scry__free(vocabulary.ids);

@@ -10,7 +10,7 @@
 #include <string.h>
 
 enum {
-    byte_limit = 3 << 20, /* of all codes: 4 MB in the file */
+    byte_limit = 1 << 20, /* of all heads: 1.4 MB in the file */
     code_most  = 32767,
 };
 
@@ -27,10 +27,12 @@ const char *scry__report_neurons_hooks(const scry_model *model)
 /* How many heads of each layer fit, a head with its keys; at least one. */
 static int heads_that_fit(const scry__report_neurons *neurons)
 {
-    size_t one = (size_t)neurons->token_count * (size_t)neurons->size * sizeof(int16_t);
-    size_t all = (size_t)(neurons->head_count + neurons->kv_head_count) * one * (size_t)neurons->layer_count;
-    if (all <= byte_limit) return neurons->head_count;
-    size_t fit = byte_limit / (2 * one * (size_t)neurons->layer_count);
+    size_t count = (size_t)neurons->token_count, layers = (size_t)neurons->layer_count;
+    size_t key   = count * ((size_t)neurons->size * sizeof(int16_t) + sizeof(float)); /* codes and steps */
+    size_t query = key + count * sizeof(float);                                       /* and lse */
+    size_t all   = (size_t)neurons->head_count * query + (size_t)neurons->kv_head_count * key;
+    if (layers * all <= byte_limit) return neurons->head_count;
+    size_t fit = byte_limit / (layers * (query + key));
     return fit < 1 ? 1 : fit < (size_t)neurons->head_count ? (int)fit : neurons->head_count;
 }
 

@@ -278,8 +278,8 @@ Test(html, long_prompts__take_fewer_levels_then_blocks)
     } cases[] = {
         {6, 8, 200, 65535, 1, 200}, /* 964,800 weights */
         {6, 8, 256, 255, 1, 256},   /* 1,579,008 */
-        {12, 12, 512, 63, 1, 512},  /* 18,911,232 */
-        {12, 12, 1024, 63, 2, 512}, {48, 25, 1024, 63, 6, 171}, {1, 1, 1, 65535, 1, 1},
+        {12, 12, 512, 31, 1, 512},  /* 18,911,232 */
+        {12, 12, 1024, 31, 2, 512}, {48, 25, 1024, 31, 6, 171}, {1, 1, 1, 65535, 1, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         scry__report_attention *attention = NULL;
@@ -299,12 +299,12 @@ Test(html, blocks__hold_the_largest_weight)
     scry__report_attention *attention = NULL;
     pattern[1][length - 1][45]        = 0.36f;
     cr_assert_eq(scry__report_attention_create(&attention, many, wide, length, 1), SCRY_OK);
-    cr_expect(attention->block == 2 && attention->grid == grid && attention->levels == 63);
+    cr_expect(attention->block == 2 && attention->grid == grid && attention->levels == 31);
     cr_assert_eq(scry__report_attention_add(attention, 0, &pattern[0][0][0]), SCRY_OK);
     cr_expect_eq(scry__report_attention_add(attention, 0, &pattern[0][0][0]), SCRY_BAD_ARGUMENT, "each layer once");
     cr_expect_eq(scry__report_attention_add(attention, many, &pattern[0][0][0]), SCRY_BAD_ARGUMENT);
     const uint8_t *last_row = attention->codes + attention->head_codes + (grid - 1) * grid / 2;
-    cr_expect_eq(last_row[45 / 2], 38, "0.6 of 63, rounded");
+    cr_expect_eq(last_row[45 / 2], 19, "0.6 of 31, rounded");
     cr_expect_eq(last_row[45 / 2 + 1], 0);
     scry__report_attention_destroy(&attention);
 }

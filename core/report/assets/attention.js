@@ -57,6 +57,8 @@ async function openAttention(object) {
 /* The page's own attention; set before the views start. */
 let attention = null;
 const chosenMatrix = () => attention.matrix(state.layer, state.head, state.over);
+/* A weight with the digits that its code knows. */
+const weightText = weight => isNumber(weight) ? weight.toFixed(attention.levels > 255 ? 4 : attention.levels > 31 ? 3 : 2) : "–";
 const overName = () => ({
   head: `Layer ${state.layer}, head ${state.head}`, layer: `Layer ${state.layer}, mean of its heads`, all: "Mean of all heads",
 })[state.over];

@@ -36,7 +36,7 @@ function csvText({ columns, rows }) {
     const text = /^[=+\-@\t\r]/.test(value) ? "'" + value : String(value);
     return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
   };
-  return [columns, ...rows].map(row => row.map(cell).join(",")).join("\r\n") + "\r\n";
+  return [columns, ...rows].map(row => columns.map((_, i) => cell(row[i])).join(",")).join("\r\n") + "\r\n";
 }
 
 /* What a view hands out: {columns: [names], rows: [[values]]}. */

@@ -90,7 +90,7 @@ function headsView() {
     const others = only.side === "query" ? range(only.cell + 1) : range(grid).slice(only.cell);
     const best = others.flatMap(other => shown.map(head => ({ other, head, weight: at(head, other) }))).sort((a, b) => b.weight - a.weight).slice(0, 6);
     readout.replaceChildren(tokenElement(attention.label(only.cell)), only.side === "query" ? " looks at " : " is looked at by ",
-      ...best.flatMap(({ other, head, weight }, i) => [i ? ", " : "", tokenElement(attention.label(other)), ` ${weight.toFixed(3)} (head ${head})`]));
+      ...best.flatMap(({ other, head, weight }, i) => [i ? ", " : "", tokenElement(attention.label(other)), ` ${weightText(weight)} (head ${head})`]));
   }
 
   function tokenAt(event) {

@@ -93,8 +93,8 @@ function heatMapView() {
     const { query, key } = shownCell(), value = valueAt(query, key), { received, null_, peak } = painted;
     const cells = attention.block === 1;
     readout.replaceChildren("query ", tokenElement(attention.label(query)), cells ? ` ${query}` : "", " → key ", tokenElement(attention.label(key)),
-      cells ? ` ${key}` : "", ": ", element("strong", { textContent: other ? signed(value, 4) : value.toFixed(4) }), cells ? "" : " at most",
-      `; this key receives ${(received[key] / null_[key]).toFixed(2)} times its even share; this row’s largest weight is ${peak[query].toFixed(3)}`);
+      cells ? ` ${key}` : "", ": ", element("strong", { textContent: (other && value > 0 ? "+" : "") + weightText(value) }), cells ? "" : " at most",
+      `; this key receives ${(received[key] / null_[key]).toFixed(2)} times its even share; this row’s largest weight is ${weightText(peak[query])}`);
     readout.dataset.value = value;
     showRow(row, query, key => matrix[attention.index(query, key)], key);
   }
@@ -159,7 +159,7 @@ function showRow(row, query, weightOf, key) {
     cell.style.backgroundColor = seen ? colourAt(place) : "";
     cell.style.color = seen ? inkOn(place) : "";
     cell.className = (i === query ? "query" : seen ? "" : "later") + (i === key ? " key" : "");
-    cell.title = seen ? `${attention.label(i)}: ${weight.toFixed(4)}` : "later: not seen";
+    cell.title = seen ? `${attention.label(i)}: ${weightText(weight)}` : "later: not seen";
   }
   row.scrollTop = row.children[query].offsetTop - row.clientHeight / 2;
 }

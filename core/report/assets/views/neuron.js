@@ -82,7 +82,7 @@ function neuronView(neurons) {
     const pointed = hover === null ? [] : [`; entry ${hover}: ${q[hover].toFixed(3)} × ${k[hover].toFixed(3)} = ${products[hover].toFixed(3)}`];
     readout.replaceChildren("q·k = ", element("strong", { textContent: dot.toFixed(3) }), ` × scale ${scale.toFixed(4)}`, softcap ? `, capped at ${softcap}` : "",
       " = score ", element("strong", { textContent: score.toFixed(3) }), `; lse of the row ${fixed(lse)}; weight `, element("strong", { textContent: weight.toFixed(4) }),
-      ` (${mapWeight(state.key).toFixed(4)} in the map)`, ...pointed);
+      ` (${weightText(mapWeight(state.key))} in the map)`, ...pointed);
     readout.dataset.value = weight;
   }
 

@@ -25,10 +25,10 @@ function textView() {
     });
     const best = range(grid).filter(i => shares[i] >= 0).sort((a, b) => shares[b] - shares[a]).slice(0, maximum);
     readout.replaceChildren(`${overName()}: `, tokenElement(attention.label(cell)), attention.block === 1 ? ` ${cell}` : "",
-      from() ? " looks at " : " is looked at by ", best.length ? tokenElement(attention.label(best[0])) : "", " ", element("strong", { textContent: fixed(shares[best[0]], 4) }));
+      from() ? " looks at " : " is looked at by ", best.length ? tokenElement(attention.label(best[0])) : "", " ", element("strong", { textContent: weightText(shares[best[0]]) }));
     readout.dataset.value = shares[best[0]];
     list.replaceChildren(tableElement([{ name: "position" }, { name: from() ? "key" : "query", text: true }, { name: "weight" }, { name: "even spread" }],
-      best.map(i => [String(attention.first(i)), tokenElement(attention.label(i)), shares[i].toFixed(4), evenWeight(from() ? cell : i).toFixed(4)])));
+      best.map(i => [String(attention.first(i)), tokenElement(attention.label(i)), weightText(shares[i]), evenWeight(from() ? cell : i).toFixed(4)])));
   }
 
   const choose = cell => update(from() ? { query: attention.first(cell), key: Math.min(state.key, attention.first(cell)) } :
