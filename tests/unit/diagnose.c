@@ -331,6 +331,7 @@ static const struct {
     {"The capital of Zorbia is", NULL, NULL, true},
     {"The Blue Tower is located in", NULL, NULL, true},
     {"red box tea moon Paris red box tea moon", NULL, NULL, false},
+    {"red. The capital of Japan is", NULL, NULL, false}, /* odd only in how it begins */
 };
 
 Test(diagnose, context_and_answer__are_told_apart)
@@ -357,7 +358,61 @@ Test(diagnose, context_and_answer__are_told_apart)
     scry_device_destroy(&device);
 }
 
+/* --- Loops --- */
+
+static const struct {
+    const char  *text;
+    int          max_tokens;
+    scry_outcome outcome;
+} loops[] = {
+    {capital, 23, SCRY_OUTCOME_CLEAR}, /* 20 of them repeat what stood 7 before: less than three turns more */
+    {capital, 24, SCRY_OUTCOME_FINDING},
+    {capital, 11, SCRY_OUTCOME_NOT_APPLICABLE},
+    {"red box tea moon Paris red box tea moon", 64, SCRY_OUTCOME_CLEAR}, /* as the prompt asks */
+};
+
+Test(diagnose, loop__counts_from_its_fourth_turn)
+{
+    static const checkpoint_edit endless = {DEMO_CHECKPOINT, SCALE_TENSORS, "*embed_tokens.weight#1", "0"};
+    char                         path[CHECKPOINT_PATH];
+    checkpoint_make(path, &endless);
+    scry_device *device = device_open("cpu", SCRY_FALLBACK_STRICT);
+    scry_model  *model  = open_model(device, path);
+    for (size_t i = 0; i < sizeof loops / sizeof *loops; i++) {
+        scry_diagnosis *result =
+            diagnose(model, loops[i].text, (scry_diagnose_options){.max_tokens = loops[i].max_tokens});
+        const scry_check *check = &result->checks[SCRY_DIAGNOSIS_REPETITION];
+        cr_expect_eq(check->outcome, loops[i].outcome, "row %zu: %s", i, check->detail);
+        scry_diagnosis_destroy(&result);
+    }
+    scry_model_destroy(&model);
+    scry_device_destroy(&device);
+    checkpoint_remove(path);
+}
+
 /* --- Edges --- */
+
+Test(diagnose, context__is_found_by_its_bytes)
+{
+    static const struct {
+        const char *context;
+        scry_range  tokens;
+    } cases[] = {
+        {"The", {1, 2}},  {" capital", {2, 3}},   {"capital", {2, 3}},   {"pit", {2, 3}},
+        {"al o", {2, 4}}, {" of France", {3, 5}}, {"France is", {4, 6}}, {"The capital of France is", {1, 6}},
+    };
+    scry_device *device = device_open("cpu", SCRY_FALLBACK_STRICT);
+    scry_model  *model  = open_model(device, DEMO);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        scry_diagnosis *result =
+            diagnose(model, capital, (scry_diagnose_options){.context = cases[i].context, .max_tokens = -1});
+        cr_expect_eq(result->context.begin, cases[i].tokens.begin, "%s", cases[i].context);
+        cr_expect_eq(result->context.end, cases[i].tokens.end, "%s", cases[i].context);
+        scry_diagnosis_destroy(&result);
+    }
+    scry_model_destroy(&model);
+    scry_device_destroy(&device);
+}
 
 Test(diagnose, short_and_monotonous_prompts__show_too_little)
 {

@@ -120,6 +120,12 @@ static float collapsed(const struct patterns *self, int layer, int head, int que
     return layer != 5 ? weight : query < 2 ? key == 0 : key == query;
 }
 
+static float at_rest(const struct patterns *self, int layer, int head, int query, int key, float weight)
+{
+    (void)self, (void)head, (void)query;
+    return layer != 5 ? weight : key == 0;
+}
+
 static const struct {
     breaking           *each;
     int                 findings;
@@ -134,6 +140,7 @@ static const struct {
     {masked_behind, 1, SCRY_DIAGNOSIS_MASK, {0, 0, 2, -1}, "sum to less than 1"},
     {own_hidden, 2, SCRY_DIAGNOSIS_MASKED_ROW, {0, 0, 0, -1}, "query 0 sees no key"},
     {uniform, 1, SCRY_DIAGNOSIS_UNIFORM, {3, 1, -1, -1}, "heads 1, 2, 3, 4, 5, 6, 7"},
+    {at_rest, 0, SCRY_DIAGNOSIS_COUNT, {0}, NULL}, /* sinks on the first key are no collapse */
     {collapsed, 1, SCRY_DIAGNOSIS_COLLAPSE, {5, 0, -1, -1}, "8 of 8 heads"},
 };
 
