@@ -24,7 +24,7 @@ typedef struct scry__watched_head {
 #define SCRY__SATURATED 0.95
 
 /* Scores below this hide a key as -inf does: in f32, its weight is 0 beside any score of a usual size. */
-#define SCRY__HIDDEN_SCORE (-1000.0F)
+#define SCRY__HIDDEN_SCORE (-5000.0F)
 
 /* Who sees whom, counted over the sampled rows of all heads and layers, against causality and the layer's window. */
 typedef struct scry__visibility {

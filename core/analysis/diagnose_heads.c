@@ -184,9 +184,10 @@ static scry_status add_uniform(scry__diagnosing *diagnosing, int layer)
 
 /* --- Collapse --- */
 
+/* Resting on the first key is no collapse, unless the scores are too large for anything else. */
 static bool is_collapsed(const scry__watched_head *head)
 {
-    return head->saturated >= COLLAPSED_ROWS;
+    return head->saturated >= COLLAPSED_ROWS || (head->single >= COLLAPSED_ROWS && head->spread >= LARGE_SPREAD);
 }
 
 static scry_status add_collapse(scry__diagnosing *diagnosing, int layer)
@@ -195,7 +196,7 @@ static scry_status add_collapse(scry__diagnosing *diagnosing, int layer)
     int                  found = 0, best = 0;
     for (int head = 0; head < watched->head_count; head++) {
         found += is_collapsed(head_at(watched, layer, head));
-        if (head_at(watched, layer, head)->saturated > head_at(watched, layer, best)->saturated) best = head;
+        if (head_at(watched, layer, head)->single > head_at(watched, layer, best)->single) best = head;
     }
     double share = (double)found / watched->head_count;
     if (share < COLLAPSED_HEADS) return SCRY_OK;
@@ -205,18 +206,17 @@ static scry_status add_collapse(scry__diagnosing *diagnosing, int layer)
                      .severity = SCRY_SEVERITY_WARNING,
                      .place    = {layer, best, -1, -1},
                      .evidence = {{"share of the layer's heads", share, COLLAPSED_HEADS},
-                                  {"share of the head's rows with a weight above 0.95", head->saturated, COLLAPSED_ROWS},
+                                  {"share of the head's rows with a weight above 0.95", head->single, COLLAPSED_ROWS},
                                   {"spread of a row's scores", head->spread, NAN},
                                   {"size of a query's entry", head->query_size, NAN},
                                   {"size of a key's entry", head->key_size, NAN}}};
     finding.advice =
         "Scores grew until each query sees one key, and gradients through the softmax vanish: query and key "
         "norms, a soft-cap, weight decay on both projections or a lower learning rate prevent it.";
-    return scry__diagnose_add(
-        diagnosing, finding,
-        "layer %d: %d of %d heads put a weight above 0.95 on one key, not the first, in nearly every "
-        "row; head %d in %.0f %% of them",
-        layer, found, watched->head_count, best, 100 * head->saturated);
+    return scry__diagnose_add(diagnosing, finding,
+                              "layer %d: %d of %d heads put a weight above 0.95 on a single key in nearly every "
+                              "row; head %d in %.0f %% of them",
+                              layer, found, watched->head_count, best, 100 * head->single);
 }
 
 /* Why a prompt shows nothing about heads; NULL where it does. */

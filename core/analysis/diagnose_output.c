@@ -35,7 +35,7 @@ static int repeated_before(const int32_t *ids, int begin, int end, int period)
     return end - at;
 }
 
-/* The shortest period in which the continuation's end goes round, if any. */
+/* The shortest period in which the continuation's end goes round, if any; an end-of-text token ends every loop. */
 static bool find_loop(struct loop *loop)
 {
     for (int period = 1; period <= (loop->count - loop->prompt_count) / LOOP_TURNS; period++) {
@@ -146,8 +146,7 @@ static scry_status look_for_loop(scry__diagnosing *diagnosing, const scry_genera
 {
     struct loop loop   = {0};
     scry_status status = collect(&loop, diagnosing->result->tokens, generation);
-    bool        ended  = !strcmp(generation->stop_reason, "end of text");
-    bool        found  = !status && !ended && find_loop(&loop);
+    bool        found  = !status && find_loop(&loop);
     bool        asked  = found && 2 * repeated_before(loop.ids, 0, loop.prompt_count, loop.period) >= loop.period;
     if (found && !asked) {
         for (int i = generation->step_count - loop.period; i < generation->step_count; i++)

@@ -133,15 +133,24 @@ static void take_vectors(const struct watcher *watcher, int layer, const float *
     }
 }
 
+/* The score from which on down a row's keys are hidden: far below what it sees, too, for scores may be large. */
+static float hidden_below(const float *scores, int count)
+{
+    float largest = -INFINITY;
+    for (int key = 0; key < count; key++) largest = fmaxf(largest, scores[key]);
+    return largest > SCRY__HIDDEN_SCORE ? fminf(SCRY__HIDDEN_SCORE, -20 * fabsf(largest)) : SCRY__HIDDEN_SCORE;
+}
+
 void scry__watched_count(scry__watched *watched, const float *scores, int64_t allowed, scry_place place)
 {
     scry__visibility *sight = &watched->sight;
     int64_t           begin = place.query + 1 - allowed;
+    float             below = hidden_below(scores, watched->token_count);
     bool              any   = false;
-    for (int key = 0; key < watched->token_count; key++) any |= scores[key] > SCRY__HIDDEN_SCORE;
+    for (int key = 0; key < watched->token_count; key++) any |= scores[key] > below;
     sight->future_all += watched->token_count - 1 - place.query;
     for (int key = 0; any && key < watched->token_count; key++) {
-        bool seen = scores[key] > SCRY__HIDDEN_SCORE, ahead = key > place.query;
+        bool seen = scores[key] > below, ahead = key > place.query;
         if (seen && ahead) {
             if (!sight->future++) sight->first_future = (scry_place){place.layer, place.head, place.query, key};
             sight->future_next += key == place.query + 1;
@@ -162,14 +171,15 @@ void scry__watched_count(scry__watched *watched, const float *scores, int64_t al
 static double spread_of(const float *scores, int count)
 {
     double seen = 0, sum = 0, squares = 0;
+    float  below = hidden_below(scores, count);
     for (int key = 0; key < count; key++) {
-        if (!(scores[key] > SCRY__HIDDEN_SCORE)) continue;
+        if (!(scores[key] > below)) continue;
         seen++;
         sum += (double)scores[key];
     }
     for (int key = 0; key < count; key++) {
         double apart = (double)scores[key] - sum / seen;
-        if (scores[key] > SCRY__HIDDEN_SCORE) squares += apart * apart;
+        if (scores[key] > below) squares += apart * apart;
     }
     return seen > 1 ? sqrt(squares / seen) : NAN;
 }
