@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Four decimals, or what four would not show. */
 static void put_number(struct cli_sheet *sheet, int column, double value)
 {
-    if (!isnan(value)) cli_sheet_put(sheet, column, "%.4f", value);
+    bool tiny = value != 0 && fabs(value) < 5e-5;
+    if (!isnan(value)) cli_sheet_put(sheet, column, tiny ? "%.1e" : "%.4f", value);
 }
 
 /* "5  France": the position, and the token that stands there; both sides' where they differ. */
@@ -167,7 +169,7 @@ static scry_status add_places(scry__text *out, const struct diff *diff)
         put_position(&sheet, PLACE_KEY, result, place->key);
         put_number(&sheet, PLACE_A, place->a);
         put_number(&sheet, PLACE_B, place->b);
-        cli_sheet_put(&sheet, PLACE_D, "%+.4f", (double)(place->b - place->a));
+        put_number(&sheet, PLACE_D, (double)(place->b - place->a));
     }
     scry_status status = cli_sheet_add(out, &terminal, &sheet, columns);
     cli_sheet_finish(&sheet);
