@@ -54,6 +54,8 @@ static scry_status add_command(scry__text *out, const struct report *report, con
     scry__text_addf(out, "scry report -n %d%s", report->data.tokens, report->data.quick ? " --quick" : "");
     if (report->common.model_path) scry__text_adds(out, " --model");
     if (report->common.model_path) add_word(out, report->common.model_path);
+    if (report->common.random_init.given)
+        scry__text_addf(out, " --random-init %llu", (unsigned long long)report->common.random_init.value);
     scry__text_addf(out, " --device %s", scry_device_get_info(report->common.opened_device)->name);
     if (report->title) scry__text_adds(out, " --title");
     if (report->title) add_word(out, report->title);
