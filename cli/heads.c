@@ -90,6 +90,9 @@ static int count_certain(const scry_heads *heads, int kind, scry_certainty certa
 
 enum { KIND_NAME, KIND_ABOUT, KIND_UNIFORM, KIND_MEAN, KIND_LARGEST, KIND_HEAD, KIND_VALUE, KIND_SURE, KIND_COLUMNS };
 
+/* Columns of a terminal in which there is room to say what a score is. */
+enum { ROOM_FOR_ABOUT = 100 };
+
 /* Each score with its nulls, the head that has most of it, and how many do. */
 static scry_status add_kinds(scry__text *out, const scry_heads *heads)
 {
@@ -110,7 +113,8 @@ static scry_status add_kinds(scry__text *out, const scry_heads *heads)
         const scry_head *head = scry_heads_surest(heads, (scry_head_score_kind)kind);
         if (!head) continue;
         cli_sheet_put(&sheet, KIND_NAME, "%s", scry_head_score_name((scry_head_score_kind)kind));
-        cli_sheet_put(&sheet, KIND_ABOUT, "%s", scry_head_score_about((scry_head_score_kind)kind));
+        if (terminal.width >= ROOM_FOR_ABOUT)
+            cli_sheet_put(&sheet, KIND_ABOUT, "%s", scry_head_score_about((scry_head_score_kind)kind));
         put_number(&sheet, KIND_UNIFORM, (double)heads->nulls[kind].uniform);
         put_number(&sheet, KIND_MEAN, (double)heads->nulls[kind].random_mean);
         put_number(&sheet, KIND_LARGEST, (double)heads->nulls[kind].random_largest);
@@ -153,31 +157,52 @@ static int choose_heads(const struct heads *heads, const scry_head **rows)
 enum { HEAD_NAME, HEAD_KIND, HEAD_SURE, HEAD_SCORES, HEAD_COLUMNS = HEAD_SCORES + SCRY_HEAD_SCORE_COUNT };
 _Static_assert((int)HEAD_COLUMNS <= (int)CLI_SHEET_COLUMNS, "a sheet has room for every score");
 
+/* Columns of a terminal in which every score has one of its own. */
+enum { WIDE = 136 };
+
+/* Where that is too wide: those scores that are more than their nulls. */
+static void put_certain_scores(struct cli_sheet *sheet, const scry_head *head)
+{
+    char text[CLI_SHEET_CELL] = "";
+    for (int kind = 0; kind < SCRY_HEAD_MAX; kind++) {
+        const scry_head_score *score = &head->scores[kind];
+        size_t                 used  = strlen(text);
+        if (!score->certainty) continue;
+        snprintf(text + used, sizeof text - used, "%s%s %.3f", used ? ", " : "",
+                 scry_head_score_name((scry_head_score_kind)kind), (double)score->value);
+    }
+    cli_sheet_put(sheet, HEAD_SCORES, "%s", text);
+}
+
+static void put_head(struct cli_sheet *sheet, const scry_head *head, bool wide)
+{
+    cli_sheet_put(sheet, HEAD_NAME, "%d.%d", head->layer, head->head);
+    if (head->kind >= 0) cli_sheet_put(sheet, HEAD_KIND, "%s", scry_head_score_name((scry_head_score_kind)head->kind));
+    cli_sheet_put(sheet, HEAD_SURE, "%s", scry_certainty_name(head->certainty));
+    for (int kind = 0; wide && kind < SCRY_HEAD_SCORE_COUNT; kind++)
+        put_score(sheet, HEAD_SCORES + kind, &head->scores[kind]);
+    if (!wide) put_certain_scores(sheet, head);
+    sheet->rows++;
+}
+
 static scry_status add_heads(scry__text *out, const struct heads *heads)
 {
-    int               total    = heads->result->layer_count * heads->result->head_count;
-    const scry_head **rows     = scry__alloc((size_t)total, sizeof(scry_head *));
-    scry__terminal    terminal = cli_terminal();
-    struct cli_sheet  sheet    = {0};
-    scry_status       status   = rows ? SCRY_OK : SCRY_OUT_OF_MEMORY;
-    int               count    = status ? 0 : choose_heads(heads, rows);
-    if (!status && !cli_sheet_create(&sheet, HEAD_COLUMNS, count ? count : 1)) status = SCRY_OUT_OF_MEMORY;
-    if (status) goto done;
+    int                total                 = heads->result->layer_count * heads->result->head_count;
+    const scry_head  **rows                  = scry__alloc((size_t)total, sizeof(scry_head *));
+    scry__terminal     terminal              = cli_terminal();
+    bool               wide                  = terminal.width >= WIDE;
+    struct cli_sheet   sheet                 = {0};
     scry__table_column columns[HEAD_COLUMNS] = {
         {"head", SCRY__ALIGN_LEFT, true}, {"is", SCRY__ALIGN_LEFT, true}, {"certainty", SCRY__ALIGN_LEFT, true}};
+    scry_status status = rows ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+    int         count  = status ? 0 : choose_heads(heads, rows);
+    if (!status && !cli_sheet_create(&sheet, HEAD_COLUMNS, count ? count : 1)) status = SCRY_OUT_OF_MEMORY;
+    if (status) goto done;
     for (int kind = 0; kind < SCRY_HEAD_SCORE_COUNT; kind++)
         columns[HEAD_SCORES + kind] =
             (scry__table_column){scry_head_score_name((scry_head_score_kind)kind), SCRY__ALIGN_RIGHT, true};
-    for (int i = 0; i < count; i++) {
-        const scry_head *head = rows[i];
-        cli_sheet_put(&sheet, HEAD_NAME, "%d.%d", head->layer, head->head);
-        if (head->kind >= 0)
-            cli_sheet_put(&sheet, HEAD_KIND, "%s", scry_head_score_name((scry_head_score_kind)head->kind));
-        cli_sheet_put(&sheet, HEAD_SURE, "%s", scry_certainty_name(head->certainty));
-        for (int kind = 0; kind < SCRY_HEAD_SCORE_COUNT; kind++)
-            put_score(&sheet, HEAD_SCORES + kind, &head->scores[kind]);
-        sheet.rows++;
-    }
+    if (!wide) columns[HEAD_SCORES] = (scry__table_column){"more than its nulls", SCRY__ALIGN_LEFT, false};
+    for (int i = 0; i < count; i++) put_head(&sheet, rows[i], wide);
     if (count) scry__text_adds(out, "\n");
     status = cli_sheet_add(out, &terminal, &sheet, columns);
     if (count < total)
