@@ -75,6 +75,18 @@ static scry_status collect_heads(struct report_data *data)
     return add_part(data, "heads", status, object);
 }
 
+static scry_status collect_induction(struct report_data *data)
+{
+    const scry_induction_options options   = {.progress = show_progress, .user = &data->progress};
+    scry_induction              *induction = NULL;
+    json_t                      *object    = NULL;
+    if (data->quick) return SCRY_OK;
+    scry_status status = scry_induction_run(&induction, data->common->model, &options);
+    if (!status) status = scry__json_induction(&object, induction, NULL);
+    scry_induction_destroy(&induction);
+    return add_part(data, "induction", status, object);
+}
+
 static scry_status collect_influence(struct report_data *data)
 {
     const scry_influence_options options   = {.ids      = data->common->ids,
@@ -120,9 +132,13 @@ scry_status report_collect(struct report_data *data)
     static const struct {
         const char *label;
         scry_status (*run)(struct report_data *data);
-    } steps[]          = {{"lens", collect_lens},           {"attention", collect_attention},
-                          {"heads", collect_heads},         {"influence", collect_influence},
-                          {"diagnosis", collect_diagnosis}, {"generation", collect_generation}};
+    } steps[]          = {{"lens", collect_lens},
+                          {"attention", collect_attention},
+                          {"heads", collect_heads},
+                          {"induction", collect_induction},
+                          {"influence", collect_influence},
+                          {"diagnosis", collect_diagnosis},
+                          {"generation", collect_generation}};
     scry_status status = SCRY_OK;
     for (size_t i = 0; i < sizeof steps / sizeof *steps && !status; i++) {
         cli_progress_start(&data->progress, data->common, steps[i].label);

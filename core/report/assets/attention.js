@@ -56,6 +56,7 @@ async function openAttention(object) {
 
 /* The page's own attention; set before the views start. */
 let attention = null;
+let compared = []; /* of a comparison: each run's, the first being the page's own */
 const chosenMatrix = () => attention.matrix(state.layer, state.head, state.over);
 /* A weight with the digits that its code knows. */
 const weightText = weight => isNumber(weight) ? weight.toFixed(attention.levels > 255 ? 4 : attention.levels > 31 ? 3 : 2) : "–";

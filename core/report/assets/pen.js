@@ -112,6 +112,15 @@ function svgPen() {
   };
 }
 
+/* A pen that draws elsewhere. */
+function movedPen(pen, right, down) {
+  const moved = { ...pen };
+  for (const name of ["rect", "text", "image", "clip"]) moved[name] = (x, y, ...rest) => pen[name](x + right, y + down, ...rest);
+  for (const name of ["line", "curve"]) moved[name] = (x1, y1, x2, y2, style) => pen[name](x1 + right, y1 + down, x2 + right, y2 + down, style);
+  moved.polyline = (points, style) => pen.polyline(points.map(([x, y]) => [x + right, y + down]), style);
+  return moved;
+}
+
 /* A picture of one pixel per cell; `pixel(row, column)` gives [red, green, blue], or null where nothing is. */
 function makeRaster(rows, columns, pixel) {
   const raster = element("canvas", { width: columns, height: rows }), context = raster.getContext("2d");

@@ -50,6 +50,8 @@ document.addEventListener("keydown", event => {
 
 async function startPage() {
   attention = typeof DecompressionStream === "undefined" ? null : await openAttention(data.attention);
+  if (attention && data.comparison)
+    compared = await Promise.all(data.comparison.attention.map(object => object ? openAttention(object) : attention));
   openers.forEach(open => open());
   chooseFirst();
   const asked = readAddress();
@@ -57,6 +59,7 @@ async function startPage() {
   if (state.key > state.query) state.key = state.query;
   setTheme();
   startViews();
+  if (!asked.view && data.comparison && views.has("comparison")) state.view = "comparison";
   if (!views.has(state.view)) state.view = "overview";
   switchView();
   showView({});

@@ -6,7 +6,7 @@ const kindOf = name => data.heads.kinds.find(kind => kind.name === name) || {};
 
 function atlasView({ heads, kinds, probe, random, token_count: count }) {
   const layerCount = Math.max(...heads.map(head => head.layer)) + 1, headCount = Math.max(...heads.map(head => head.head)) + 1;
-  let figure, legend, table, about, hover = null;
+  let figure, legend, table, about, induction, hover = null;
 
   const headAt = (layer, head) => heads.find(each => each.layer === layer && each.head === head);
   const valueOf = head => head.scores[state.score] ? head.scores[state.score].value : null;
@@ -99,7 +99,7 @@ function atlasView({ heads, kinds, probe, random, token_count: count }) {
         choose: ([layer, head]) => update({ layer, head }),
         step: ([down, right]) => update({ layer: state.layer + down, head: state.head + right }),
       });
-      if (data.induction) inductionPart(body, data.induction);
+      induction = data.induction ? inductionPart(body, data.induction) : null;
     },
     draw() {
       if (!kinds.some(kind => kind.name === state.score)) state.score = kinds[0].name;
@@ -107,6 +107,7 @@ function atlasView({ heads, kinds, probe, random, token_count: count }) {
       figure.redraw();
       describe();
       fill();
+      if (induction) induction.redraw();
     },
     picture: () => figure.picture(900),
     table: () => ({
@@ -128,8 +129,6 @@ function inductionPart(body, induction) {
     draw: (pen, { width }, colours) => drawChart(pen, { series: [{ name: "loss", values: losses, colour: colours.bar }], least: 0,
       most: Math.max(1e-9, largestOf(losses.filter(isNumber))), xLabel: String, yLabel: "loss (nats) by position" }, { x: 56, y: 34, width: width - 80, height: 160 }, colours),
   });
-  subscribe(changes => { if ("size" in changes || "theme" in changes) chart.redraw(); });
-  requestAnimationFrame(() => chart.redraw());
   const best = [...induction.heads].sort((a, b) => (b.induction ?? -1) - (a.induction ?? -1)).slice(0, 8);
   body.append(element("div", { className: "columns even" },
     tableElement([{ name: "head", text: true }, { name: "induction" }, { name: "± spread" }, { name: "duplicate" }, { name: "previous" }, { name: "certainty", text: true }],
@@ -137,5 +136,6 @@ function inductionPart(body, induction) {
         fixed(head.duplicate), fixed(head.previous), head.certainty || "–"])),
     (induction.feeders || []).length ? tableElement([{ name: "head", text: true }, { name: "fed by", text: true }, { name: "K-composition" }, { name: "null" }, { name: "its previous" }],
       induction.feeders.slice(0, 10).map(each => [headName(each.layer, each.head), headName(each.from_layer, each.from_head), fixed(each.k_composition), fixed(each.null), fixed(each.previous)])) : ""));
+  return chart;
 }
 openers.push(() => { if (data.heads) atlasView(data.heads); });
