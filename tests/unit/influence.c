@@ -120,9 +120,9 @@ static float uniform(int layer, int row, int key)
     return 1.0f / (float)(row + 1);
 }
 
-static float first_then_previous(int layer, int row, int key)
+static float second_then_previous(int layer, int row, int key)
 {
-    return layer ? key == (row ? row - 1 : 0) : key == 0;
+    return key == (!row ? 0 : layer ? row - 1 : 1);
 }
 
 static float nothing(int layer, int row, int key)
@@ -145,7 +145,7 @@ Test(influence, rollout__keeps_the_mass_and_the_order_of_layers)
         {"a row without a key", nothing, LAYERS, {0, 0, 0, 0, 1}},
         {"uniform", uniform, 1, {0.1f, 0.1f, 0.1f, 0.1f, 0.6f}},
         /* The second layer halves between 4 and 3; of each half, the first layer leaves half where it is. */
-        {"first, then previous", first_then_previous, LAYERS, {0.5f, 0, 0, 0.25f, 0.25f}},
+        {"second, then previous", second_then_previous, LAYERS, {0, 0.5f, 0, 0.25f, 0.25f}},
     };
     float means[LAYERS * KEYS * (KEYS + 1) / 2], row[KEYS];
     for (size_t c = 0; c < COUNT(cases); c++) {
