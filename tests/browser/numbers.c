@@ -62,14 +62,15 @@ Test(numbers, heat_map__shows_the_weights_of_a_long_prompt_as_exactly_as_it_says
     size_t       i;
     page_open(page, REPORT(text), "heatmap?layer=2");
     int     levels = (int)page_number(page, "scry.data.attention.levels");
-    json_t *shown  = page_value(page, "(() => { const shown = [];"
-                                       "for (let head = 0; head < scry.data.model.head_count; head++)"
-                                       "for (let query = 250; query < 254; query++)"
-                                       "for (let key = 0; key <= query; key += 5) {"
-                                       "  scry.update({ head, query, key });"
-                                       "  const text = document.querySelector('#heatmap .readout strong').textContent;"
-                                       "  shown.push([head, query - 250, key, Number(text)]); }"
-                                       "return shown; })()");
+    json_t *shown =
+        page_value(page, "(() => { const shown = [];"
+                         "for (let head = 0; head < scry.data.model.head_count; head++)"
+                         "for (let query = 250; query < 254; query++)"
+                         "for (let key = 0; key <= query; key += 5) {"
+                         "  scry.update({ head, query, key });"
+                         "  const text = document.querySelector('#heatmap .readout strong').textContent;"
+                         "  shown.push([head, query - 250, key, Number(text), text.split('.')[1].length]); }"
+                         "return shown; })()");
     cr_expect_lt(levels, 65535);
     cr_expect(page_holds(page, "document.querySelector('#heatmap .note').textContent.includes('√w / %d')", levels));
     json_array_foreach(shown, i, cell)
@@ -77,7 +78,8 @@ Test(numbers, heat_map__shows_the_weights_of_a_long_prompt_as_exactly_as_it_says
         int    head = (int)json_integer_value(at(cell, 0)), query = (int)json_integer_value(at(cell, 1));
         double exact = weight_of(attention, head, query, (int)json_integer_value(at(cell, 2)));
         double step  = sqrt(exact) / levels + 0.25 / levels / levels; /* half a code, of the root */
-        expect_close(json_number_value(at(cell, 3)), exact, decimals(4, exact) + step, "weight", head, query);
+        expect_close(json_number_value(at(cell, 3)), exact,
+                     decimals((int)json_integer_value(at(cell, 4)), exact) + step, "weight", head, query);
     }
     json_decref(shown);
     json_decref(attention);

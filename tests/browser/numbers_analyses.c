@@ -1,4 +1,5 @@
 /* Analyses: numbers on the page are those of the command's --json. */
+#include "browser/large_model.h"
 #include "browser/made.h"
 #include "browser/shown.h"
 
@@ -140,5 +141,119 @@ Test(analyses, trace__shows_each_step)
     }
     json_decref(rows);
     json_decref(run);
+    page_close(&page);
+}
+
+/* --- influence --- */
+
+Test(analyses, influence__shows_weights_rollout_and_cuts)
+{
+    struct page *page      = page_start();
+    json_t      *influence = RESULT("influence", MADE_PROMPT), *keys = of(influence, "keys"), *cell;
+    size_t       i;
+    page_open(page, REPORT(MADE_PROMPT), "influence");
+    json_t *shown = page_value(page, "(() => { const shown = [];"
+                                     "for (let key = 0; key < scry.data.tokens.length; key++) {"
+                                     "  scry.update({ key });"
+                                     "  const text = document.querySelector('#influence .readout').textContent;"
+                                     "  shown.push(['weight', 'rollout', 'logit', 'log-probability', 'KL'].map(name => "
+                                     "    Number(text.match(name + ' ([-+]?[\\\\d.]+)')[1]))); }"
+                                     "return shown; })()");
+    cr_assert_eq(json_array_size(shown), json_array_size(keys));
+    json_array_foreach(shown, i, cell)
+    {
+        json_t      *key = at(keys, (int)i), *cut = of(key, "cut");
+        const double exact[] = {number_of(key, "weight"), number_of(key, "rollout"), number_of(cut, "logit"),
+                                number_of(cut, "log_probability"), number_of(cut, "kl")};
+        for (int k = 0; k < 5; k++)
+            expect_close(json_number_value(at(cell, k)), exact[k], decimals(4, exact[k]), "key", (int)i, k);
+    }
+    json_decref(shown);
+    json_decref(influence);
+    page_close(&page);
+}
+
+Test(analyses, influence__lists_the_heads_that_matter_most)
+{
+    struct page *page      = page_start();
+    json_t      *influence = RESULT("influence", MADE_PROMPT), *heads = of(influence, "heads"), *row;
+    int          head_count = int_of(of(influence, "model"), "head_count");
+    double       before     = INFINITY;
+    size_t       i;
+    page_open(page, REPORT(MADE_PROMPT), "influence");
+    json_t *rows = page_value(page, CELLS("#influence .columns.even table:first-child tbody tr"));
+    cr_assert_gt(json_array_size(rows), 5);
+    json_array_foreach(rows, i, row)
+    {
+        int    layer = -1, head = -1;
+        double shown = read_number(text_at(row, 1));
+        cr_assert_eq(sscanf(text_at(row, 0), "%d.%d", &layer, &head), 2);
+        double exact = number_of(of(at(heads, layer * head_count + head), "cut"), "logit");
+        expect_close(shown, exact, decimals(3, exact), "head", layer, head);
+        cr_expect_leq(fabs(shown), before + 1e-9, "the largest first");
+        before = fabs(shown);
+    }
+    page_click(page, "#influence .columns.even table:first-child tbody tr:first-child button");
+    cr_expect(page_holds(page, "scry.state.view === 'heatmap'"), "a head's name opens its heat map");
+    json_decref(rows);
+    json_decref(influence);
+    page_close(&page);
+}
+
+/* --- diagnoses --- */
+
+/* What every check came to, as the page says it. */
+static void expect_checks(struct page *page, json_t *diagnosis)
+{
+    json_t *rows = page_value(page, CELLS("#diagnoses table.checks tbody tr")), *check;
+    size_t  i;
+    cr_expect_eq(json_array_size(rows), json_array_size(of(diagnosis, "checks")));
+    json_array_foreach(of(diagnosis, "checks"), i, check)
+    {
+        static const char *const keys[] = {"kind", "outcome", "detail"};
+        for (int k = 0; k < 3; k++)
+            cr_expect_str_eq(text_at(at(rows, (int)i), k), json_string_value(of(check, keys[k])));
+    }
+    json_decref(rows);
+}
+
+Test(analyses, diagnoses__find_nothing_in_a_healthy_model_and_say_what_was_looked_at)
+{
+    struct page *page      = page_start();
+    json_t      *diagnosis = RESULT("diagnose", MADE_PROMPT);
+    page_open(page, REPORT(MADE_PROMPT), "diagnoses");
+    expect_checks(page, diagnosis);
+    cr_expect_eq(json_array_size(of(diagnosis, "findings")), 0);
+    cr_expect_eq(page_number(page, "document.querySelectorAll('#diagnoses article').length"), 0);
+    cr_expect(page_holds(page, "document.querySelector('#diagnoses').textContent.includes('No finding')"));
+    json_decref(diagnosis);
+    page_close(&page);
+}
+
+Test(analyses, diagnoses__lead_to_the_place)
+{
+    struct page *page      = page_start();
+    const char  *model     = large_model(true);
+    json_t      *diagnosis = RESULT("diagnose", "--model", model, "--ids", "1,2,0,3"), *finding;
+    size_t       i;
+    page_open(page, REPORT("--model", model, "--ids", "1,2,0,3"), "diagnoses");
+    expect_checks(page, diagnosis);
+    cr_assert_gt(json_array_size(of(diagnosis, "findings")), 0);
+    json_array_foreach(of(diagnosis, "findings"), i, finding)
+    {
+        char *shown = page_text(page, "document.querySelectorAll('#diagnoses article')[%zu].textContent", i);
+        cr_expect(strstr(shown, json_string_value(of(finding, "kind"))), "%s", shown);
+        cr_expect(strstr(shown, json_string_value(of(finding, "severity"))), "%s", shown);
+        cr_expect(strstr(shown, json_string_value(of(finding, "text"))), "%s", shown);
+        cr_expect(strstr(shown, json_string_value(of(finding, "advice"))), "%s", shown);
+        free(shown);
+    }
+    page_screenshot(page, "diagnoses-found", true);
+    bool led = page_holds(page, "!!document.querySelector('#diagnoses article button.link')");
+    if (led) {
+        page_click(page, "#diagnoses article button.link");
+        cr_expect(page_holds(page, "scry.state.view !== 'diagnoses'"));
+    }
+    json_decref(diagnosis);
     page_close(&page);
 }

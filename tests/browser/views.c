@@ -8,8 +8,8 @@
 
 TestSuite(views, .init = make_folder, .fini = remove_folder);
 
-static const char *const expected[] = {"overview", "text", "heads-view", "model-view", "heatmap",
-                                       "neuron",   "lens", "atlas",      "trace"};
+static const char *const expected[] = {"overview", "text",      "heads-view", "model-view", "heatmap",  "neuron",
+                                       "lens",     "influence", "atlas",      "trace",      "diagnoses"};
 
 Test(views, navigation__leads_to_all_of_them)
 {
