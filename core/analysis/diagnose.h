@@ -29,10 +29,11 @@ typedef struct scry__watched_head {
 /* Who sees whom, counted over the sampled rows of all heads and layers, against causality and the layer's window. */
 typedef struct scry__visibility {
     int64_t    future, future_next, future_all; /* pairs seen that lie ahead; of these, next keys; all such pairs */
+    int64_t    beyond;                          /* pairs seen that lie behind the layer's window */
     int64_t    hidden, hidden_self, own;        /* pairs hidden that should be seen; on the diagonal; all of those */
     int64_t   *hidden_at, *allowed_at;          /* [T] by key, where the row sees any key at all */
     int64_t    nearest_hidden, farthest_seen;   /* distances */
-    scry_place first_future, first_hidden;
+    scry_place first_future, first_beyond, first_hidden;
 } scry__visibility;
 
 typedef struct scry__watched {

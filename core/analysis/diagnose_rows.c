@@ -1,5 +1,6 @@
 /* Checks of who sees whom: queries without a key, keys ahead of their query, keys that should be seen and are not. */
 #include "analysis/diagnose.h"
+#include "model/model.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -58,6 +59,25 @@ static scry_status add_future(scry__diagnosing *diagnosing)
     return scry__diagnose_add(diagnosing, finding,
                               "query %d sees key %d, which comes after it (%lld of %lld such pairs): %s", at.query,
                               at.key, (long long)sight->future, (long long)sight->future_all, how);
+}
+
+static scry_status add_beyond(scry__diagnosing *diagnosing)
+{
+    const scry__visibility *sight   = &diagnosing->watched.sight;
+    const scry_place        at      = sight->first_beyond;
+    int64_t                 window  = diagnosing->model->arch.layers[at.layer].window;
+    scry_finding            finding = {.kind     = SCRY_DIAGNOSIS_MASK,
+                                       .severity = SCRY_SEVERITY_WARNING,
+                                       .place    = at,
+                                       .advice = "Mask by layer: the config says which layers have a sliding window, and "
+                                                            "how far it reaches (query - key < window).",
+                                       .evidence = {{"pairs of query and key behind the layer's window that see each other",
+                                                     (double)sight->beyond, 0}}};
+    return scry__diagnose_add(
+        diagnosing, finding,
+        "query %d sees key %d, which lies behind the window of %lld keys that layer %d has (%lld such "
+        "pairs)",
+        at.query, at.key, (long long)window, at.layer, (long long)sight->beyond);
 }
 
 /* Keys that are hidden from every query that could see them; *first is the first such key. */
@@ -127,6 +147,7 @@ scry_status scry__diagnose_rows(scry__diagnosing *diagnosing)
     const scry__watched *watched = &diagnosing->watched;
     scry_status          status  = check_empty(diagnosing);
     if (!status && watched->sight.future) status = add_future(diagnosing);
+    if (!status && watched->sight.beyond) status = add_beyond(diagnosing);
     if (!status && watched->sight.hidden) status = add_hidden(diagnosing);
     if (status) return status;
     return scry__diagnose_settle(diagnosing, SCRY_DIAGNOSIS_MASK, SCRY_OUTCOME_CLEAR,

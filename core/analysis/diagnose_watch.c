@@ -155,6 +155,8 @@ void scry__watched_count(scry__watched *watched, const float *scores, int64_t al
             if (!sight->future++) sight->first_future = (scry_place){place.layer, place.head, place.query, key};
             sight->future_next += key == place.query + 1;
         }
+        if (seen && key < begin && !sight->beyond++)
+            sight->first_beyond = (scry_place){place.layer, place.head, place.query, key};
         if (ahead || key < begin) continue;
         sight->allowed_at[key]++;
         sight->own += key == place.query;

@@ -323,6 +323,29 @@ Test(diagnose, broken_mask__is_diagnosed_rightly)
     scry_device_destroy(&device);
 }
 
+Test(diagnose, mask__without_the_window_of_a_layer_is_found)
+{
+    struct fixture f;
+    fixture_open(&f, "cpu", "mistral");
+    int    count = f.id_count;
+    float *mask  = calloc((size_t)count * (size_t)count, sizeof *mask);
+    for (int at = 0; at < count * count; at++) mask[at] = sees(CAUSAL, at / count, at % count) ? 0 : -INFINITY;
+    scry_diagnose_options options = {.ids = f.ids, .id_count = count, .max_tokens = -1};
+    scry_diagnosis       *own     = diagnose(f.model, NULL, options);
+    options.mask                  = mask;
+    options.mask_layers = options.mask_heads = 1;
+    options.mask_tokens                      = count;
+    scry_diagnosis *wide                     = diagnose(f.model, NULL, options);
+    cr_expect_eq(own->checks[SCRY_DIAGNOSIS_MASK].outcome, SCRY_OUTCOME_CLEAR);
+    cr_assert_geq(wide->finding_count, 1);
+    cr_expect_eq(wide->findings[0].kind, SCRY_DIAGNOSIS_MASK);
+    cr_expect(strstr(wide->findings[0].text, "behind the window of"), "%s", wide->findings[0].text);
+    scry_diagnosis_destroy(&own);
+    scry_diagnosis_destroy(&wide);
+    free(mask);
+    fixture_close(&f);
+}
+
 /* --- Contexts and answers --- */
 
 #define FILLER                                                                                                         \
