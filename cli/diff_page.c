@@ -118,7 +118,7 @@ scry_status diff_write_page(const struct diff *diff, json_t *object)
         .title      = "Comparison",
         .prompt     = diff->prompts ? diff->arguments[0] : diff->text,
         .tokens     = &tokens,
-        .model_name = base_name(diff->result->names[0]),
+        .model_name = base_name(model ? scry_model_get_info(model)->path : diff->result->names[0]),
         .model      = model ? scry_model_get_info(model) : NULL,
         .device     = model ? scry_device_get_info(diff->common.opened_device) : NULL,
         .fallbacks  = model ? scry_device_fallbacks(diff->common.opened_device) : 0,
