@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE_SECONDS = 60, PATH_SIZE = 256 };
+enum { PATIENCE_SECONDS = 120, PATH_SIZE = 256 };
 
 struct chromium {
     pid_t             process;

@@ -25,7 +25,7 @@ void chromium_do(struct chromium *chromium, const char *session, const char *met
 /* Sends and does not wait: what a listener may do. */
 void chromium_send(struct chromium *chromium, const char *session, const char *method, json_t *params);
 
-/* Takes in events until *done; fails the test, naming `what`, where that takes longer than a minute. */
+/* Takes in events until *done; fails the test, naming `what`, where that takes longer than two minutes. */
 void chromium_wait(struct chromium *chromium, const bool *done, const char *what);
 
 #endif
