@@ -435,6 +435,29 @@ Test(atlas, progress__counts_to_the_total_and_stops_where_told)
     fixture_close(&f);
 }
 
+/* A random model is not its own null. */
+Test(atlas, twin__is_another_than_a_twin_itself)
+{
+    static const int32_t ids[] = {3, 1, 4, 1, 5, 9, 2, 6, 5, 3};
+    for (uint64_t seed = 0; seed < 3; seed++) {
+        const scry_heads_options options = {.ids = ids, .id_count = COUNT(ids), .skip_probe = true, .seed = seed};
+        const scry_model_options random  = {.random_init = true, .random_seed = seed};
+        scry_device             *device  = NULL;
+        scry_model              *model   = NULL;
+        scry_heads              *heads   = NULL;
+        float                    most    = 0;
+        cr_assert_eq(scry_device_open(&device, &(scry_device_options){.name = "cpu"}), SCRY_OK);
+        cr_assert_eq(scry_model_open(&model, device, FIXTURES "/llama", &random), SCRY_OK, "%s", scry_last_error());
+        cr_assert_eq(scry_heads_run(&heads, model, NULL, &options), SCRY_OK, "%s", scry_last_error());
+        for (int i = 0; i < heads->layer_count * heads->head_count; i++)
+            most = fmaxf(most, heads->heads[i].scores[SCRY_HEAD_SELF].value);
+        cr_expect_neq(heads->nulls[SCRY_HEAD_SELF].random_largest, most, "seed %d", (int)seed);
+        scry_heads_destroy(&heads);
+        scry_model_destroy(&model);
+        scry_device_destroy(&device);
+    }
+}
+
 Test(atlas, run__survives_every_refused_allocation)
 {
     struct fixture f;

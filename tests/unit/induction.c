@@ -30,11 +30,12 @@ struct handmade {
     scry_model  *model;
 };
 
-static void handmade_open(struct handmade *self, double beta, double gamma)
+static void handmade_open(struct handmade *self, const char *device, double beta, double gamma)
 {
     *self = (struct handmade){0};
     handmade_induction(self->path, beta, gamma);
-    cr_assert_eq(scry_device_open(&self->device, &(scry_device_options){.name = "cpu"}), SCRY_OK);
+    cr_assert_eq(scry_device_open(&self->device, &(scry_device_options){.name = device}), SCRY_OK, "%s",
+                 scry_last_error());
     cr_assert_eq(scry_model_open(&self->model, self->device, self->path, NULL), SCRY_OK, "%s", scry_last_error());
 }
 
@@ -47,14 +48,14 @@ static void handmade_close(struct handmade *self)
 
 /* At beta 10 and 40 tokens the previous score is the mean of e^10 / (e^10 + i), 0.99909309; the heads that do nothing
  * have every null. */
-Test(induction, handmade__attends_as_theory_says)
+static void check_attention(const char *device)
 {
     enum { TOKENS = 40 };
     struct handmade handmade;
     int32_t         ids[TOKENS];
     scry_heads     *heads    = NULL;
     double          expected = 0;
-    handmade_open(&handmade, 10, 10);
+    handmade_open(&handmade, device, 10, 10);
     for (int i = 0; i < TOKENS; i++) ids[i] = (i * 7 + 3) % HANDMADE_VOCABULARY;
     for (int i = 1; i < TOKENS; i++) expected += exp(10) / (exp(10) + i) / (TOKENS - 1);
     cr_assert_float_eq(expected, 0.99909309, 5e-9);
@@ -75,6 +76,12 @@ Test(induction, handmade__attends_as_theory_says)
     }
     scry_heads_destroy(&heads);
     handmade_close(&handmade);
+}
+
+Test(induction, handmade__attends_as_theory_says)
+{
+    check_attention("cpu");
+    check_attention("reference");
 }
 
 /* [BOS], 20 tokens, the same again. */
@@ -105,12 +112,12 @@ static double loss_of_second_copy(scry_model *model, const int32_t *ids)
     return loss;
 }
 
-Test(induction, handmade__says_a_sequence_again)
+static void check_copying(const char *device)
 {
     struct handmade handmade;
     int32_t         ids[SEQUENCE];
     scry__probe     probe;
-    handmade_open(&handmade, 20, 20);
+    handmade_open(&handmade, device, 20, 20);
     say_twice(ids);
     const scry__probe_tokens tokens = {.prefix = 1, .length = COPY, .seeds = 1, .ids = ids};
     cr_assert_eq(scry__probe_run(&probe, handmade.model, &tokens, true), SCRY_OK, "%s", scry_last_error());
@@ -128,6 +135,12 @@ Test(induction, handmade__says_a_sequence_again)
     handmade_close(&handmade);
 }
 
+Test(induction, handmade__says_a_sequence_again)
+{
+    check_copying("cpu");
+    check_copying("reference");
+}
+
 /* G = I - J/d is what centring leaves of a block of one-hot vectors; its eigenvalues are 1, and 1 - 64/d once. */
 Test(induction, handmade__is_found_with_what_feeds_it)
 {
@@ -135,7 +148,7 @@ Test(induction, handmade__is_found_with_what_feeds_it)
     scry_induction *induction = NULL;
     double          width = 3.0 * HANDMADE_VOCABULARY + HANDMADE_CONTEXT, once = 1 - HANDMADE_VOCABULARY / width;
     double          rest = HANDMADE_VOCABULARY - 1, composition = sqrt(rest + pow(once, 4)) / (rest + once * once);
-    handmade_open(&handmade, 20, 20);
+    handmade_open(&handmade, "cpu", 20, 20);
     const scry_induction_options options = {.length = 16, .seeds = 3, .seed = 4};
     cr_assert_eq(scry_induction_run(&induction, handmade.model, &options), SCRY_OK, "%s", scry_last_error());
     cr_expect(induction->prefix == 0 && induction->length == 16 && induction->position_count == 32);
@@ -169,7 +182,7 @@ Test(induction, spread__is_over_the_seeds)
     struct handmade handmade;
     scry_induction *all = NULL, *one = NULL;
     double          induction[SEEDS], second[SEEDS], means[2] = {0}, squares[2] = {0};
-    handmade_open(&handmade, 2, 3);
+    handmade_open(&handmade, "cpu", 2, 3);
     scry_induction_options options = {.length = LENGTH, .seeds = SEEDS, .seed = 4, .skip_random = true};
     cr_assert_eq(scry_induction_run(&all, handmade.model, &options), SCRY_OK, "%s", scry_last_error());
     options.seeds = 1;
@@ -400,6 +413,10 @@ Test(induction, loss__is_the_lens_final_layers)
 
 static void check_plugin(const char *device, const char *name)
 {
+    if (!strcmp(name, "gpt2")) {
+        check_attention(device);
+        check_copying(device);
+    }
     if (strcmp(name, "llama") && strcmp(name, "gpt_neox")) return;
     check_loss(device, name);
     check_composition(device, name);
@@ -434,7 +451,7 @@ Test(induction, run__survives_every_refused_allocation)
     int                          refused = 0;
     long                         last    = 0;
     const scry_induction_options options = {.length = 8, .seeds = 1, .skip_random = true};
-    handmade_open(&handmade, 20, 20);
+    handmade_open(&handmade, "cpu", 20, 20);
     for (long n = 1; last < 20; n++) { /* twenty in a row that nothing refuses: they are past the end */
         scry_induction *induction = NULL;
         scry__alloc_fail_at(n);

@@ -82,7 +82,7 @@ typedef struct scry_heads_options {
     int            probe_seeds;             /* sequences of them; 0: 4 */
     int            random_seeds;            /* models of random weights, one after the other; 0: 1 */
     uint64_t       seed;                    /* of all that is random */
-    /* Called between layers where not NULL; false stops (SCRY_CANCELLED is not an error of the model). */
+    /* Called between layers where not NULL; false stops with SCRY_STOPPED. */
     bool (*progress)(void *user, int64_t done, int64_t total);
     void *user;
 } scry_heads_options;
