@@ -19,13 +19,14 @@ struct scry__cutter {
     float         *mask;  /* [batch, head, key] of what is cut, then [key] of nothing cut */
     scry_buffer   *mask_buffer;
     scry_buffer   *targets;   /* i32 [batch] */
-    scry_buffer   *reference; /* [batch, d]: the uncut residual streams */
+    scry_buffer   *streams;   /* [layer, batch, d]: what enters each layer uncut */
+    scry_buffer   *reference; /* [batch, d]: what leaves the last */
     scry_buffer   *outputs;   /* [OUTPUTS, batch] */
     float         *host;      /* the same */
     float         *uncut;     /* its first two */
 };
 
-enum { MOST_SIDE_BY_SIDE = 64, CACHE_BUDGET = 256 << 20 };
+enum { MOST_SIDE_BY_SIDE = 64, CACHE_BUDGET = 512 << 20 };
 
 /* As many as fit, spread evenly over the passes that one layer's keys need. */
 static int choose_batch(const scry_model_info *info, int keys, int wish)
@@ -55,14 +56,29 @@ static scry_status add_mask(void *user, int layer, scry_mask *mask)
     return SCRY_OK;
 }
 
-/* Runs the position with the mask as it stands. */
-static scry_status run(scry__cutter *cutter)
+/* What entered a layer uncut: [batch, 1, d]. */
+static scry_tensor stream_of(const scry__cutter *cutter, int layer)
+{
+    const int64_t shape[] = {cutter->batch, 1, scry_model_get_info(cutter->model)->hidden_size};
+    size_t        bytes   = (size_t)shape[0] * (size_t)shape[2] * sizeof(float);
+    return scry_tensor_of(cutter->streams, (size_t)layer * bytes, SCRY_F32, 3, shape);
+}
+
+static scry_status write_mask(const scry__cutter *cutter)
+{
+    size_t count = mask_size(cutter) + (size_t)cutter->key_count;
+    return scry_buffer_write(cutter->mask_buffer, 0, cutter->mask, count * sizeof *cutter->mask);
+}
+
+/* Runs the position with the mask as it stands, from the first layer that has something cut. */
+static scry_status run_cut(scry__cutter *cutter)
 {
     const scry__hooks hooks  = {.user = cutter, .mask = add_mask};
-    size_t            bytes  = (mask_size(cutter) + (size_t)cutter->key_count) * sizeof *cutter->mask;
-    scry_status       status = scry_buffer_write(cutter->mask_buffer, 0, cutter->mask, bytes);
+    int               first  = cutter->layer < 0 ? 0 : cutter->layer;
+    scry_tensor       stream = stream_of(cutter, first);
+    scry_status       status = write_mask(cutter);
     scry__session_rewind(cutter->session, cutter->position);
-    return status ? status : scry__session_forward(cutter->session, cutter->ids, 1, &hooks);
+    return status ? status : scry__session_forward_from(cutter->session, first, &stream, 1, &hooks);
 }
 
 static scry_tensor output(const scry__cutter *cutter, int index)
@@ -94,10 +110,28 @@ static scry_status read_predictions(scry__cutter *cutter)
     return scry_buffer_read(cutter->outputs, 0, cutter->host, OUTPUTS * (size_t)count * sizeof(float));
 }
 
+static bool wants_streams(void *user, scry__hook hook, int layer)
+{
+    (void)user, (void)layer;
+    return hook == SCRY__HOOK_RESID_PRE;
+}
+
+static scry_status keep_stream(void *user, scry__hook hook, int layer, const scry_tensor *value)
+{
+    const scry__cutter *cutter = user;
+    scry_op             op     = {.kind = SCRY_OP_COPY};
+    (void)hook;
+    op.copy = (scry_copy){.x = *value, .out = stream_of(cutter, layer)};
+    return scry_device_run(scry_model_device(cutter->model), &op);
+}
+
+/* The position with nothing cut, by the same kernels as all that follows. */
 static scry_status run_uncut(scry__cutter *cutter)
 {
-    scry_op     op     = {.kind = SCRY_OP_COPY};
-    scry_status status = run(cutter);
+    const scry__hooks hooks  = {.user = cutter, .wants = wants_streams, .at = keep_stream, .mask = add_mask};
+    scry_op           op     = {.kind = SCRY_OP_COPY};
+    scry_status       status = write_mask(cutter);
+    if (!status) status = scry__session_forward(cutter->session, cutter->ids, 1, &hooks);
     if (status) return status;
     op.copy.x   = rows_of(cutter, scry__session_residual(cutter->session).buffer, 2);
     op.copy.out = rows_of(cutter, cutter->reference, 2);
@@ -112,6 +146,7 @@ static scry_status allocate(scry__cutter *cutter, int32_t id, int32_t target)
     scry_device *device = scry_model_device(cutter->model);
     size_t       batch = (size_t)cutter->batch, cells = mask_size(cutter) + (size_t)cutter->key_count;
     size_t       hidden = (size_t)scry_model_get_info(cutter->model)->hidden_size;
+    size_t       layers = (size_t)scry_model_get_info(cutter->model)->layer_count;
     scry_status  status;
     cutter->ids   = scry__alloc(batch, sizeof *cutter->ids);
     cutter->mask  = scry__alloc(cells, sizeof *cutter->mask);
@@ -121,6 +156,7 @@ static scry_status allocate(scry__cutter *cutter, int32_t id, int32_t target)
     status = scry_buffer_create(&cutter->mask_buffer, device, cells * sizeof(float));
     if (!status) status = scry_buffer_create(&cutter->outputs, device, OUTPUTS * batch * sizeof(float));
     if (!status) status = scry_buffer_create(&cutter->reference, device, batch * hidden * sizeof(float));
+    if (!status) status = scry_buffer_create(&cutter->streams, device, layers * batch * hidden * sizeof(float));
     if (!status) status = scry_buffer_create(&cutter->targets, device, batch * sizeof target);
     for (size_t i = 0; i < batch; i++) cutter->ids[i] = target;
     if (!status) status = scry_buffer_write(cutter->targets, 0, cutter->ids, batch * sizeof target);
@@ -159,6 +195,7 @@ void scry__cutter_destroy(scry__cutter **cutter)
     scry__session_destroy(&self->session);
     scry_buffer_destroy(&self->outputs);
     scry_buffer_destroy(&self->reference);
+    scry_buffer_destroy(&self->streams);
     scry_buffer_destroy(&self->targets);
     scry_buffer_destroy(&self->mask_buffer);
     scry__free(self->uncut);
@@ -191,7 +228,7 @@ scry_status scry__cutter_measure(scry__cutter *cutter, int layer, const scry__ed
     cutter->layer = layer;
     memset(cutter->mask, 0, mask_size(cutter) * sizeof *cutter->mask);
     for (int i = 0; i < count; i++) draw_edge(cutter, i, edges[i]);
-    scry_status status = run(cutter);
+    scry_status status = run_cut(cutter);
     if (!status) status = read_predictions(cutter);
     for (int i = 0; !status && i < count; i++) {
         const float *now = cutter->host + i, *before = cutter->uncut + i;

@@ -248,26 +248,29 @@ bool scry__model_has_hook(const scry_model *model, scry__hook hook)
     }
 }
 
+static scry_status check_count(const scry__session *session, int count)
+{
+    const scry__session_options *options = &session->options;
+    int                          past    = options->keep_cache ? session->length : 0;
+    if (count >= 1 && count <= options->rows && count <= options->capacity - past) return SCRY_OK;
+    return scry__fail(SCRY_BAD_ARGUMENT, "%d rows after %d: expected 1 to %d in a pass, at most %d in all", count, past,
+                      options->rows, options->capacity);
+}
+
 static scry_status check_ids(const scry__session *session, const int32_t *ids, int count)
 {
-    const scry__session_options *options    = &session->options;
-    int64_t                      vocabulary = session->model->arch.vocabulary;
-    int                          past       = options->keep_cache ? session->length : 0;
-    if (count < 1 || count > options->rows || count > options->capacity - past)
-        return scry__fail(SCRY_BAD_ARGUMENT, "%d rows after %d: expected 1 to %d in a pass, at most %d in all", count,
-                          past, options->rows, options->capacity);
-    for (int64_t i = 0; i < (int64_t)options->batch * count; i++)
+    int64_t     vocabulary = session->model->arch.vocabulary;
+    scry_status status     = check_count(session, count);
+    if (status) return status;
+    for (int64_t i = 0; i < (int64_t)session->options.batch * count; i++)
         if (ids[i] < 0 || ids[i] >= vocabulary)
             return scry__fail(SCRY_BAD_ARGUMENT, "token %lld: id %d: expected 0 to %lld", (long long)i, ids[i],
                               (long long)vocabulary - 1);
     return SCRY_OK;
 }
 
-scry_status scry__session_forward(scry__session *session, const int32_t *ids, int count, const scry__hooks *hooks)
+static scry__pass new_pass(scry__session *session, int count, const scry__hooks *hooks)
 {
-    scry__stream *stream = session->model->weights.stream;
-    scry_status   status = check_ids(session, ids, count);
-    if (status) return status;
     if (!session->options.keep_cache) session->length = 0;
     session->rows      = count;
     scry__pass pass    = {.session = session,
@@ -280,20 +283,51 @@ scry_status scry__session_forward(scry__session *session, const int32_t *ids, in
                           .resid   = scry__session_residual(session)};
     pass.normed        = pass.resid;
     pass.normed.buffer = session->slots[SCRY__SLOT_NORMED];
-    status             = scry__session_prepare_ropes(session, pass.past, pass.past + pass.rows);
-    if (!status) status = embed(&pass, ids);
-    for (pass.layer = 0; !status && pass.layer < pass.arch->layer_count; pass.layer++) {
-        pass.weights = &session->model->weights.layers[pass.layer];
-        if (stream) status = scry__stream_load(stream, pass.layer);
-        if (!status) status = block(&pass);
+    return pass;
+}
+
+/* The blocks from `first` on, and what hooks want behind them; the residual stream is in place. */
+static scry_status run_blocks(scry__pass *pass, int64_t first)
+{
+    scry__stream *stream = pass->session->model->weights.stream;
+    scry_status   status = SCRY_OK;
+    for (pass->layer = (int)first; !status && pass->layer < pass->arch->layer_count; pass->layer++) {
+        pass->weights = &pass->session->model->weights.layers[pass->layer];
+        if (stream) status = scry__stream_load(stream, pass->layer);
+        if (!status) status = block(pass);
         /* The other slot is free once the layer before this one is done, and this one's work is enqueued already. */
-        if (!status && stream) status = scry__stream_load(stream, pass.layer + 1);
-        if (status) return scry__fail_prefix(status, "layer %d", pass.layer);
+        if (!status && stream) status = scry__stream_load(stream, pass->layer + 1);
+        if (status) return scry__fail_prefix(status, "layer %d", pass->layer);
     }
-    pass.layer = -1;
-    if (!status) status = offer_final(&pass);
-    if (!status) session->length += count;
+    pass->layer = -1;
+    status      = offer_final(pass);
+    if (!status) pass->session->length += (int)pass->rows;
     return status;
+}
+
+scry_status scry__session_forward(scry__session *session, const int32_t *ids, int count, const scry__hooks *hooks)
+{
+    scry_status status = check_ids(session, ids, count);
+    if (status) return status;
+    scry__pass pass = new_pass(session, count, hooks);
+    status          = scry__session_prepare_ropes(session, pass.past, pass.past + pass.rows);
+    if (!status) status = embed(&pass, ids);
+    return status ? status : run_blocks(&pass, 0);
+}
+
+scry_status scry__session_forward_from(scry__session *session, int layer, const scry_tensor *stream, int count,
+                                       const scry__hooks *hooks)
+{
+    scry_status status = check_count(session, count);
+    if (status) return status;
+    if (layer < 0 || layer >= session->model->arch.layer_count)
+        return scry__fail(SCRY_BAD_ARGUMENT, "a pass from layer %d: expected 0 to %d", layer,
+                          (int)session->model->arch.layer_count - 1);
+    scry__pass pass = new_pass(session, count, hooks);
+    status          = scry__session_prepare_ropes(session, pass.past, pass.past + pass.rows);
+    if (!status)
+        status = scry__pass_run(&pass, (scry_op){.kind = SCRY_OP_COPY, .copy = {.x = *stream, .out = pass.resid}});
+    return status ? status : run_blocks(&pass, layer);
 }
 
 scry_status scry__model_logits(const scry_model *model, const scry_tensor *rows, const scry_tensor *normed,

@@ -51,6 +51,11 @@ scry_status scry__session_copy_cache(scry__session *session, const scry__session
  * may be NULL. LN_FINAL_* and LOGITS hooks are served too where wanted. */
 scry_status scry__session_forward(scry__session *session, const int32_t *ids, int count, const scry__hooks *hooks);
 
+/* The same from a layer on: `stream` [batch, count, d] is what enters it, not the session's own residual stream. What
+ * the layers before it have in the cache stays as it is. */
+scry_status scry__session_forward_from(scry__session *session, int layer, const scry_tensor *stream, int count,
+                                       const scry__hooks *hooks);
+
 /* The final residual stream of the last pass, before the final norm: [batch, count, d]; valid until the next pass. */
 scry_tensor scry__session_residual(const scry__session *session);
 

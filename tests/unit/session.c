@@ -135,6 +135,65 @@ static void check_copied_cache(const char *device, const char *name)
     fixture_close(&f);
 }
 
+/* The residual stream that entered the last layer, on the device. */
+struct kept {
+    const struct fixture *fixture;
+    scry_tensor           stream;
+};
+
+static bool wants_last_stream(void *user, scry__hook hook, int layer)
+{
+    const struct kept *kept = user;
+    return hook == SCRY__HOOK_RESID_PRE && layer == scry_model_get_info(kept->fixture->model)->layer_count - 1;
+}
+
+static scry_status keep_stream(void *user, scry__hook hook, int layer, const scry_tensor *value)
+{
+    struct kept *kept   = user;
+    scry_buffer *buffer = NULL;
+    size_t       bytes  = (size_t)scry_tensor_count(value) * sizeof(float);
+    (void)hook, (void)layer;
+    cr_assert_eq(scry_buffer_create(&buffer, kept->fixture->device, bytes), SCRY_OK);
+    kept->stream = scry_tensor_of(buffer, 0, SCRY_F32, value->rank, value->shape);
+    return scry_device_run(kept->fixture->device,
+                           &(scry_op){.kind = SCRY_OP_COPY, .copy = {.x = *value, .out = kept->stream}});
+}
+
+/* The second half of a prompt, then its last layer once more, alone. */
+static void check_last_layer_alone(const char *device, const char *name)
+{
+    struct fixture f;
+    if (grows(name)) return;
+    fixture_open(&f, device, name);
+    struct kept    kept  = {.fixture = &f};
+    scry__hooks    hooks = {.user = &kept, .wants = wants_last_stream, .at = keep_stream};
+    int            half = f.id_count / 2, rest = f.id_count - half;
+    int            last    = scry_model_get_info(f.model)->layer_count - 1;
+    scry__session *session = fixture_session(&f, (scry__session_options){.capacity = f.id_count, .keep_cache = true});
+    fixture_forward(session, f.ids, half, NULL);
+    fixture_forward(session, f.ids + half, rest, &hooks);
+    float *before = fixture_logits(&f, session, 1, 0, rest);
+    scry__session_rewind(session, half);
+    cr_expect_eq(scry__session_forward_from(session, last + 1, &kept.stream, rest, NULL), SCRY_BAD_ARGUMENT);
+    cr_expect_eq(scry__session_forward_from(session, -1, &kept.stream, rest, NULL), SCRY_BAD_ARGUMENT);
+    cr_expect_eq(scry__session_forward_from(session, last, &kept.stream, rest + 1, NULL), SCRY_BAD_ARGUMENT);
+    cr_expect_eq(scry__session_forward_from(session, last, &kept.stream, rest, NULL), SCRY_OK, "%s", scry_last_error());
+    cr_expect_eq(scry__session_length(session), f.id_count);
+    float *after = fixture_logits(&f, session, 1, 0, rest);
+    size_t count = (size_t)(rest * scry_model_get_info(f.model)->vocabulary);
+    cr_expect_eq(largest_difference(after, before, count), 0.0, "%s", name);
+    free(before);
+    free(after);
+    scry_buffer_destroy(&kept.stream.buffer);
+    scry__session_destroy(&session);
+    fixture_close(&f);
+}
+
+Test(session, last_layer_alone__gives_the_same_bits)
+{
+    fixture_for_all(check_last_layer_alone);
+}
+
 Test(session, chunks__give_the_whole_pass)
 {
     fixture_for_all(check_chunks);

@@ -44,7 +44,7 @@ typedef struct scry_influence_options {
     scry_cuts      cuts;
     bool           skip_rollout; /* rollout keeps L K^2 / 2 floats: 400 MB at 12 layers and 4,096 keys */
     int            most_sinks;   /* sinks listed at most; 0: 10 */
-    int            batch; /* cuts computed side by side; 0: up to 64, as 256 MiB of cached keys and values allow */
+    int            batch; /* cuts computed side by side; 0: up to 64, as 512 MiB of cached keys and values allow */
     /* Called as cuts are done, where not NULL; false stops with SCRY_STOPPED. */
     bool (*progress)(void *user, int64_t done, int64_t total);
     void *user;
