@@ -158,7 +158,7 @@ int cli_diagnose(int argc, char **argv)
     const struct cli_option options[] = {
         {'c', "context", CLI_STRING, &diagnose.options.context, "SPAN",
          "part of TEXT that the prediction is to rest on", 0, 0},
-        {'n', "tokens", CLI_INT, &diagnose.options.max_tokens, "N", "tokens generated to look for loops (64)", 1,
+        {'n', "tokens", CLI_INT, &diagnose.options.max_tokens, "N", "tokens generated to look for loops (128)", 1,
          1000000},
         {0, "mask", CLI_STRING, &diagnose.mask_path, "F.npy",
          "mask in full, instead of the model's: added to scores; of whole numbers or booleans, 0 hides", 0, 0},

@@ -14,14 +14,14 @@
 #define UNKNOWN                                                                                                        \
     1 /* nats beyond those of a guess among the whole vocabulary: a token that the model holds for wrong               \
        */
-enum { DEFAULT_TOKENS = 64, LOOP_TURNS = 3, LOOP_TOKENS = 12 };
+enum { DEFAULT_TOKENS = 128, LOOP_TURNS = 3, LOOP_TOKENS = 12 };
 
 /* --- Repetition --- */
 
 struct loop {
-    int      prompt_count, count; /* tokens of the prompt, and of all */
+    int      prompt_count, count; /* tokens of the prompt, and of all; once a loop is found, those up to its end */
     int32_t *ids;
-    int      period, repeated; /* tokens at the end that repeat those a period before; generated ones only */
+    int      period, repeated; /* tokens at its end that repeat those a period before; generated ones only */
     double   probability;      /* mean of the last turn's */
     double   copying, null;    /* of the head that copies most */
     int      layer, head;
@@ -35,16 +35,30 @@ static int repeated_before(const int32_t *ids, int begin, int end, int period)
     return end - at;
 }
 
-/* The shortest period in which the continuation's end goes round, if any; an end-of-text token ends every loop. */
+/* Where the continuation goes round longest in one period, as long as it goes round at all. */
+static bool find_turns(struct loop *loop, int period)
+{
+    int best = 0, best_end = 0;
+    for (int end = loop->count; end > loop->prompt_count + best;) {
+        int repeated = repeated_before(loop->ids, loop->prompt_count, end, period);
+        if (repeated > best) {
+            best     = repeated;
+            best_end = end;
+        }
+        end -= repeated + 1;
+    }
+    if (best < LOOP_TURNS * period || best < LOOP_TOKENS) return false;
+    loop->period   = period;
+    loop->repeated = best;
+    loop->count    = best_end;
+    return true;
+}
+
+/* The shortest period that the continuation goes round in, if any. */
 static bool find_loop(struct loop *loop)
 {
-    for (int period = 1; period <= (loop->count - loop->prompt_count) / LOOP_TURNS; period++) {
-        int repeated = repeated_before(loop->ids, loop->prompt_count, loop->count, period);
-        if (repeated < LOOP_TURNS * period || repeated < LOOP_TOKENS) continue;
-        loop->period   = period;
-        loop->repeated = repeated;
-        return true;
-    }
+    for (int period = 1; period <= (loop->count - loop->prompt_count) / LOOP_TURNS; period++)
+        if (find_turns(loop, period)) return true;
     return false;
 }
 
@@ -126,8 +140,8 @@ static scry_status add_loop(scry__diagnosing *diagnosing, const struct loop *loo
         "still be predicted, and whether training data repeats itself, tells why it began.";
     return scry__diagnose_add(
         diagnosing, finding,
-        "the continuation does not end and repeats its last %d tokens: %.1f turns; layer %d head %d puts "
-        "%.2f of its weight on what came next in earlier turns",
+        "the continuation does not end and goes round in %d tokens, %.1f turns; layer %d head %d puts %.2f of its "
+        "weight on what came next in earlier turns",
         loop->period, 1.0 + (double)loop->repeated / loop->period, loop->layer, loop->head, loop->copying);
 }
 
@@ -146,10 +160,11 @@ static scry_status look_for_loop(scry__diagnosing *diagnosing, const scry_genera
 {
     struct loop loop   = {0};
     scry_status status = collect(&loop, diagnosing->result->tokens, generation);
-    bool        found  = !status && find_loop(&loop);
+    bool        ended  = !strcmp(generation->stop_reason, "end of text");
+    bool        found  = !status && !ended && find_loop(&loop);
     bool        asked  = found && 2 * repeated_before(loop.ids, 0, loop.prompt_count, loop.period) >= loop.period;
     if (found && !asked) {
-        for (int i = generation->step_count - loop.period; i < generation->step_count; i++)
+        for (int i = loop.count - loop.period - loop.prompt_count; i < loop.count - loop.prompt_count; i++)
             loop.probability += (double)generation->steps[i].chosen.probability / loop.period;
         status = find_copying(&loop, diagnosing->model);
         if (!status) status = add_loop(diagnosing, &loop);

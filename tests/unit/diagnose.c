@@ -49,6 +49,7 @@ static void check_complete(const scry_diagnosis *result, const char *what)
 
 static const char *const ordinary[] = {
     capital,
+    "Everyone knows that the capital of Senegal is", /* six turns, and then it ends by itself */
     "The Eiffel Tower is located in",
     "The Eiffel Tower is located in Paris. The Colosseum is located in",
     "The capital of Japan is",
@@ -187,8 +188,8 @@ static const struct broken {
      capital,
      SCRY_DIAGNOSIS_REPETITION,
      SCRY_SEVERITY_WARNING,
-     1,
-     "repeats its last 7 tokens"},
+     3,
+     "goes round in 7 tokens"},
 };
 
 static void check_broken(scry_device *device, const struct broken *row)
@@ -404,6 +405,7 @@ static const struct {
 } loops[] = {
     {capital, 23, SCRY_OUTCOME_CLEAR}, /* 20 of them repeat what stood 7 before: less than three turns more */
     {capital, 24, SCRY_OUTCOME_FINDING},
+    {capital, 256, SCRY_OUTCOME_FINDING}, /* past what it was trained on, the loop falls apart again */
     {capital, 11, SCRY_OUTCOME_NOT_APPLICABLE},
     {"red box tea moon Paris red box tea moon", 64, SCRY_OUTCOME_CLEAR}, /* as the prompt asks */
 };

@@ -80,7 +80,7 @@ typedef struct scry_diagnose_options {
     int            id_count;
     const char    *context;        /* a part of the prompt's text that the prediction is to rest on; NULL: see below */
     scry_range     context_tokens; /* that part as tokens; {0, 0}: none */
-    int            max_tokens;     /* generated for repetition and hallucination; 0: 64; below 0: none */
+    int            max_tokens;     /* generated for repetition and hallucination; 0: 128; below 0: none */
     /* Added to the scores instead of what the model itself masks, as a host array of -inf, 0 or other numbers:
      * [mask_layers, mask_heads, mask_tokens, mask_tokens], where layers and heads are 1 or as many as the model has.
      * NULL: none. Nothing is generated behind it. */
