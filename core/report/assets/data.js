@@ -17,8 +17,9 @@ const range = count => Array.from({ length: count }, (_, i) => i);
 const largestOf = values => values.reduce((most, value) => value > most ? value : most, -Infinity);
 const isNumber = value => typeof value === "number" && Number.isFinite(value);
 
-const fixed = (value, digits = 3) => isNumber(value) ? value.toFixed(digits) : "–";
-const signed = (value, digits = 3) => isNumber(value) ? (value > 0 ? "+" : "") + value.toFixed(digits) : "–";
+/* Digits of a number; what rounds to 0 has no sign. */
+const fixed = (value, digits = 3) => isNumber(value) ? value.toFixed(digits).replace(/^-(?=0\.?0*$)/, "") : "–";
+const signed = (value, digits = 3) => (Number(fixed(value, digits)) > 0 ? "+" : "") + fixed(value, digits);
 function percent(share) {
   if (!isNumber(share)) return "–";
   const value = 100 * share;
