@@ -59,6 +59,14 @@ Test(exports, files__are_what_they_say)
     page_close(&page);
 }
 
+Test(exports, files__are_what_they_say_of_a_comparison)
+{
+    struct page *page = page_start();
+    page_open(page, PAGE("diff", "--text", MADE_PROMPT, "models/demo", "models/demo", "models/demo"), NULL);
+    export_all(page);
+    page_close(&page);
+}
+
 Test(exports, files__are_what_they_say_whatever_the_tokens)
 {
     char prompt[512] = "";

@@ -14,7 +14,7 @@ const char *made_long_prompt(void)
     return prompt;
 }
 
-const char *made_report(const char *const *arguments)
+const char *made_page(const char *const *arguments)
 {
     const char *path = in_folder("report.html"), *all[MOST_ARGUMENTS + 3] = {0};
     int         count = 0;

@@ -11,10 +11,11 @@
 /* One of at least 256 tokens. */
 const char *made_long_prompt(void);
 
-/* Writes a report by `scry report ... -o FILE` into the test's folder and gives its path; fails the test where that
- * does not work. The arguments end with NULL. */
-const char *made_report(const char *const *arguments);
-#define REPORT(...) made_report((const char *const[]){"report", __VA_ARGS__, NULL})
+/* Writes a page by `scry ... -o FILE` into the test's folder and gives its path; fails the test where that does not
+ * work. The arguments end with NULL. */
+const char *made_page(const char *const *arguments);
+#define PAGE(...)   made_page((const char *const[]){__VA_ARGS__, NULL})
+#define REPORT(...) PAGE("report", __VA_ARGS__)
 
 /* What a command says with --json. */
 json_t *made_result(const char *const *arguments);
@@ -25,5 +26,9 @@ void made_view(struct page *page, const char *view);
 
 /* The ids of the views that the page has, in order; the caller's. */
 json_t *made_views(struct page *page);
+
+/* A script: the texts of a table's cells, row by row, of the rows that match. */
+#define CELLS(rows)                                                                                                    \
+    "[...document.querySelectorAll('" rows "')].map(row => [...row.children].map(cell => cell.textContent))"
 
 #endif

@@ -10,10 +10,6 @@
 
 TestSuite(analyses, .init = make_folder, .fini = remove_folder);
 
-/* The texts of a table's cells, row by row, of the rows that match. */
-#define CELLS(rows)                                                                                                    \
-    "[...document.querySelectorAll('" rows "')].map(row => [...row.children].map(cell => cell.textContent))"
-
 /* --- atlas --- */
 
 static void expect_nulls(json_t *row, json_t *kinds, const char *key)
