@@ -58,8 +58,9 @@ async function openAttention(object) {
 let attention = null;
 let compared = []; /* of a comparison: each run's, the first being the page's own */
 const chosenMatrix = () => attention.matrix(state.layer, state.head, state.over);
-/* A weight with the digits that its code knows. */
-const weightText = weight => isNumber(weight) ? weight.toFixed(attention.levels > 255 ? 4 : attention.levels > 31 ? 3 : 2) : "–";
+/* A weight, and how far it may be from the model's where its code is coarse. */
+const weightText = weight => fixed(weight, 4);
+const codeError = weight => attention.levels > 255 ? "" : ` ± ${(Math.sqrt(Math.max(weight, 0)) / attention.levels).toFixed(4)}`;
 const overName = () => ({
   head: `Layer ${state.layer}, head ${state.head}`, layer: `Layer ${state.layer}, mean of its heads`, all: "Mean of all heads",
 })[state.over];

@@ -19,7 +19,7 @@ function chooseFirst() {
     limits.head = limits.otherHead = [0, attention.heads - 1];
     const look = data.attention.look || { layer: attention.codes.findIndex(Boolean), head: 0, key: 0 };
     Object.assign(state, { layer: look.layer, head: look.head, key: look.key });
-    if (tokenCount > 48) state.curve = "root"; /* spread over many tokens, weights are small */
+    if (tokenCount > 48) Object.assign(state, { curve: "root", shown: String(look.head) }); /* many tokens: small weights, many lines */
   }
   if (data.lens) {
     limits.lensLayer = [0, data.lens.layer_count - 1];

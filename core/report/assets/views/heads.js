@@ -12,15 +12,15 @@ function headsView() {
   /* Which token's lines are isolated: {side: "query" or "key", cell}, or null. */
   const isolated = () => hover || (state.locked ? { side: "query", cell: attention.cell(state.query) } : null);
 
-  /* [{query, key, weight, head}] of what crosses rows first to last; above a threshold that keeps them few enough. */
+  /* [{query, key, weight, head}] of what begins or ends in rows first to last; above a threshold that keeps them few enough. */
   function linesIn(first, last) {
     const only = isolated(), lines = [], least = only ? 0.002 : 0.02;
     for (const head of shownHeads()) {
       const matrix = attention.matrix(state.layer, head);
-      for (let query = Math.max(0, first); query < grid; query++) {
+      for (let query = first; query < grid; query++) {
         if (only && only.side === "query" && query !== only.cell) continue;
-        const from = attention.index(query, 0), until = Math.min(query, last);
-        for (let key = 0; key <= until; key++) {
+        const from = attention.index(query, 0), inSight = query <= last;
+        for (let key = inSight ? 0 : first; key <= Math.min(query, last); key++) {
           if (only && only.side === "key" && key !== only.cell) continue;
           if (matrix[from + key] >= least) lines.push({ query, key, weight: matrix[from + key], head });
         }
@@ -31,18 +31,22 @@ function headsView() {
     return { lines: lines.slice(left), least: left ? lines[left].weight : least };
   }
 
+  /* Beside each column of tokens is a lane with a box for each head, for the shares of an isolated token. */
   function layout(width) {
-    const wide = Math.min(width, 980), label = clamp(Math.max(...range(grid).map(cell => measureText(attention.label(cell), tokenStyle))) + 22, 90, wide * 0.3);
-    return { width: wide, height: top * 2 + grid * row, left: label, right: wide - label, label };
+    const wide = Math.min(width, 980), lane = Math.min(heads * 10, 130) + 8;
+    const longest = largestOf(range(grid).map(cell => measureText(attention.label(cell), tokenStyle)));
+    const label = clamp(longest + 22, 60, Math.max(60, wide * 0.4 - lane));
+    return { width: wide, height: top * 2 + grid * row, left: lane + label, right: wide - lane - label, label, lane };
   }
 
   /* Draws the part of the picture from `offset` on that is `height` high. */
-  function drawPart(pen, { left, right, label, width }, colours, offset, height) {
+  function drawPart(pen, made, colours, offset, height) {
+    const { left, right, label } = made;
     const first = Math.max(0, rowAt(offset)), last = Math.min(grid - 1, rowAt(offset + height)), only = isolated();
     const middle = cell => top + (cell + 0.5) * row - offset;
     const { lines, least } = linesIn(first, last);
     const colour = range(heads).map(head => headColour(head, heads));
-    if (only) drawShares(pen, lines, only, { left, right, label, width }, middle, colour);
+    if (only) drawShares(pen, lines, only, made, middle, colour);
     for (const { query, key, weight, head } of lines)
       pen.line(left, middle(query), right, middle(key), { stroke: colour[head], width: only ? 2 : 1.5, alpha: Math.min(1, 0.08 + 0.92 * (state.curve === "root" ? Math.sqrt(weight) : weight)) });
     for (let cell = first; cell <= last; cell++) {
@@ -55,12 +59,12 @@ function headsView() {
     return least;
   }
 
-  /* Behind the tokens at the other side: how much each head gives them. */
-  function drawShares(pen, lines, only, { left, right, label }, middle, colour) {
-    const shown = shownHeads(), wide = (label - 6) / Math.max(1, shown.length);
+  /* In the lane of the other side: how much each head gives the tokens there. */
+  function drawShares(pen, lines, only, { lane, width }, middle, colour) {
+    const shown = shownHeads(), wide = (lane - 8) / Math.max(1, shown.length);
     for (const { query, key, weight, head } of lines) {
-      const x = (only.side === "query" ? right + 3 : left - label + 3) + shown.indexOf(head) * wide;
-      pen.rect(x, middle(only.side === "query" ? key : query) - row / 2 + 1, wide, row - 2, { fill: colour[head], alpha: 0.75 * Math.sqrt(weight) });
+      const x = (only.side === "query" ? width - lane + 4 : 4) + shown.indexOf(head) * wide;
+      pen.rect(x, middle(only.side === "query" ? key : query) - row / 2 + 1, wide - 1, row - 2, { fill: colour[head], alpha: Math.sqrt(weight) });
     }
   }
 
@@ -119,6 +123,9 @@ function headsView() {
 
   function move([down]) {
     update({ query: attention.first(clamp(attention.cell(state.query) + down, 0, grid - 1)), locked: 1 });
+  }
+  /* Scrolls until the chosen query is in sight. */
+  function reveal() {
     const y = top + attention.cell(state.query) * row;
     if (y < box.scrollTop) box.scrollTop = y - 10;
     if (y + row > box.scrollTop + box.clientHeight) box.scrollTop = y + row - box.clientHeight + 10;
@@ -161,7 +168,7 @@ function headsView() {
         move(step);
       });
     },
-    draw() {
+    draw(changes) {
       const shown = shownHeads();
       chips.forEach((chip, head) => {
         chip.setAttribute("aria-pressed", shown.includes(head));
@@ -169,6 +176,7 @@ function headsView() {
         chip.style.color = shown.includes(head) ? inkOver(headPixel(head, heads)) : "";
       });
       redraw();
+      if ("query" in changes) reveal();
     },
     picture: () => ({ layout: layout(900), draw: (pen, made, colours) => { drawPart(pen, made, colours, 0, made.height); } }),
     table() {

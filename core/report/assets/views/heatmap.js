@@ -86,14 +86,14 @@ function heatMapView() {
     for (let i = 0; i < count; i++)
       pen.rect(edge, layout.top + i * cell, marginal * peak[top + i], Math.max(cell - (cell > 4 ? 1 : 0), 0.5), { fill: colours.bar });
     pen.line(edge + marginal, layout.top, edge + marginal, layout.bottom, { stroke: colours.line });
-    pen.text(edge + marginal / 2, layout.top - 9, "row’s largest", { size: 10.5, align: "center", fill: colours.soft });
+    pen.text(edge + marginal, layout.top - marginal - 15, "row’s largest", { size: 11, align: "right", fill: colours.soft });
   }
 
   function describe() {
     const { query, key } = shownCell(), value = valueAt(query, key), { received, null_, peak } = painted;
     const cells = attention.block === 1;
     readout.replaceChildren("query ", tokenElement(attention.label(query)), cells ? ` ${query}` : "", " → key ", tokenElement(attention.label(key)),
-      cells ? ` ${key}` : "", ": ", element("strong", { textContent: (other && value > 0 ? "+" : "") + weightText(value) }), cells ? "" : " at most",
+      cells ? ` ${key}` : "", ": ", element("strong", { textContent: (other && value > 0 ? "+" : "") + weightText(value) }), other ? "" : codeError(value), cells ? "" : " at most",
       `; this key receives ${(received[key] / null_[key]).toFixed(2)} times its even share; this row’s largest weight is ${weightText(peak[query])}`);
     readout.dataset.value = value;
     showRow(row, query, key => matrix[attention.index(query, key)], key);

@@ -62,7 +62,7 @@ function modelView() {
     const [query, key] = pointed || chosenCell();
     const weight = attention.matrix(state.layer, state.head)[attention.index(query, key)];
     readout.replaceChildren("query ", tokenElement(attention.label(query)), " → key ", tokenElement(attention.label(key)), ": ",
-      element("strong", { textContent: weightText(weight) }), attention.block > 1 ? " at most" : "");
+      element("strong", { textContent: weightText(weight) }), codeError(weight), attention.block > 1 ? " at most" : "");
     readout.dataset.value = weight;
   }
 

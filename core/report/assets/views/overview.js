@@ -21,8 +21,12 @@ function overview() {
     for (const finding of findings.slice(0, 3))
       items.push([element("span", { className: `badge ${finding.severity}`, textContent: finding.severity }), " ", finding.text, " ", viewLink("see", "diagnoses", {})]);
     if (data.diagnosis && !findings.length) items.push([`No finding in ${data.diagnosis.checks.length} checks `, viewLink("see", "diagnoses", {})]);
-    const strong = data.heads ? data.heads.heads.filter(head => head.kind && head.certainty === "strong").slice(0, 5) : [];
-    for (const head of strong)
+    const strong = new Map(); /* of each kind the head that has most of it */
+    for (const head of data.heads ? data.heads.heads : []) {
+      const most = strong.get(head.kind);
+      if (head.certainty === "strong" && !(most && most.scores[head.kind].value >= head.scores[head.kind].value)) strong.set(head.kind, head);
+    }
+    for (const head of strong.values())
       items.push([viewLink(`head ${headName(head.layer, head.head)}`, "heatmap", { layer: head.layer, head: head.head, over: "head", against: "nothing" }),
         ` is ${/^[aeiou]/.test(head.kind) ? "an" : "a"} ${head.kind} head: ${fixed(head.scores[head.kind].value)} where random weights give ${fixed(kindOf(head.kind).random_mean)}`]);
     return items;
@@ -31,9 +35,9 @@ function overview() {
   defineView("overview", {
     title: "Overview",
     watch: [],
-    build(body) {
+    build() {
       const items = worthSeeing();
-      if (items.length) body.append(element("h3", { textContent: "Worth seeing" }), element("ul", { className: "worth" }, ...items.map(item => element("li", {}, ...item))));
+      if (items.length) byId("overview").querySelector(".prose").append(element("h3", { textContent: "Worth seeing" }), element("ul", { className: "worth" }, ...items.map(item => element("li", {}, ...item))));
     },
     draw() {},
     picture: () => ({ layout: layout(720), draw }),
