@@ -55,8 +55,6 @@ static scry_status choose_view(struct attn *attn)
     return SCRY_OK;
 }
 
-/* --- arrays --- */
-
 /* Means and ratios, which are no captures: [tiles, ...]. */
 static scry_status add_reduced(scry__npz *npz, const scry__view *view)
 {
@@ -80,8 +78,6 @@ static scry_status write_arrays(const struct attn *attn)
     scry__npz_abort(&npz);
     return status;
 }
-
-/* --- pictures --- */
 
 enum { TITLE_SIZE = 48 };
 
@@ -209,8 +205,6 @@ static scry_status draw(const scry__view *view, const char *path)
 {
     return scry__view_is_lines(view->kind) ? draw_lines(view, path) : draw_panels(view, path);
 }
-
-/* --- the command --- */
 
 static scry_status print_result(const struct attn *attn)
 {

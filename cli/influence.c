@@ -37,8 +37,6 @@ static scry_status choose_cuts(struct influence *influence)
     return cli_bad("--cuts \"%s\": expected none, keys, layers, heads or edges", influence->cuts);
 }
 
-/* --- tables --- */
-
 /* What there is to be cut, by its axes; the order is that of scry_cuts. */
 enum level { KEYS, LAYERS, HEADS, EDGES, LEVEL_COUNT };
 static const struct {
@@ -222,8 +220,6 @@ static scry_status print_tables(const struct influence *influence)
     return status;
 }
 
-/* --- arrays --- */
-
 /* One field of all cuts of a level, as an array by its axes. */
 static scry_status add_cuts(scry__npz *npz, const scry_influence *result, enum level level, const char *field,
                             size_t offset)
@@ -264,8 +260,6 @@ static scry_status write_arrays(const struct influence *influence)
     scry__npz_abort(&npz);
     return status;
 }
-
-/* --- the command --- */
 
 static scry_status print_result(struct influence *influence)
 {
