@@ -154,5 +154,7 @@ scry_status scry__survey_twin(scry_model **out, const scry_model *model, uint64_
     bool               is_own  = options.random_init && options.random_seed <= seed + (uint64_t)n;
     options.random_init        = true;
     options.random_seed        = seed + (uint64_t)n + (is_own && model->options.random_seed >= seed);
-    return scry_model_open(out, model->device, model->path, &options);
+    scry_status status         = scry_model_open(out, model->device, model->path, &options);
+    return status ? scry__fail_prefix(status, "random twin, seed %llu", (unsigned long long)options.random_seed)
+                  : SCRY_OK;
 }
