@@ -85,7 +85,7 @@ static void judge_head(scry_head *head, const scry_heads *heads, const scry__sco
         scry_head_score *score = &head->scores[kind];
         *score                 = (scry_head_score){
                             .value = (float)scores[kind].value, .uniform = (float)uniform[kind].value, .at = scores[kind].at};
-        if (!scry_head_score_is_higher_more((scry_head_score_kind)kind)) continue;
+        if (!scry_head_score_is_higher_more((scry_head_score_kind)kind) || isnan(score->value)) continue;
         scry__evidence evidence = evidence_of(heads, (scry_head_score_kind)kind, score, window, probe);
         double         margin   = scry__margin_above(&evidence);
         score->certainty =
