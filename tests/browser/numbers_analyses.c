@@ -74,6 +74,43 @@ Test(analyses, atlas__is_sorted_by_its_headings)
     page_close(&page);
 }
 
+/* --- induction --- */
+
+Test(analyses, induction__stands_below_the_atlas)
+{
+    struct page *page      = page_start();
+    json_t      *induction = RESULT("induction"), *loss = of(induction, "loss"), *heads = of(induction, "heads"), *row;
+    int          head_count = int_of(of(induction, "model"), "head_count");
+    size_t       i;
+    page_open(page, REPORT(MADE_PROMPT), "atlas");
+    char  *text     = page_text(page, "[...document.querySelectorAll('#atlas .note')].at(-1).textContent");
+    double shown[4] = {0};
+    cr_assert_eq(sscanf(strstr(text, "loss ") ? strstr(text, "loss ") : "",
+                        "loss %lf \u00b1 %lf nats the first time, %lf \u00b1 %lf", &shown[0], &shown[1], &shown[2],
+                        &shown[3]),
+                 4, "%s", text);
+    static const char *const keys[] = {"first", "first_spread", "second", "second_spread"};
+    for (int k = 0; k < 4; k++)
+        expect_close(shown[k], number_of(loss, keys[k]), decimals(3, number_of(loss, keys[k])), keys[k], k, 0);
+    json_t *rows = page_value(page, CELLS("#atlas .columns.even table:first-child tbody tr"));
+    cr_assert_gt(json_array_size(rows), 4);
+    json_array_foreach(rows, i, row)
+    {
+        int layer = -1, head = -1;
+        cr_assert_eq(sscanf(text_at(row, 0), "%d.%d", &layer, &head), 2);
+        json_t *exact = at(heads, layer * head_count + head);
+        expect_close(read_number(text_at(row, 1)), number_of(exact, "induction"), decimals(3, 1), "induction", layer,
+                     head);
+        expect_close(read_number(text_at(row, 3)), number_of(exact, "duplicate"), decimals(3, 1), "duplicate", layer,
+                     head);
+        cr_expect_str_eq(text_at(row, 5), json_string_value(of(exact, "certainty")));
+    }
+    json_decref(rows);
+    json_decref(induction);
+    free(text);
+    page_close(&page);
+}
+
 /* --- queries and keys --- */
 
 Test(analyses, neurons__give_the_weight)
