@@ -6,10 +6,11 @@
 #include "trace/read.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* docs/definitions.md says what they mean. */
-#define COPYING   0.3 /* a head's weight on what followed earlier in the loop, from which on it is named */
+#define COPYING   0.3 /* how far above uniform attention, of the room to 1, a head copies a loop */
 #define UNDECIDED 0.6 /* probability of the answer's first token */
 #define UNKNOWN                                                                                                        \
     1 /* nats beyond those of a guess among the whole vocabulary: a token that the model holds for wrong               \
@@ -125,7 +126,9 @@ static scry_status find_copying(struct loop *loop, scry_model *model)
 
 static scry_status add_loop(scry__diagnosing *diagnosing, const struct loop *loop)
 {
-    bool         copies  = loop->copying >= COPYING;
+    double enough     = loop->null + COPYING * (1 - loop->null); /* with one token in the loop no head can stand out */
+    bool   copies     = loop->null < 1 && loop->copying >= enough;
+    char   copier[96] = "";
     scry_finding finding = {
         .kind     = SCRY_DIAGNOSIS_REPETITION,
         .severity = SCRY_SEVERITY_WARNING,
@@ -133,16 +136,17 @@ static scry_status add_loop(scry__diagnosing *diagnosing, const struct loop *loo
         .evidence = {{"turns of the loop", 1.0 + (double)loop->repeated / loop->period, 1 + LOOP_TURNS},
                      {"tokens of the loop", loop->period, NAN},
                      {"mean probability of the last turn", loop->probability, NAN},
-                     {"largest weight of a head on what came next in earlier turns", loop->copying, COPYING},
+                     {"largest weight of a head on what came next in earlier turns", loop->copying, enough},
                      {"the same of uniform attention", loop->null, NAN}}};
     finding.advice =
         "Sampling at a temperature or a penalty on repetition breaks the loop; whether the end-of-text token can "
         "still be predicted, and whether training data repeats itself, tells why it began.";
-    return scry__diagnose_add(
-        diagnosing, finding,
-        "the continuation does not end and goes round in %d tokens, %.1f turns; layer %d head %d puts %.2f of its "
-        "weight on what came next in earlier turns",
-        loop->period, 1.0 + (double)loop->repeated / loop->period, loop->layer, loop->head, loop->copying);
+    if (copies)
+        snprintf(copier, sizeof copier, "; layer %d head %d puts %.2f of its weight on what came next in earlier turns",
+                 loop->layer, loop->head, loop->copying);
+    return scry__diagnose_add(diagnosing, finding,
+                              "the continuation does not end and goes round in %d token%s, %.1f turns%s", loop->period,
+                              loop->period > 1 ? "s" : "", 1.0 + (double)loop->repeated / loop->period, copier);
 }
 
 static scry_status collect(struct loop *loop, const scry_tokens *prompt, const scry_generation *generation)
