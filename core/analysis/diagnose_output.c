@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* docs/definitions.md says what they mean. */
-#define COPYING   0.3 /* how far above uniform attention, of the room to 1, a head copies a loop */
+#define COPYING   0.2 /* how far above uniform attention, of the room to 1, a head copies a loop */
 #define UNDECIDED 0.6 /* probability of the answer's first token */
 #define UNKNOWN                                                                                                        \
     1 /* nats beyond those of a guess among the whole vocabulary: a token that the model holds for wrong               \
