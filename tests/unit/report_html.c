@@ -145,7 +145,7 @@ Test(html, page__refers_to_nothing_outside)
         cr_expect_eq(occurrences(page, outside[i].text), outside[i].allowed ? occurrences(page, outside[i].allowed) : 0,
                      "the page contains %s", outside[i].text);
     cr_expect_eq(occurrences(page, "href=\""),
-                 occurrences(page, "href=\"data:,\"") + occurrences(page, "href=\"${raster.toDataURL("),
+                 occurrences(page, "href=\"data:,\"") + occurrences(page, "href=\"${pixels}"),
                  "the only references are the empty icon, and pixels within an exported SVG");
     scry__free(page);
 }

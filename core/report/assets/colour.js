@@ -1,7 +1,10 @@
 /* Colours: the page's own by name, the scales for quantities, and one for each head. Pictures take them as CSS text. */
 
 const parseScale = text => text.match(/.{6}/g).map(hex => [0, 2, 4].map(at => parseInt(hex.slice(at, at + 2), 16)));
-const scales = { sequential: parseScale(data.colours), diverging: parseScale(data.colours_signed) };
+const scales = {
+  sequential: parseScale(data.colours),
+  diverging: parseScale(data.colours_signed)
+};
 
 /* The pixel at a place of a scale: 0 to 1, or -1 to 1 on the diverging one. */
 function pixelAt(place, scale = "sequential") {
@@ -28,7 +31,7 @@ const placeOf = weight => state.curve === "root" ? Math.sqrt(weight) : weight;
 let resolved = null;
 function palette() {
   if (resolved) return resolved;
-  const probe = element("span", { hidden: true });
+  const probe = element("span", {hidden: true});
   document.body.append(probe);
   resolved = {};
   for (const name of ["page", "surface", "sunk", "line", "ink", "soft", "accent", "mark", "bar", "masked"]) {
@@ -44,7 +47,8 @@ const isDark = () => state.theme === "dark" || (state.theme !== "light" && darkS
 
 /* Hues as far apart as the count allows. */
 function headPixel(head, count) {
-  const hue = 360 * head / count + 200, lightness = isDark() ? 0.66 : 0.42, chroma = 0.62 * Math.min(lightness, 1 - lightness);
+  const hue = 360 * head / count + 200, lightness = isDark() ? 0.66 : 0.42,
+        chroma = 0.62 * Math.min(lightness, 1 - lightness);
   return [0, 8, 4].map(shift => {
     const turn = (shift + hue / 30) % 12;
     return Math.round(255 * (lightness - chroma * Math.max(-1, Math.min(turn - 3, 9 - turn, 1))));
@@ -54,10 +58,10 @@ const headColour = (head, count) => css(headPixel(head, count));
 
 /* A legend: the scale with what its ends mean. */
 function makeLegend() {
-  const canvas = element("canvas", { width: 256, height: 1 }), least = element("span"), most = element("span");
+  const canvas = element("canvas", {width: 256, height: 1}), least = element("span"), most = element("span");
   canvas.setAttribute("aria-hidden", "true");
   return {
-    element: element("span", { className: "scale" }, least, canvas, most),
+    element: element("span", {className: "scale"}, least, canvas, most),
     show(leastText, mostText, scale = "sequential", place = share => share) {
       const context = canvas.getContext("2d");
       range(256).forEach(x => {

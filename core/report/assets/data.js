@@ -13,7 +13,7 @@ function element(tag, properties, ...children) {
 }
 
 const clamp = (value, least, most) => Math.max(least, Math.min(most, value));
-const range = count => Array.from({ length: count }, (_, i) => i);
+const range = count => Array.from({length: count}, (_, i) => i);
 const largestOf = values => values.reduce((most, value) => value > most ? value : most, -Infinity);
 const isNumber = value => typeof value === "number" && Number.isFinite(value);
 
@@ -28,31 +28,39 @@ function percent(share) {
   return value > 0 ? "< 0.01 %" : "0 %";
 }
 
-/* Texts of models as people should see them, by the rules of core/report/label.c: in a label white space is shown too, prose keeps
- * it; controls and what turns the line around are dots. */
+/* Texts of models as people should see them, by the rules of core/report/label.c: in a label white space is shown too,
+ * prose keeps it; controls and what turns the line around are dots. */
 const unseen = /[\p{Cc}\u061c\u200b\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/gu;
-const whiteSpace = { " ": "␣", "\n": "⏎", "\t": "⇥" };
+const whiteSpace = {
+  " ": "␣",
+  "\n": "⏎",
+  "\t": "⇥"
+};
 const proseText = text => text.replace(unseen, letter => "\n\t".includes(letter) ? letter : "·");
 const labelText = text => proseText(text).replace(/[ \n\t]/g, letter => whiteSpace[letter]) || "∅";
-const tokenElement = label => element("bdi", { className: "token", textContent: label });
+const tokenElement = label => element("bdi", {className: "token", textContent: label});
 const labelOf = position => data.tokens[position] ? data.tokens[position].label : "–";
 const headName = (layer, head) => `${layer}.${head}`;
 
 /* A table of numbers. Columns: {name, title, text (left-aligned)}; cells are texts, elements or null. */
 function tableElement(columns, rows, properties = {}) {
   const cell = (tag, column, content) => {
-    const made = element(tag, { className: column.text ? "text" : "" });
+    const made = element(tag, {className: column.text ? "text" : ""});
     if (content !== null && content !== undefined) made.append(content);
     return made;
   };
-  return element("table", { className: "numbers", ...properties },
-    element("thead", {}, element("tr", {}, ...columns.map(column =>
-      Object.assign(cell("th", column, column.name), { title: column.title || "", scope: "col" })))),
-    element("tbody", {}, ...rows.map(row => element("tr", {}, ...row.map((content, i) => cell("td", columns[i], content))))));
+  return element(
+    "table", {className: "numbers", ...properties},
+    element("thead", {}, element("tr", {}, ...columns.map(column => Object.assign(cell("th", column, column.name), {
+              title: column.title || "",
+              scope: "col"
+            })))),
+    element(
+      "tbody", {}, ...rows.map(row => element("tr", {}, ...row.map((content, i) => cell("td", columns[i], content))))));
 }
 
 /* Steps for an arrow key, [down, right], or null. */
 function arrow(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return null;
-  return { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key] || null;
+  return {ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1]}[event.key] || null;
 }

@@ -1,25 +1,34 @@
 /* Starts the page: opens the data, chooses what is worth seeing first, goes where the address asks, and says when it is
  * ready. Then keys and theme. */
 
-window.scry = { state, update, data };
+window.scry = {
+  state,
+  update,
+  data
+};
 
 function setTheme() {
   resolved = null;
   document.documentElement.dataset.theme = state.theme;
   byId("theme").textContent = `${themeSigns[state.theme]} ${state.theme}`;
 }
-const themeSigns = { system: "◐", light: "☀", dark: "☾" };
-const nextTheme = () => update({ theme: { system: "light", light: "dark", dark: "system" }[state.theme] });
+const themeSigns = {
+  system: "◐",
+  light: "☀",
+  dark: "☾"
+};
+const nextTheme = () => update({theme: {system: "light", light: "dark", dark: "system"}[state.theme]});
 
 /* Where to look first: where the last token looks hardest. */
 function chooseFirst() {
-  Object.assign(state, { query: tokenCount - 1, position: tokenCount - 1 });
+  Object.assign(state, {query: tokenCount - 1, position: tokenCount - 1});
   if (attention) {
     limits.layer = limits.otherLayer = [0, attention.layers - 1];
     limits.head = limits.otherHead = [0, attention.heads - 1];
-    const look = data.attention.look || { layer: attention.codes.findIndex(Boolean), head: 0, key: 0 };
-    Object.assign(state, { layer: look.layer, head: look.head, key: look.key });
-    if (tokenCount > 48) Object.assign(state, { curve: "root", shown: String(look.head) }); /* many tokens: small weights, many lines */
+    const look = data.attention.look || {layer: attention.codes.findIndex(Boolean), head: 0, key: 0};
+    Object.assign(state, {layer: look.layer, head: look.head, key: look.key});
+    if (tokenCount > 48)
+      Object.assign(state, {curve: "root", shown: String(look.head)}); /* many tokens: small weights, many lines */
   }
   if (data.lens) {
     limits.lensLayer = [0, data.lens.layer_count - 1];
@@ -29,13 +38,16 @@ function chooseFirst() {
 }
 
 const keys = {
-  "[": () => stepView(-1), "]": () => stepView(1),
-  l: () => update({ layer: state.layer + 1 }), L: () => update({ layer: state.layer - 1 }),
-  h: () => update({ head: state.head + 1 }), H: () => update({ head: state.head - 1 }),
-  n: () => update({ query: state.query + 1, position: state.position + 1 }),
-  p: () => update({ query: state.query - 1, position: state.position - 1 }),
+  "[": () => stepView(-1),
+  "]": () => stepView(1),
+  l: () => update({layer: state.layer + 1}),
+  L: () => update({layer: state.layer - 1}),
+  h: () => update({head: state.head + 1}),
+  H: () => update({head: state.head - 1}),
+  n: () => update({query: state.query + 1, position: state.position + 1}),
+  p: () => update({query: state.query - 1, position: state.position - 1}),
   t: nextTheme,
-  Escape: () => update({ locked: 0 }),
+  Escape: () => update({locked: 0}),
 };
 function stepView(by) {
   const ids = [...views.keys()], at = ids.indexOf(state.view);
@@ -63,12 +75,14 @@ async function startPage() {
   if (!views.has(state.view)) state.view = "overview";
   switchView();
   showView({});
-  subscribe(changes => { if ("theme" in changes) setTheme(); });
+  subscribe(changes => {
+    if ("theme" in changes) setTheme();
+  });
   byId("theme").addEventListener("click", nextTheme);
   darkSystem.addEventListener("change", () => {
     setTheme();
     for (const view of views.values()) view.stale = true;
-    showView({ theme: true });
+    showView({theme: true});
   });
   byId("tools").hidden = false;
   document.documentElement.dataset.ready = "1";

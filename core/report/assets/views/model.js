@@ -1,9 +1,9 @@
 /* Model view: every head in small, layers down and heads across; a choice is enlarged beside the grid. */
 
 function modelView() {
-  const { layers, heads, grid, size } = attention, gap = 5, left = 34, top = 22;
+  const {layers, heads, grid, size} = attention, gap = 5, left = 34, top = 22;
   let figure, enlarged, readout, title, links, hover = null;
-  let thumbnails = { name: "" };
+  let thumbnails = {name: ""};
 
   /* A head's picture of at most `side` pixels, each the largest weight of the cells that it covers. */
   function thumbnail(layer, head, side) {
@@ -24,45 +24,64 @@ function modelView() {
   function pictures(side) {
     const name = `${side} ${state.curve}`;
     if (thumbnails.name !== name)
-      thumbnails = { name, rasters: range(layers).map(layer => attention.has(layer) ? range(heads).map(head => thumbnail(layer, head, side)) : null) };
+      thumbnails = {
+        name,
+        rasters: range(layers).map(
+          layer => attention.has(layer) ? range(heads).map(head => thumbnail(layer, head, side)) : null)
+      };
     return thumbnails.rasters;
   }
 
   function layout(width) {
     const side = clamp(Math.floor((width - left - 6) / heads) - gap, 20, 96);
-    return { side, step: side + gap, width: left + heads * (side + gap) + 4, height: top + layers * (side + gap) + 4 };
+    return {side, step: side + gap, width: left + heads * (side + gap) + 4, height: top + layers * (side + gap) + 4};
   }
-  function draw(pen, { side, step }, colours) {
+  function draw(pen, {side, step}, colours) {
     const rasters = pictures(side * Math.min(2, window.devicePixelRatio || 1));
     for (let head = 0; head < heads; head++)
-      pen.text(left + head * step + side / 2, 10, String(head), { size: 11.5, align: "center", fill: head === state.head ? colours.ink : colours.soft });
+      pen.text(
+        left + head * step + side / 2, 10, String(head),
+        {size: 11.5, align: "center", fill: head === state.head ? colours.ink : colours.soft});
     for (let layer = 0; layer < layers; layer++) {
       const y = top + layer * step;
-      pen.text(left - 9, y + side / 2, String(layer), { size: 11.5, align: "right", fill: layer === state.layer ? colours.ink : colours.soft });
+      pen.text(
+        left - 9, y + side / 2, String(layer),
+        {size: 11.5, align: "right", fill: layer === state.layer ? colours.ink : colours.soft});
       for (let head = 0; head < heads; head++) {
         const x = left + head * step, chosen = layer === state.layer && head === state.head;
-        pen.rect(x, y, side, side, { fill: colours.masked });
-        if (rasters[layer]) pen.image(x, y, side, side, rasters[layer][head]);
-        else pen.text(x + side / 2, y + side / 2, "–", { align: "center", fill: colours.soft });
-        if (chosen) pen.rect(x - 1, y - 1, side + 2, side + 2, { stroke: colours.mark, width: 2.5 });
+        pen.rect(x, y, side, side, {fill: colours.masked});
+        if (rasters[layer])
+          pen.image(x, y, side, side, rasters[layer][head]);
+        else
+          pen.text(x + side / 2, y + side / 2, "–", {align: "center", fill: colours.soft});
+        if (chosen) pen.rect(x - 1, y - 1, side + 2, side + 2, {stroke: colours.mark, width: 2.5});
       }
     }
-    if (hover) pen.rect(left + hover[1] * step - 1, top + hover[0] * step - 1, side + 2, side + 2, { stroke: colours.accent, width: 2 });
+    if (hover)
+      pen.rect(
+        left + hover[1] * step - 1, top + hover[0] * step - 1, side + 2, side + 2, {stroke: colours.accent, width: 2});
   }
 
   /* The enlarged head. */
   function bigMatrix() {
     const weights = attention.matrix(state.layer, state.head);
     const pixel = (query, key) => key <= query ? pixelAt(placeOf(weights[attention.index(query, key)])) : null;
-    return { rows: grid, columns: grid, rowLabel: attention.label, columnLabel: attention.label, raster: makeRaster(grid, grid, pixel) };
+    return {
+      rows: grid,
+      columns: grid,
+      rowLabel: attention.label,
+      columnLabel: attention.label,
+      raster: makeRaster(grid, grid, pixel)
+    };
   }
   let big = null, pointed = null;
 
   function describe() {
     const [query, key] = pointed || chosenCell();
     const weight = attention.matrix(state.layer, state.head)[attention.index(query, key)];
-    readout.replaceChildren("query ", tokenElement(attention.label(query)), " → key ", tokenElement(attention.label(key)), ": ",
-      element("strong", { textContent: weightText(weight) }), codeError(weight), attention.block > 1 ? " at most" : "");
+    readout.replaceChildren(
+      "query ", tokenElement(attention.label(query)), " → key ", tokenElement(attention.label(key)), ": ",
+      element("strong", {textContent: weightText(weight)}), codeError(weight), attention.block > 1 ? " at most" : "");
     readout.dataset.value = weight;
   }
 
@@ -73,27 +92,29 @@ function modelView() {
     build(body) {
       const legend = makeLegend();
       bind("curve", () => showWeights(legend));
-      body.append(element("div", { className: "controls" }, curveControl(), legend.element));
-      const box = element("div", { className: "figure-box" }), side = element("div", { className: "panel" });
-      body.append(element("div", { className: "beside" }, box, side));
+      body.append(element("div", {className: "controls"}, curveControl(), legend.element));
+      const box = element("div", {className: "figure-box"}), side = element("div", {className: "panel"});
+      body.append(element("div", {className: "beside"}, box, side));
       figure = makeFigure(box, {
         label: "All heads: layers down, heads across; the arrow keys move the choice",
-        layout, draw,
-        at: (x, y, { step }) => {
+        layout,
+        draw,
+        at: (x, y, {step}) => {
           const layer = Math.floor((y - top) / step), head = Math.floor((x - left) / step);
-          return layer < 0 || head < 0 || layer >= layers || head >= heads || !attention.has(layer) ? null : [layer, head];
+          return layer < 0 || head < 0 || layer >= layers || head >= heads || !attention.has(layer) ? null :
+                                                                                                      [layer, head];
         },
         hover: what => {
           hover = what;
           figure.canvas.title = what ? `layer ${what[0]}, head ${what[1]}` : "";
           figure.redraw();
         },
-        choose: ([layer, head]) => update({ layer, head }),
-        step: ([down, right]) => update({ layer: state.layer + down, head: state.head + right }),
+        choose: ([layer, head]) => update({layer, head}),
+        step: ([down, right]) => update({layer: state.layer + down, head: state.head + right}),
       });
       title = element("h3");
-      links = element("p", { className: "links" });
-      readout = element("p", { className: "readout" });
+      links = element("p", {className: "links"});
+      readout = element("p", {className: "readout"});
       readout.setAttribute("aria-live", "polite");
       side.append(title, links);
       enlarged = makeFigure(side, {
@@ -104,12 +125,19 @@ function modelView() {
           const cell = matrixCellAt(big, layout, x, y);
           return cell && cell[1] <= cell[0] ? cell : null;
         },
-        hover: what => { pointed = what; enlarged.redraw(); describe(); },
-        choose: chooseCell, step: stepCell,
+        hover: what => {
+          pointed = what;
+          enlarged.redraw();
+          describe();
+        },
+        choose: chooseCell,
+        step: stepCell,
       });
-      side.append(readout, element("p", { className: "note", textContent: noteOnCodes() }));
-      links.append("see it as ", viewLink("lines", "heads-view", { over: "head" }), viewLink("text", "text", { over: "head" }),
-        viewLink("heat map", "heatmap", { over: "head", against: "nothing" }), viewLink("queries and keys", "neuron", {}));
+      side.append(readout, element("p", {className: "note", textContent: noteOnCodes()}));
+      links.append(
+        "see it as ", viewLink("lines", "heads-view", {over: "head"}), viewLink("text", "text", {over: "head"}),
+        viewLink("heat map", "heatmap", {over: "head", against: "nothing"}),
+        viewLink("queries and keys", "neuron", {}));
     },
     draw(changes) {
       if ("layer" in changes || "head" in changes || "curve" in changes || !big) big = bigMatrix();
@@ -125,11 +153,17 @@ function modelView() {
         for (let head = 0; attention.has(layer) && head < heads; head++) {
           const matrix = attention.matrix(layer, head), from = attention.index(grid - 1, 0);
           let key = 0;
-          for (let i = 0; i < grid; i++) if (matrix[from + i] > matrix[from + key]) key = i;
-          rows.push([layer, head, attention.first(grid - 1), attention.first(key), labelOf(attention.first(key)), Number(matrix[from + key].toPrecision(6))]);
+          for (let i = 0; i < grid; i++)
+            if (matrix[from + i] > matrix[from + key]) key = i;
+          rows.push([
+            layer, head, attention.first(grid - 1), attention.first(key), labelOf(attention.first(key)),
+            Number(matrix[from + key].toPrecision(6))
+          ]);
         }
-      return { columns: ["layer", "head", "query", "strongest_key", "key_token", "weight"], rows };
+      return {columns: ["layer", "head", "query", "strongest_key", "key_token", "weight"], rows};
     },
   });
 }
-openers.push(() => { if (attention) modelView(); });
+openers.push(() => {
+  if (attention) modelView();
+});

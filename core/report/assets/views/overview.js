@@ -2,15 +2,17 @@
 
 function overview() {
   const top = data.next || [];
-  const layout = width => ({ width: Math.min(width, 720), height: 46 + 28 * top.length });
-  function draw(pen, { width }, colours) {
-    pen.text(14, 18, "Next token", { size: 14, fill: colours.ink });
+  const layout = width => ({width: Math.min(width, 720), height: 46 + 28 * top.length});
+  function draw(pen, {width}, colours) {
+    pen.text(14, 18, "Next token", {size: 14, fill: colours.ink});
     const most = Math.max(1e-9, ...top.map(candidate => candidate.probability || 0)), room = width - 330;
     top.forEach((candidate, i) => {
       const y = 48 + 28 * i;
-      pen.text(14, y, fitText(candidate.label, 150, labelStyle), { ...labelStyle, fill: colours.ink });
-      pen.rect(176, y - 8, Math.max(1, room * (candidate.probability || 0) / most), 16, { fill: colours.bar });
-      pen.text(width - 14, y, `${percent(candidate.probability)}   logit ${fixed(candidate.logit)}`, { size: 12, align: "right", fill: colours.soft });
+      pen.text(14, y, fitText(candidate.label, 150, labelStyle), {...labelStyle, fill: colours.ink});
+      pen.rect(176, y - 8, Math.max(1, room * (candidate.probability || 0) / most), 16, {fill: colours.bar});
+      pen.text(
+        width - 14, y, `${percent(candidate.probability)}   logit ${fixed(candidate.logit)}`,
+        {size: 12, align: "right", fill: colours.soft});
     });
   }
 
@@ -19,16 +21,26 @@ function overview() {
     const items = [];
     const findings = data.diagnosis ? data.diagnosis.findings : [];
     for (const finding of findings.slice(0, 3))
-      items.push([element("span", { className: `badge ${finding.severity}`, textContent: finding.severity }), " ", finding.text, " ", viewLink("see", "diagnoses", {})]);
-    if (data.diagnosis && !findings.length) items.push([`No finding in ${data.diagnosis.checks.length} checks `, viewLink("see", "diagnoses", {})]);
+      items.push([
+        element("span", {className: `badge ${finding.severity}`, textContent: finding.severity}), " ", finding.text,
+        " ", viewLink("see", "diagnoses", {})
+      ]);
+    if (data.diagnosis && !findings.length)
+      items.push([`No finding in ${data.diagnosis.checks.length} checks `, viewLink("see", "diagnoses", {})]);
     const strong = new Map(); /* of each kind the head that has most of it */
     for (const head of data.heads ? data.heads.heads : []) {
       const most = strong.get(head.kind);
-      if (head.certainty === "strong" && !(most && most.scores[head.kind].value >= head.scores[head.kind].value)) strong.set(head.kind, head);
+      if (head.certainty === "strong" && !(most && most.scores[head.kind].value >= head.scores[head.kind].value))
+        strong.set(head.kind, head);
     }
     for (const head of strong.values())
-      items.push([viewLink(`head ${headName(head.layer, head.head)}`, "heatmap", { layer: head.layer, head: head.head, over: "head", against: "nothing" }),
-        ` is ${/^[aeiou]/.test(head.kind) ? "an" : "a"} ${head.kind} head: ${fixed(head.scores[head.kind].value)} where random weights give ${fixed(kindOf(head.kind).random_mean)}`]);
+      items.push([
+        viewLink(
+          `head ${headName(head.layer, head.head)}`, "heatmap",
+          {layer: head.layer, head: head.head, over: "head", against: "nothing"}),
+        ` is ${/ ^[aeiou] /.test(head.kind) ? "an" : "a"} ${head.kind} head: ${
+          fixed(head.scores[head.kind].value)} where random weights give ${fixed(kindOf(head.kind).random_mean)}`
+      ]);
     return items;
   }
 
@@ -37,11 +49,19 @@ function overview() {
     watch: [],
     build() {
       const items = worthSeeing();
-      if (items.length) byId("overview").querySelector(".prose").append(element("h3", { textContent: "Worth seeing" }), element("ul", { className: "worth" }, ...items.map(item => element("li", {}, ...item))));
+      if (items.length)
+        byId("overview")
+          .querySelector(".prose")
+          .append(
+            element("h3", {textContent: "Worth seeing"}),
+            element("ul", {className: "worth"}, ...items.map(item => element("li", {}, ...item))));
     },
     draw() {},
-    picture: () => ({ layout: layout(720), draw }),
-    table: () => ({ columns: ["id", "token", "probability", "logit"], rows: top.map(candidate => [candidate.id, candidate.text, candidate.probability, candidate.logit]) }),
+    picture: () => ({layout: layout(720), draw}),
+    table: () => ({
+      columns: ["id", "token", "probability", "logit"],
+      rows: top.map(candidate => [candidate.id, candidate.text, candidate.probability, candidate.logit])
+    }),
   });
 }
 
