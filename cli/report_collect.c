@@ -118,9 +118,14 @@ static scry_status collect_diagnosis(struct report_data *data)
 
 static scry_status collect_generation(struct report_data *data)
 {
-    const scry_generation_options options = {
-        .ids = data->common->ids, .id_count = data->common->id_count, .max_tokens = data->tokens, .top = CANDIDATES};
-    json_t *object = NULL;
+    static const float            temperatures[] = {0.5f, 1, 2};
+    const scry_generation_options options        = {.ids               = data->common->ids,
+                                                    .id_count          = data->common->id_count,
+                                                    .max_tokens        = data->tokens,
+                                                    .top               = CANDIDATES,
+                                                    .temperatures      = temperatures,
+                                                    .temperature_count = sizeof temperatures / sizeof *temperatures};
+    json_t                       *object         = NULL;
     if (!data->tokens || data->lens->token_count >= scry_model_get_info(data->common->model)->context) return SCRY_OK;
     scry_status status = scry_generate(&data->generation, data->common->model, data->text, &options);
     if (!status) status = scry__json_generation(&object, data->generation, NULL);

@@ -186,8 +186,7 @@ function drawChart(pen, chart, box, colours) {
   for (const share of [0, 0.25, 0.5, 0.75, 1]) {
     const value = chart.least + share * (chart.most - chart.least);
     pen.line(x, up(value), x + width, up(value), {stroke: colours.line});
-    pen.text(
-      x - 6, up(value), value.toPrecision(3).replace(/\.?0+$/, ""), {size: 11, align: "right", fill: colours.soft});
+    pen.text(x - 6, up(value), String(Number(value.toPrecision(3))), {size: 11, align: "right", fill: colours.soft});
   }
   if (chart.yLabel) pen.text(x, y - 12, chart.yLabel, {size: 12, fill: colours.soft});
   const every = Math.ceil(count / Math.max(1, Math.floor(width / (chart.xRoom || 40))));

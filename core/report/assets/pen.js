@@ -126,14 +126,15 @@ function svgPen() {
         `M${number(x1)} ${number(y1)}C${middle} ${number(y1)} ${middle} ${number(y2)} ${number(x2)} ${number(y2)}`,
         style);
     },
-    text: (x, y, text, style = {}) => parts.push(
-      `<text x="${number(x)}" y="${number(y)}" dominant-baseline="central" text-anchor="${
-        anchors[style.align || "left"]}" ` +
-      `font-family="${escaped(style.mono ? fonts.mono : fonts.sans)}" font-size="${
-        style.size || 12}" xml:space="preserve"` +
-      (style.weight ? ` font-weight="${style.weight}"` : "") +
-      (style.angle ? ` transform="rotate(${style.angle} ${number(x)} ${number(y)})"` : "") +
-      `${paint(style)}>${escaped(text)}</text>`),
+    text: (x, y, text, style = {}) => {
+      const at = `x="${number(x)}" y="${number(y)}"`, anchor = anchors[style.align || "left"], size = style.size || 12;
+      parts.push(
+        `<text ${at} dominant-baseline="central" text-anchor="${anchor}" xml:space="preserve"` +
+        ` font-family="${escaped(style.mono ? fonts.mono : fonts.sans)}" font-size="${size}"` +
+        (style.weight ? ` font-weight="${style.weight}"` : "") +
+        (style.angle ? ` transform="rotate(${style.angle} ${number(x)} ${number(y)})"` : "") +
+        `${paint(style)}>${escaped(text)}</text>`);
+    },
     image: (x, y, width, height, raster) => {
       const pixels = raster.toDataURL("image/png"), how = 'preserveAspectRatio="none" image-rendering="pixelated"';
       parts.push(`<image ${box(x, y, width, height)} ${how} href="${pixels}"/>`);

@@ -168,13 +168,13 @@ function atlasView({heads, kinds, probe, random, token_count: count}) {
 /* Induction: loss by position over random tokens said twice, the heads that look where induction looks, and who feeds
  * them. */
 function inductionPart(body, induction) {
-  const losses = induction.loss.by_position || [], box = element("div", {className: "figure-box"});
+  const {loss} = induction, losses = loss.by_position || [], box = element("div", {className: "figure-box"});
   body.append(
     element("h3", {textContent: "Induction"}), element("p", {
       className: "note",
-      textContent: `${induction.length} random tokens said twice, ${induction.seeds} times: loss ${
-                     fixed(induction.loss.first)} ± ${fixed(induction.loss.first_spread)} nats ` +
-        `the first time, ${fixed(induction.loss.second)} ± ${fixed(induction.loss.second_spread)} the second.`
+      textContent: `${induction.length} random tokens said twice, ${induction.seeds} times: ` +
+        `loss ${fixed(loss.first)} ± ${fixed(loss.first_spread)} nats the first time, ` +
+        `${fixed(loss.second)} ± ${fixed(loss.second_spread)} the second.`
     }),
     box);
   const chart = makeFigure(box, {

@@ -76,7 +76,7 @@ function comparisonView({names, diff}, runs) {
     chosen: [state.layer, state.head],
     scale: "sequential",
     most: Math.max(1e-9, largestOf(heads.map(head => head[state.change]).filter(isNumber))),
-    title: `${measures[state.change]}, ${nameOf(0)} and ${nameOf(last)}`,
+    title: measures[state.change],
     value: (layer, head) => (heads.find(each => each.layer === layer && each.head === head) || {})[state.change],
   });
 
@@ -228,7 +228,7 @@ function comparisonView({names, diff}, runs) {
       pictures = boxes.map((box, i) => makeFigure(box, three(i)));
       const below = element("div", {className: "columns even"}), headBox = element("div", {className: "figure-box"});
       below.append(element(
-        "div", {}, element("h3", {textContent: `By head, ${nameOf(0)} and ${nameOf(last)}`}),
+        "div", {}, element("h3", {textContent: "By head, the first and the last"}),
         element("div", {className: "controls"}, selectFor("change", "Measure", Object.entries(measures))), headBox));
       for (const part of [placesPart, lossPart, lensPart, seriesPart]) part(below);
       body.append(below);

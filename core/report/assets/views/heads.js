@@ -37,7 +37,7 @@ function headsView() {
 
   /* Beside each column of tokens is a lane with a box for each head, for the shares of an isolated token. */
   function layout(width) {
-    const wide = Math.min(width, 980), lane = Math.min(heads * 10, 130) + 8;
+    const wide = Math.min(width, 980), lane = Math.min(heads * 10, 130, wide * 0.12) + 8;
     const longest = largestOf(range(grid).map(cell => measureText(attention.label(cell), tokenStyle)));
     const label = clamp(longest + 22, 60, Math.max(60, wide * 0.4 - lane));
     return {width: wide, height: top * 2 + grid * row, left: lane + label, right: wide - lane - label, label, lane};
@@ -111,8 +111,8 @@ function headsView() {
   function describe(least) {
     const only = isolated(), shown = shownHeads();
     if (!only) {
-      readout.textContent = `${shown.length} of ${heads} heads; weights below ${
-        least.toFixed(3)} have no line. Point at a token to see its lines alone, click to keep them.`;
+      readout.textContent = `${shown.length} of ${heads} heads; weights below ${least.toFixed(3)} have no line. ` +
+        "Point at a token to see its lines alone, click to keep them.";
       return;
     }
     const at = (head, other) => attention.matrix(

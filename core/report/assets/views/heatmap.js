@@ -124,9 +124,8 @@ function heatMapView() {
       tokenElement(attention.label(key)), cells ? ` ${key}` : "", ": ",
       element("strong", {textContent: (other && value > 0 ? "+" : "") + weightText(value)}),
       other ? "" : codeError(value), cells ? "" : " at most",
-      `; this key receives ${
-        (received[key] / null_[key]).toFixed(2)} times its even share; this row’s largest weight is ${
-        weightText(peak[query])}`);
+      `; this key receives ${(received[key] / null_[key]).toFixed(2)} times its even share; `,
+      `this row’s largest weight is ${weightText(peak[query])}`);
     readout.dataset.value = value;
     showRow(row, query, key => matrix[attention.index(query, key)], key);
   }
@@ -220,8 +219,7 @@ function chooseFromRow(event, row) {
 }
 
 const noteOnCodes = () =>
-  (attention.block > 1 ? `At this length each cell stands for ${attention.block} × ${
-                           attention.block} positions and shows the largest weight among them. ` :
+  (attention.block > 1 ? `Each cell is the largest weight of ${attention.block} × ${attention.block} positions. ` :
                          "") +
   `A weight w is kept to within √w / ${attention.levels}.`;
 

@@ -159,8 +159,7 @@ function neuronView(neurons) {
         const heads =
           neurons.layers[state.layer].queries.map(({head}) => viewLink(headName(state.layer, head), "neuron", {head}));
         missing.replaceChildren(
-          `Queries and keys of head ${
-            headName(state.layer, state.head)} are not in this file, which keeps those that look hardest: `,
+          `Head ${headName(state.layer, state.head)} is not in this file, which keeps those that look hardest: `,
           ...heads.flatMap((link, i) => [i ? ", " : "", link]));
         return;
       }

@@ -33,14 +33,13 @@ function overview() {
       if (head.certainty === "strong" && !(most && most.scores[head.kind].value >= head.scores[head.kind].value))
         strong.set(head.kind, head);
     }
-    for (const head of strong.values())
-      items.push([
-        viewLink(
-          `head ${headName(head.layer, head.head)}`, "heatmap",
-          {layer: head.layer, head: head.head, over: "head", against: "nothing"}),
-        ` is ${/ ^[aeiou] /.test(head.kind) ? "an" : "a"} ${head.kind} head: ${
-          fixed(head.scores[head.kind].value)} where random weights give ${fixed(kindOf(head.kind).random_mean)}`
-      ]);
+    for (const {layer, head, kind, scores} of strong.values()) {
+      const link =
+        viewLink(`head ${headName(layer, head)}`, "heatmap", {layer, head, over: "head", against: "nothing"});
+      const article = "aeiou".includes(kind[0]) ? "an" : "a", value = fixed(scores[kind].value);
+      items.push(
+        [link, ` is ${article} ${kind} head: ${value} where random weights give ${fixed(kindOf(kind).random_mean)}`]);
+    }
     return items;
   }
 
