@@ -118,7 +118,7 @@ static scry_status collect_diagnosis(struct report_data *data)
 
 static scry_status collect_generation(struct report_data *data)
 {
-    static const float            temperatures[] = {0.5f, 1, 2};
+    static const float            temperatures[] = {0.5f, 2}; /* beside 1 */
     const scry_generation_options options        = {.ids               = data->common->ids,
                                                     .id_count          = data->common->id_count,
                                                     .max_tokens        = data->tokens,

@@ -44,7 +44,8 @@ function traceView(generation) {
       ...(step.temperatures || []).map(each => ({name: `at T = ${each.temperature}`}))
     ];
     detail.replaceChildren(
-      element("h3", {textContent: `Step ${step.step}`}), tableElement(columns, rows), element("p", {
+      element("h3", {textContent: `Step ${step.step}`}),
+      element("div", {className: "scroll"}, tableElement(columns, rows)), element("p", {
         className: "note",
         textContent: `entropy ${fixed(step.entropy)} nats, log of the sum of exp(logit) ${fixed(step.lse)}`
       }));
@@ -88,8 +89,7 @@ function traceView(generation) {
         element(
           "p", {className: "note"}, "The prompt goes on with ", tokenElement(proseText(generation.text)),
           ` (ended by: ${generation.stop_reason})`),
-        box,
-        element("div", {className: "beside wide-left"}, element("div", {className: "scroll tall"}, table), detail));
+        box, element("div", {className: "beside"}, element("div", {className: "scroll tall"}, table), detail));
       figure = makeFigure(box, {
         label: "Entropy and the chosen token's probability by step; left and right choose a step",
         layout,
