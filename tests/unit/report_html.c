@@ -237,6 +237,23 @@ Test(html, data__holds_lens_and_attention)
     scry__free(page);
 }
 
+Test(html, parts__stand_in_the_data_as_they_are)
+{
+    json_t                        *object  = json_pack("{s:f, s:s}", "value", 0.1234567890123, "text", hostile);
+    const struct scry__report_part parts[] = {{"heads", object}, {"influence", object}};
+    struct scry__report            report  = {.tokens = &tokens, .part_count = 2, .parts = parts};
+    size_t                         size;
+    char                          *page = written(&report, &size);
+    json_t                        *data = data_of(page), *part = json_object_get(data, "influence");
+    cr_expect_null(strstr(page, hostile));
+    cr_expect_eq(json_number_value(json_object_get(part, "value")), 0.123456789, "nine digits");
+    cr_expect_str_eq(json_string_value(json_object_get(part, "text")), hostile);
+    cr_expect(json_equal(part, json_object_get(data, "heads")));
+    json_decref(data);
+    json_decref(object);
+    scry__free(page);
+}
+
 Test(html, report__needs_only_tokens)
 {
     size_t              size;

@@ -7,6 +7,7 @@ function headsView() {
   let box, space, canvas, chips = [], readout, hover = null, pen = null;
 
   const tokenStyle = {...labelStyle, size: 12.5};
+  const longest = largestOf(range(grid).map(cell => measureText(attention.label(cell), tokenStyle)));
   const shownHeads = () => state.shown === "all" ?
     range(heads) :
     state.shown.split(",").filter(Boolean).map(Number).filter(head => head < heads);
@@ -38,7 +39,6 @@ function headsView() {
   /* Beside each column of tokens is a lane with a box for each head, for the shares of an isolated token. */
   function layout(width) {
     const wide = Math.min(width, 980), lane = Math.min(heads * 10, 130, wide * 0.12) + 8;
-    const longest = largestOf(range(grid).map(cell => measureText(attention.label(cell), tokenStyle)));
     const label = clamp(longest + 22, 60, Math.max(60, wide * 0.4 - lane));
     return {width: wide, height: top * 2 + grid * row, left: lane + label, right: wide - lane - label, label, lane};
   }
@@ -52,11 +52,9 @@ function headsView() {
     const colour = range(heads).map(head => headColour(head, heads));
     if (only) drawShares(pen, lines, only, made, middle, colour);
     for (const {query, key, weight, head} of lines)
-      pen.line(left, middle(query), right, middle(key), {
-        stroke: colour[head],
-        width: only ? 2 : 1.5,
-        alpha: Math.min(1, 0.08 + 0.92 * (state.curve === "root" ? Math.sqrt(weight) : weight))
-      });
+      pen.line(
+        left, middle(query), right, middle(key),
+        {stroke: colour[head], width: only ? 2 : 1.5, alpha: Math.min(1, 0.08 + 0.92 * placeOf(weight))});
     for (let cell = first; cell <= last; cell++) {
       const query = cell === attention.cell(state.query), mark = only && only.cell === cell;
       const text = fitText(attention.label(cell), label - 16, tokenStyle);
@@ -115,17 +113,18 @@ function headsView() {
         "Point at a token to see its lines alone, click to keep them.";
       return;
     }
-    const at = (head, other) => attention.matrix(
-      state.layer, head)[only.side === "query" ? attention.index(only.cell, other) : attention.index(other, only.cell)];
-    const others = only.side === "query" ? range(only.cell + 1) : range(grid).slice(only.cell);
-    const best = others.flatMap(other => shown.map(head => ({other, head, weight: at(head, other)})))
-                   .sort((a, b) => b.weight - a.weight)
-                   .slice(0, 6);
+    const looks = only.side === "query", others = looks ? range(only.cell + 1) : range(grid).slice(only.cell);
+    const index = other => looks ? attention.index(only.cell, other) : attention.index(other, only.cell);
+    const weight = (head, other) => attention.matrix(state.layer, head)[index(other)];
+    const pairs = others.flatMap(other => shown.map(head => ({other, head, weight: weight(head, other)})));
+    const named =
+      pairs.sort((a, b) => b.weight - a.weight)
+        .slice(0, 6)
+        .map(
+          ({other, head, weight: share},
+           i) => [i ? ", " : "", tokenElement(attention.label(other)), ` ${weightText(share)} (head ${head})`]);
     readout.replaceChildren(
-      tokenElement(attention.label(only.cell)), only.side === "query" ? " looks at " : " is looked at by ",
-      ...best.flatMap(
-        ({other, head, weight},
-         i) => [i ? ", " : "", tokenElement(attention.label(other)), ` ${weightText(weight)} (head ${head})`]));
+      tokenElement(attention.label(only.cell)), looks ? " looks at " : " is looked at by ", ...named.flat());
   }
 
   function tokenAt(event) {
