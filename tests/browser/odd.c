@@ -56,6 +56,42 @@ Test(odd, model__whose_numbers_are_none)
     page_close(&page);
 }
 
+/* Sides that are files may know neither tokens nor a model. */
+Test(odd, comparison__of_files)
+{
+    char           path[512];
+    struct outcome outcome = SCRY("attn", MADE_PROMPT, "--layers", "all", "-o", in_folder("a.npz"));
+    cr_assert_eq(outcome.exit_code, 0, "%s", outcome.err);
+    outcome_free(&outcome);
+    snprintf(path, sizeof path, "%s", in_folder("a.npz"));
+    struct page *page = page_start();
+    page_open(page, PAGE("diff", path, path), NULL);
+    use_every_view(page);
+    page_close(&page);
+}
+
+Test(odd, report__made_quickly)
+{
+    struct page *page = page_start();
+    page_open(page, REPORT("--quick", MADE_PROMPT), NULL);
+    use_every_view(page);
+    page_close(&page);
+}
+
+Test(odd, page__says_the_main_things_without_scripts)
+{
+    struct page *page = page_start();
+    page_without_scripts(page);
+    page_open(page, REPORT(MADE_PROMPT), NULL);
+    char *text = page_text(page, "document.body.innerText");
+    cr_expect(strstr(text, "likeliest next token") && strstr(text, "Paris"), "%s", text);
+    cr_expect(strstr(text, "need JavaScript"), "%s", text);
+    cr_expect(page_holds(page, "document.querySelectorAll('#overview table').length >= 2"));
+    page_screenshot(page, "scriptless", true);
+    free(text);
+    page_close(&page);
+}
+
 Test(odd, text__never_says_undefined)
 {
     struct page *page = page_start();

@@ -53,6 +53,7 @@ void page_open(struct page *page, const char *path, const char *hash)
     go(page, "about:blank"); /* from the same file, another hash would be no new page */
     snprintf(page->url, sizeof page->url, "file://%s%s%s", path, hash ? "#" : "", hash ? hash : "");
     go(page, page->url);
+    if (page->scriptless) return;
     page_wait(page, "!document.querySelector('[data-view]') || document.documentElement.dataset.ready === '1'");
 }
 

@@ -45,6 +45,8 @@ void page_choose(struct page *page, const char *selector, const char *value);
 
 void page_size(struct page *page, int width, int height);
 void page_theme(struct page *page, bool dark);
+/* Pages opened from here on run no scripts of their own. */
+void page_without_scripts(struct page *page);
 /* The whole page as SCRY_SCREENSHOTS/NAME.png, or what is in the window. */
 void page_screenshot(struct page *page, const char *name, bool whole);
 

@@ -9,7 +9,7 @@ struct page {
     struct chromium *chromium;
     char             session[64], target[64], url[512];
     char            *noted;
-    bool             loaded, saved;
+    bool             loaded, saved, scriptless;
     int              downloads;
     char            *saved_id, *saved_name; /* of the last download */
 };

@@ -18,16 +18,24 @@ static void send_mouse(struct page *page, const char *type, double x, double y, 
                         buttons ? "left" : "none", "buttons", buttons, "clickCount", buttons));
 }
 
-/* Where in the window that place of the element is, once it is in view. */
+/* Where in the window that place of the element is, once it is in view and at rest: keys may have set the page
+ * scrolling. */
 static void find_place(struct page *page, const char *selector, double share_x, double share_y, double place[2])
 {
-    json_t *found = page_value(page,
-                               "(() => { const found = document.querySelector(`%s`); if (!found) return null;"
-                               "found.scrollIntoView({ block: 'center', inline: 'center', behavior: 'instant' });"
-                               "const box = found.getBoundingClientRect();"
-                               "return [box.left + %.6f * box.width, box.top + %.6f * box.height]; })()",
-                               selector, share_x, share_y);
-    cr_assert(json_is_array(found), "%s: the page has no %s", page->url, selector);
+    json_t *found =
+        page_value(page,
+                   "(async () => { const found = document.querySelector(`%s`); if (!found) return null;"
+                   "const frame = () => new Promise(done => requestAnimationFrame(done)); let before = '';"
+                   "for (let frames = 0; frames < 120; frames++) {"
+                   "  found.scrollIntoView({ block: 'center', inline: 'center', behavior: 'instant' });"
+                   "  await frame();"
+                   "  const box = found.getBoundingClientRect(), now = JSON.stringify(box);"
+                   "  if (now === before) return [box.left + %.6f * box.width, box.top + %.6f * box.height];"
+                   "  before = now; }"
+                   "return 0; })()",
+                   selector, share_x, share_y);
+    cr_assert(!json_is_null(found), "%s: the page has no %s", page->url, selector);
+    cr_assert(json_is_array(found), "%s: %s does not come to rest", page->url, selector);
     for (size_t i = 0; i < 2; i++) place[i] = json_number_value(json_array_get(found, i));
     json_decref(found);
 }
@@ -112,6 +120,12 @@ void page_theme(struct page *page, bool dark)
     page__act(
         page, "Emulation.setEmulatedMedia",
         json_pack("{s:[{s:s, s:s}]}", "features", "name", "prefers-color-scheme", "value", dark ? "dark" : "light"));
+}
+
+void page_without_scripts(struct page *page)
+{
+    page__act(page, "Emulation.setScriptExecutionDisabled", json_pack("{s:b}", "value", true));
+    page->scriptless = true;
 }
 
 /* --- keeping --- */
