@@ -41,12 +41,11 @@ function influenceView(influence) {
     }
     values.forEach((value, key) => {
       const x = 60 + key * step, chosen = key === (hover ?? state.key);
-      if (isNumber(value))
-        pen.rect(
-          x + step * 0.1, Math.min(y(0), y(value)), step * 0.8, Math.max(0.5, Math.abs(y(value) - y(0))),
-          {fill: chosen ? colours.mark :
-             value < 0  ? "#3b6fd0" :
-                          colours.bar});
+      if (isNumber(value)) {
+        const wide = step * 0.8, high = Math.max(0.5, Math.abs(y(value) - y(0))), up = Math.min(y(0), y(value));
+        const fill = scale() === "diverging" ? colourAt(value / most, "diverging") : colours.bar;
+        pen.rect(x + step * 0.1, up, wide, high, {fill, stroke: chosen ? colours.mark : undefined, width: 2});
+      }
       if (key % every && !chosen) return;
       pen.text(x + step / 2, top + tall + 10, fitText(labelOf(key), labelRoom, labelStyle), {
         ...labelStyle,

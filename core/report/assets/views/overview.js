@@ -22,8 +22,8 @@ function overview() {
     const findings = data.diagnosis ? data.diagnosis.findings : [];
     for (const finding of findings.slice(0, 3))
       items.push([
-        element("span", {className: `badge ${finding.severity}`, textContent: finding.severity}), " ", finding.text,
-        " ", viewLink("see", "diagnoses", {})
+        element("span", {className: `badge ${finding.severity}`, textContent: finding.severity}), " ",
+        proseText(finding.text), " ", viewLink("see", "diagnoses", {})
       ]);
     if (data.diagnosis && !findings.length)
       items.push([`No finding in ${data.diagnosis.checks.length} checks `, viewLink("see", "diagnoses", {})]);
