@@ -6,10 +6,22 @@
 #include "base/error.h"
 #include "model/pass.h"
 
-bool scry__pass_wants(const scry__pass *pass, scry__hook hook)
+bool scry__pass_watches(const scry__pass *pass, scry__hook hook)
 {
     const scry__hooks *hooks = pass->hooks;
     return hooks && hooks->at && (!hooks->wants || hooks->wants(hooks->user, hook, pass->layer));
+}
+
+bool scry__pass_edits(const scry__pass *pass, scry__hook hook)
+{
+    const scry__hooks *hooks = pass->hooks;
+    scry__edited_rows  unused;
+    return hooks && hooks->edited && hooks->edited(hooks->user, hook, pass->layer, 0, &unused);
+}
+
+bool scry__pass_wants(const scry__pass *pass, scry__hook hook)
+{
+    return scry__pass_watches(pass, hook) || scry__pass_edits(pass, hook);
 }
 
 scry_status scry__pass_offer(const scry__pass *pass, scry__hook hook, const scry_tensor *value)
@@ -21,6 +33,14 @@ scry_status scry__pass_offer(const scry__pass *pass, scry__hook hook, const scry
 scry_status scry__pass_run(const scry__pass *pass, scry_op op)
 {
     return scry_device_run(pass->session->model->device, &op);
+}
+
+scry_status scry__pass_take_change(const scry__pass *pass, const scry_tensor *now, const scry_tensor *change)
+{
+    scry_op     op     = {.kind = SCRY_OP_SCALE, .scale = {.x = *change, .out = *change, .factor = -1.0f}};
+    scry_status status = scry__pass_run(pass, op);
+    if (status) return status;
+    return scry__pass_run(pass, (scry_op){.kind = SCRY_OP_ADD, .add = {.a = *now, .b = *change, .out = *change}});
 }
 
 /* [B, T, n] as [B * T, n] where the rows are evenly spaced. */
@@ -74,36 +94,12 @@ scry_tensor scry__pass_wide_block(const scry__pass *pass, int64_t columns, size_
     return block;
 }
 
-/* normed = norm(resid), with the hook points of that norm. hook_normalized stands before weight and bias, as in
- * TransformerLens: where it is wanted, a norm without them goes first. */
-static scry_status norm(const scry__pass *pass, const scry_norm_parameters *parameters, scry__hook scale_hook,
-                        scry__hook normed_hook)
-{
-    int64_t     shape[] = {pass->batch, pass->rows, 1};
-    scry_tensor scale   = {0};
-    scry_status status  = SCRY_OK;
-    bool        bare    = scry__pass_wants(pass, normed_hook);
-    if (scry__pass_wants(pass, scale_hook))
-        status = scry__session_tensor(&scale, pass->session, SCRY__SLOT_SCALE, SCRY_F32, 3, shape);
-    if (status) return status;
-    scry_norm op = {.x = pass->resid, .out = pass->normed, .scale = scale, .parameters = *parameters};
-    if (scale.buffer) op.scale.rank = 2; /* one value per row; hooks see it as a last axis of 1 */
-    if (bare) op.parameters.weight = op.parameters.bias = (scry_tensor){0};
-    status = scry__pass_run(pass, (scry_op){.kind = SCRY_OP_NORM, .norm = op});
-    if (!status) status = scry__pass_offer(pass, scale_hook, &scale);
-    if (status || !bare) return status;
-    status        = scry__pass_offer(pass, normed_hook, &pass->normed);
-    op.scale      = (scry_tensor){0};
-    op.parameters = *parameters;
-    return status ? status : scry__pass_run(pass, (scry_op){.kind = SCRY_OP_NORM, .norm = op});
-}
-
 /* What the next branch reads. */
 static scry_status norm_input(scry__pass *pass, const scry_norm_parameters *parameters, scry__hook scale_hook,
                               scry__hook normed_hook)
 {
     pass->input = pass->arch->norm_before ? pass->normed : pass->resid;
-    return pass->arch->norm_before ? norm(pass, parameters, scale_hook, normed_hook) : SCRY_OK;
+    return pass->arch->norm_before ? scry__pass_norm(pass, parameters, scale_hook, normed_hook) : SCRY_OK;
 }
 
 /* The embedding (and learned positions) of the new rows. */
@@ -140,23 +136,43 @@ static scry_status embed(scry__pass *pass, const int32_t *ids)
         pass, (scry_op){.kind = SCRY_OP_ADD, .add = {.a = pass->resid, .b = positions, .out = pass->resid}});
 }
 
+/* resid += branch. */
+static scry_status add_to_stream(const scry__pass *pass, const scry_tensor *branch)
+{
+    return scry__pass_run(pass,
+                          (scry_op){.kind = SCRY_OP_ADD, .add = {.a = pass->resid, .b = *branch, .out = pass->resid}});
+}
+
+/* resid += x weights + bias, then what edits change of that: rows whose branch stays keep the bits they have without
+ * edits. */
+static scry_status add_changed_branch(const scry__pass *pass, const scry_tensor *x, const scry__linear *weights,
+                                      const scry_tensor *branch, scry__hook hook)
+{
+    scry_tensor change;
+    scry_status status = scry__session_tensor(&change, pass->session, SCRY__SLOT_BARE, SCRY_F32, 3, pass->resid.shape);
+    if (!status) status = scry__pass_run(pass, (scry_op){.kind = SCRY_OP_COPY, .copy = {.x = *branch, .out = change}});
+    if (!status) status = scry__pass_offer(pass, hook, branch);
+    if (!status) status = scry__pass_take_change(pass, branch, &change);
+    if (!status) status = scry__pass_linear(pass, x, weights, &pass->resid, 1.0f);
+    return status ? status : add_to_stream(pass, &change);
+}
+
 /* resid += after(x weights + bias), where `after` is the norm behind a branch, if the family has one. */
 static scry_status add_branch(const scry__pass *pass, const scry_tensor *x, const scry__linear *weights,
                               const scry_norm_parameters *after, scry__hook hook)
 {
+    bool        apart = pass->arch->norm_after || scry__pass_watches(pass, hook); /* even without edits */
     scry_tensor branch;
-    if (!pass->arch->norm_after && !scry__pass_wants(pass, hook))
-        return scry__pass_linear(pass, x, weights, &pass->resid, 1.0f);
+    if (!apart && !scry__pass_edits(pass, hook)) return scry__pass_linear(pass, x, weights, &pass->resid, 1.0f);
     scry_status status =
         scry__session_tensor(&branch, pass->session, SCRY__SLOT_BRANCH, SCRY_F32, 3, pass->resid.shape);
     if (!status) status = scry__pass_linear(pass, x, weights, &branch, 0.0f);
+    if (!status && !apart) return add_changed_branch(pass, x, weights, &branch, hook);
     if (!status && pass->arch->norm_after)
         status = scry__pass_run(
             pass, (scry_op){.kind = SCRY_OP_NORM, .norm = {.x = branch, .out = branch, .parameters = *after}});
     if (!status) status = scry__pass_offer(pass, hook, &branch);
-    if (status) return status;
-    return scry__pass_run(pass,
-                          (scry_op){.kind = SCRY_OP_ADD, .add = {.a = pass->resid, .b = branch, .out = pass->resid}});
+    return status ? status : add_to_stream(pass, &branch);
 }
 
 static scry_status mlp(const scry__pass *pass)
@@ -217,7 +233,8 @@ static scry_status offer_final(scry__pass *pass)
     if (!logits && !scry__pass_wants(pass, SCRY__HOOK_LN_FINAL_SCALE) &&
         !scry__pass_wants(pass, SCRY__HOOK_LN_FINAL_NORMALIZED))
         return SCRY_OK;
-    scry_status status = norm(pass, &weights->final_norm, SCRY__HOOK_LN_FINAL_SCALE, SCRY__HOOK_LN_FINAL_NORMALIZED);
+    scry_status status =
+        scry__pass_norm(pass, &weights->final_norm, SCRY__HOOK_LN_FINAL_SCALE, SCRY__HOOK_LN_FINAL_NORMALIZED);
     if (status || !logits) return status;
     status = scry__session_tensor(&out, pass->session, SCRY__SLOT_LOGITS, SCRY_F32, 3, shape);
     if (!status) status = unembed(pass->session->model, &pass->normed, &out);

@@ -6,17 +6,26 @@
 #include "model/hook.h"
 #include "scry/model.h"
 
+/* A part of scores and patterns [B, H, T, K]: whole rows of some heads of some sequences. */
+typedef struct scry__edited_rows {
+    const uint64_t *heads;                          /* set bits, SCRY_MAX_HEADS of them */
+    int64_t         sequence, sequences, row, rows; /* first and how many, of this pass */
+} scry__edited_rows;
+
 /* Callbacks of one pass; each may be NULL. `layer` is -1 outside the blocks. */
 typedef struct scry__hooks {
     void *user;
     /* Asked before the pass uses a hook point: is it wanted? What is not wanted need not be materialised. */
     bool (*wants)(void *user, scry__hook hook, int layer);
-    /* Called at a wanted hook point once its value is enqueued. The tensor is the live one (strides as they come): ops
-     * enqueued on it, in place too, take effect on all that follows (save for stat_*, scores, pattern and the
-     * norms' hook_scale and hook_normalized, which are copies). */
+    /* Called at a wanted or edited hook point once its value is enqueued. The tensor is the live one (strides as they
+     * come): ops enqueued on it, in place too, take effect on all that follows where hook.h says so. */
     scry_status (*at)(void *user, scry__hook hook, int layer, const scry_tensor *value);
+    /* Will `at` change the value of this hook point, wanted or not? The index-th part that changes, from 0 on, until
+     * there are no more; *rows is filled for scores and patterns, which are then captured whole. NULL: `at` may change
+     * only what is not a copy. */
+    bool (*edited)(void *user, scry__hook hook, int layer, int index, scry__edited_rows *rows);
     /* Called before a layer's attention where scores or pattern are wanted: narrows capture->heads, query_begin,
-     * key_begin, and the tile's sizes (*queries, *keys; preset to everything). */
+     * key_begin, and the tile's sizes (*queries, *keys; preset to everything). Not asked where they are edited. */
     void (*tile)(void *user, int layer, scry_attention_capture *capture, int64_t *queries, int64_t *keys);
     /* Called before each layer's attention; *mask holds what the model itself masks (causality, the layer's window,
      * query_offset). May add to it, such as an additive tensor, which must last until the pass is over. */

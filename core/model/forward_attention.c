@@ -2,6 +2,7 @@
  *
  * Nothing is copied that can be a view: a fused projection is read in place, separate ones write straight into the
  * cache. */
+#include "base/error.h"
 #include "device/validate.h"
 #include "model/pass.h"
 
@@ -175,17 +176,22 @@ static scry_tensor *statistic(scry_attention_capture *capture, int i)
 /* Gives the capture a tensor for everything that is wanted of this layer. */
 static scry_status request_captures(const scry__pass *pass, scry_attention_capture *capture)
 {
-    int64_t queries = pass->rows, keys = pass->past + pass->rows, all = pass->arch->head_count;
-    bool scores = scry__pass_wants(pass, SCRY__HOOK_ATTN_SCORES), pattern = scry__pass_wants(pass, SCRY__HOOK_PATTERN);
-    scry_status status = SCRY_OK;
+    int64_t     queries = pass->rows, keys = pass->past + pass->rows, all = pass->arch->head_count;
+    bool        whole   = scry__pass_materialises(pass);
+    bool        scores  = scry__pass_wants(pass, SCRY__HOOK_ATTN_SCORES);
+    bool        pattern = scry__pass_wants(pass, SCRY__HOOK_PATTERN) || whole;
+    scry_status status  = SCRY_OK;
     for (int i = 0; i < STATISTIC_COUNT && !status; i++) {
         int64_t shape[] = {pass->batch, all, statistics[i].extent == KEYS ? keys : queries};
-        if (scry__pass_wants(pass, statistics[i].hook))
-            status = scry__session_tensor(statistic(capture, i), pass->session, (scry__slot)(SCRY__SLOT_STATISTICS + i),
-                                          statistics[i].dtype, 3, shape);
+        if (!scry__pass_wants(pass, statistics[i].hook)) continue;
+        if (whole)
+            return scry__fail(SCRY_UNSUPPORTED, "%s where scores or pattern are edited: expected it of other layers",
+                              scry__hook_name(statistics[i].hook));
+        status = scry__session_tensor(statistic(capture, i), pass->session, (scry__slot)(SCRY__SLOT_STATISTICS + i),
+                                      statistics[i].dtype, 3, shape);
     }
     if (status || !(scores || pattern)) return status;
-    if (pass->hooks->tile) pass->hooks->tile(pass->hooks->user, pass->layer, capture, &queries, &keys);
+    if (pass->hooks->tile && !whole) pass->hooks->tile(pass->hooks->user, pass->layer, capture, &queries, &keys);
     int64_t shape[] = {pass->batch, scry__selected_heads(capture, all), queries, keys};
     if (scores) status = scry__session_tensor(&capture->scores, pass->session, SCRY__SLOT_SCORES, SCRY_F32, 4, shape);
     if (!status && pattern)
@@ -208,8 +214,7 @@ static scry_status attend(const scry__pass *pass, const struct heads *heads)
         pass->hooks && pass->hooks->mask ? pass->hooks->mask(pass->hooks->user, pass->layer, &op.mask) : SCRY_OK;
     if (!status) status = request_captures(pass, &op.capture);
     if (!status) status = scry__pass_run(pass, (scry_op){.kind = SCRY_OP_ATTENTION, .attention = op});
-    if (!status) status = scry__pass_offer(pass, SCRY__HOOK_ATTN_SCORES, &op.capture.scores);
-    if (!status) status = scry__pass_offer(pass, SCRY__HOOK_PATTERN, &op.capture.probabilities);
+    if (!status) status = scry__pass_edit_pattern(pass, &op);
     for (int i = 0; i < STATISTIC_COUNT && !status; i++)
         status = scry__pass_offer(pass, statistics[i].hook, statistic(&op.capture, i));
     return status ? status : scry__pass_offer(pass, SCRY__HOOK_Z, &heads->z);

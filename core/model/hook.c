@@ -22,6 +22,12 @@ bool scry__hook_in_block(scry__hook hook)
     return (unsigned)hook < SCRY__HOOK_COUNT && hooks[hook].in_block;
 }
 
+bool scry__hook_is_live(scry__hook hook)
+{
+    bool statistic = hook >= SCRY__HOOK_STAT_LSE && hook <= SCRY__HOOK_STAT_DISTANCE;
+    return (unsigned)hook < SCRY__HOOK_LOGITS && !statistic;
+}
+
 void scry__hook_full_name(scry__hook hook, int layer, char out[SCRY__HOOK_NAME_SIZE])
 {
     if (scry__hook_in_block(hook))

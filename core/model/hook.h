@@ -7,7 +7,11 @@
 /* hook_q and hook_k stand before query/key norms and rotation, hook_rot_q and hook_rot_k behind both.
  *
  * X(id, name inside its block or whole, in a block?). Shapes (B sequences of T new rows, K = rows seen so far): see
- * scry/trace.h, with a leading axis B; scores and patterns are [B, H, T, K]. */
+ * scry/trace.h, with a leading axis B; scores and patterns are [B, H, T, K].
+ *
+ * All are live but stat_* and logits: what ops do to the value takes effect on all that follows. Most are the very
+ * tensors that the pass goes on with. The norms' hook_scale and hook_normalized, scores and patterns are copies, which
+ * the pass takes up again where scry__hooks.edited says that they change. */
 #define SCRY__HOOK_LIST(X)                                                                                             \
     X(EMBED, "hook_embed", 0)                                                                                          \
     X(POS_EMBED, "hook_pos_embed", 0)                                                                                  \
@@ -51,9 +55,10 @@ typedef enum scry__hook {
         SCRY__HOOK_COUNT
 } scry__hook;
 
-/* The name inside its block, and whether it lies in a block. */
+/* The name inside its block, whether it lies in a block, and whether it is live. */
 const char *scry__hook_name(scry__hook hook);
 bool        scry__hook_in_block(scry__hook hook);
+bool        scry__hook_is_live(scry__hook hook);
 
 /* "blocks.3.attn.hook_q" into `out`; layer is ignored outside the blocks. */
 enum { SCRY__HOOK_NAME_SIZE = 64 };

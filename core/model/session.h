@@ -21,6 +21,9 @@ typedef enum scry__slot {
 
     SCRY__SLOT_BRANCH, /* [B, T, d]: what a branch adds to the residual stream */
     SCRY__SLOT_SCALE,
+    SCRY__SLOT_BARE,   /* [B, T, d]: an edited norm or branch before its edits */
+    SCRY__SLOT_FACTOR, /* [B, T]: by how much more of it an edited denominator gives */
+    SCRY__SLOT_EDITED, /* the softmax of edited scores */
     SCRY__SLOT_SCORES,
     SCRY__SLOT_PATTERN,
     SCRY__SLOT_STATISTICS, /* this one and those behind it: one per statistic */

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "model/forward.h"
 #include "scry/backend.h"
+#include "trace/edit.h"
 #include "trace/read.h"
 #include "trace/selection.h"
 
@@ -37,10 +38,13 @@ static void tile(void *user, int layer, scry_attention_capture *capture, int64_t
 }
 
 /* Which axis of the delivered value (without the batch axis) runs over all query heads, or -1. Scores and patterns come
- * with the selected heads only. */
-static int head_axis(scry__hook hook)
+ * with the selected heads only, save where they were edited. */
+static int head_axis(scry__hook hook, const scry_tensor *value, int head_count)
 {
     switch (hook) {
+    case SCRY__HOOK_ATTN_SCORES:
+    case SCRY__HOOK_PATTERN:
+        return value->shape[0] == head_count ? 0 : -1;
     case SCRY__HOOK_Q:
     case SCRY__HOOK_ROT_Q:
     case SCRY__HOOK_Z:
@@ -59,6 +63,17 @@ static scry_tensor without_batch(const scry_tensor *value)
         tensor.stride[axis] = value->stride[axis + 1];
     }
     return tensor;
+}
+
+/* Edited scores and patterns come whole: the rows and columns chosen of them. */
+static scry_tensor cut_tile(const struct tracer *tracer, scry__hook hook, scry_tensor value)
+{
+    const scry__selection *selection = &tracer->selection;
+    int                    count     = tracer->trace->tokens->count;
+    if (hook != SCRY__HOOK_ATTN_SCORES && hook != SCRY__HOOK_PATTERN) return value;
+    if (value.shape[1] != count || value.shape[2] != count) return value;
+    value = scry_tensor_slice(value, 1, selection->queries.begin, selection->queries.end - selection->queries.begin);
+    return scry_tensor_slice(value, 2, selection->keys.begin, selection->keys.end - selection->keys.begin);
 }
 
 static size_t byte_count(const scry_tensor *tensor)
@@ -135,8 +150,8 @@ static scry_status keep(struct tracer *tracer, scry_capture *capture)
 static scry_status at_hook(void *user, scry__hook hook, int layer, const scry_tensor *live)
 {
     struct tracer *tracer = user;
-    scry_tensor    value  = without_batch(live);
-    int            axis   = head_axis(hook);
+    scry_tensor    value  = cut_tile(tracer, hook, without_batch(live));
+    int            axis   = head_axis(hook, &value, tracer->selection.head_count);
     scry_capture capture  = {.layer = scry__hook_in_block(hook) ? layer : -1, .dtype = value.dtype, .rank = value.rank};
     scry_tensor  shape    = value;
     scry_status  status   = SCRY_OK;
@@ -167,6 +182,7 @@ scry_status scry_trace_run(scry_trace **out, scry_model *model, const char *text
 {
     struct tracer  tracer  = {.options = options};
     scry__session *session = NULL;
+    scry__editor  *editor  = NULL;
     scry_status    status;
     *out = NULL;
     if (!options) return scry__fail(SCRY_BAD_ARGUMENT, "a trace needs options that name its hooks");
@@ -179,9 +195,14 @@ scry_status scry_trace_run(scry_trace **out, scry_model *model, const char *text
     if (status) goto done;
     status = scry__session_create(&session, model, &(scry__session_options){.capacity = count});
     if (status) goto done;
+    status = scry__editor_create(&editor, model,
+                                 &(scry__editor_options){.edits = options->edits, .positions = count, .final = true});
+    if (status) goto done;
     scry__hooks hooks = {.user = &tracer, .wants = wants, .at = at_hook, .tile = tile};
-    status            = scry__session_forward(session, tracer.trace->tokens->ids, count, &hooks);
+    status =
+        scry__session_forward(session, tracer.trace->tokens->ids, count, scry__editor_hooks(editor, session, &hooks));
 done:
+    scry__editor_destroy(&editor);
     scry__session_destroy(&session);
     scry__selection_finish(&tracer.selection);
     scry__free_aligned(tracer.scratch);

@@ -41,15 +41,16 @@ typedef struct scry_capture {
 typedef scry_status (*scry_capture_sink)(void *user, const scry_capture *capture);
 
 typedef struct scry_trace_options {
-    const int32_t    *ids; /* the prompt where text is NULL */
-    int               id_count;
-    const char       *hooks;   /* comma-separated names with * and ?: "blocks.*.hook_resid_post,logits" */
-    const char       *layers;  /* "0-3,5"; NULL: all */
-    const char       *heads;   /* "1,4-7"; NULL: all; applies to arrays with a query-head axis */
-    scry_range        queries; /* rows of scores and patterns */
-    scry_range        keys;    /* columns of scores and patterns */
-    scry_capture_sink sink;    /* takes each capture instead of keeping it */
-    void             *user;
+    const int32_t           *ids; /* the prompt where text is NULL */
+    int                      id_count;
+    const char              *hooks;   /* comma-separated names with * and ?: "blocks.*.hook_resid_post,logits" */
+    const char              *layers;  /* "0-3,5"; NULL: all */
+    const char              *heads;   /* "1,4-7"; NULL: all; applies to arrays with a query-head axis */
+    scry_range               queries; /* rows of scores and patterns */
+    scry_range               keys;    /* columns of scores and patterns */
+    const struct scry_edits *edits;   /* made on the way, see scry/edit.h; NULL: none */
+    scry_capture_sink        sink;    /* takes each capture instead of keeping it */
+    void                    *user;
 } scry_trace_options;
 
 typedef struct scry_trace {
