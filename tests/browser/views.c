@@ -61,10 +61,11 @@ Test(views, pictures__fit_wide_and_narrow_light_and_dark)
         const char *name;
     } looks[]         = {{1280, false, "light"}, {1280, true, "dark"}, {390, false, "narrow"}};
     struct page *page = page_start();
+    const char  *path = REPORT(MADE_PROMPT);
     for (size_t i = 0; i < sizeof looks / sizeof *looks; i++) {
         page_size(page, looks[i].width, 900);
         page_theme(page, looks[i].dark);
-        page_open(page, REPORT(MADE_PROMPT), NULL);
+        page_open(page, path, NULL);
         json_t *views = made_views(page), *view;
         size_t  at;
         json_array_foreach(views, at, view)
