@@ -32,7 +32,7 @@ static const char *screenshot(const char *name)
 
 static void draw_sheet(void)
 {
-    double           scale = 0.64, step_x = WIDTH * scale + GAP, step_y = HEIGHT * scale + GAP;
+    double           scale = 0.56, step_x = WIDTH * scale + GAP, step_y = HEIGHT * scale + GAP;
     int              rows = (VIEW_COUNT + COLUMNS - 1) / COLUMNS;
     cairo_surface_t *sheet =
         cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)(COLUMNS * step_x + GAP), (int)(rows * step_y + GAP));
