@@ -43,10 +43,31 @@ function overview() {
     return items;
   }
 
+  /* All heads in small beside the last position's table; a click opens one. */
+  let glance = null, hover = null;
+  function buildGlance() {
+    const box = byId("glance");
+    glance = makeFigure(box, {
+      label: "All heads in small: layers down, heads across",
+      ...headsGrid({widest: 44, pointed: () => hover, marks: false}),
+      hover: what => {
+        hover = what;
+        glance.canvas.title = what ? `layer ${what[0]}, head ${what[1]}` : "";
+        glance.redraw();
+      },
+      choose: ([layer, head]) => openView("model-view", {layer, head}),
+    });
+    box.prepend(element("h2", {textContent: "Where every head looks"}));
+    box.append(element(
+      "p", {className: "note"}, "Rows are queries, columns keys. ", viewLink("All heads, larger", "model-view", {})));
+    box.hidden = false;
+  }
+
   defineView("overview", {
     title: "Overview",
-    watch: [],
+    watch: ["curve"],
     build() {
+      if (attention) buildGlance();
       const items = worthSeeing();
       if (items.length)
         byId("overview")
@@ -55,7 +76,9 @@ function overview() {
             element("h3", {textContent: "Worth seeing"}),
             element("ul", {className: "worth"}, ...items.map(item => element("li", {}, ...item))));
     },
-    draw() {},
+    draw() {
+      if (glance) glance.redraw();
+    },
     picture: () => ({layout: layout(720), draw}),
     table: () => ({
       columns: ["id", "token", "probability", "logit"],
