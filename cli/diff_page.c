@@ -99,9 +99,23 @@ static scry_status make_part(struct scry__report_part *part, const struct diff *
     return scry__html_comparison(&part->object, last + 1, names, diff->attention, object);
 }
 
+/* "A beside B", and how many stand between them. */
+static scry_status name_page(scry__text *title, const struct diff *diff)
+{
+    char *const *names   = diff->result->names;
+    int          between = last_side(diff) - 1;
+    if (diff->prompts)
+        scry__text_addf(title, "%s beside %s", names[0], names[1]);
+    else
+        scry__text_addf(title, "%s beside %s", base_name(names[0]), base_name(names[1]));
+    if (between > 0) scry__text_addf(title, ", and %d between", between);
+    return title->status;
+}
+
 scry_status diff_write_page(const struct diff *diff, json_t *object)
 {
     scry_model              *model  = diff->sides[0].model;
+    scry__text               title  = {0};
     scry_tokens              tokens = {0};
     scry_lens               *lens   = NULL;
     struct scry__report_part part   = {0};
@@ -114,8 +128,9 @@ scry_status diff_write_page(const struct diff *diff, json_t *object)
         status = scry_lens_run(&lens, model, NULL,
                                &(scry_lens_options){.ids = tokens.ids, .id_count = tokens.count, .top = 10});
     if (!status) status = make_part(&part, diff, object);
+    if (!status) status = name_page(&title, diff);
     const struct scry__report page = {
-        .title      = "Comparison",
+        .title      = title.data,
         .prompt     = diff->prompts ? diff->arguments[0] : diff->text,
         .tokens     = &tokens,
         .model_name = base_name(model ? scry_model_get_info(model)->path : diff->result->names[0]),
@@ -132,6 +147,7 @@ scry_status diff_write_page(const struct diff *diff, json_t *object)
     json_decref(part.object);
     scry_lens_destroy(&lens);
     free_tokens(&tokens);
+    scry__text_finish(&title);
     return status;
 }
 

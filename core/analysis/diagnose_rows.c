@@ -107,7 +107,8 @@ static enum hidden describe_hidden(const scry__watched *watched, char *how, size
         return OWN_KEY;
     }
     if (keys && pairs == sight->hidden) {
-        snprintf(how, size, "%d keys are hidden from all queries, the first is key %d", keys, first);
+        snprintf(how, size, "%d key%s hidden from all queries, the first is key %d", keys, keys > 1 ? "s are" : " is",
+                 first);
         return WHOLE_KEYS;
     }
     if (sight->farthest_seen < sight->nearest_hidden) {
