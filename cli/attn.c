@@ -235,6 +235,7 @@ static scry_status show(void *state, const char *text)
     if (status) return status;
     attn->options.ids      = attn->common.ids;
     attn->options.id_count = attn->common.id_count;
+    attn->options.edits    = attn->common.edits;
     status                 = scry__view_run(&attn->result, attn->common.model, text, &attn->options);
     if (!status) status = print_result(attn);
     if (!status) cli_note_fallbacks(&attn->common);
@@ -253,6 +254,7 @@ int cli_attn(int argc, char **argv)
         {0, "queries", CLI_RANGE, attn.queries, "A:B", "rows: the positions that look (all)", 0, 0},
         {0, "keys", CLI_RANGE, attn.keys, "A:B", "columns: the positions looked at (all)", 0, 0},
         {'o', "output", CLI_STRING, &attn.output, "FILE", ".png, .svg, .pdf or .npz instead of the terminal", 0, 0},
+        CLI_EDIT_OPTION(attn.common),
         CLI_MODEL_OPTIONS(attn.common),
         CLI_COMMON_OPTIONS(attn.common),
     };

@@ -242,13 +242,16 @@ scry_status cli_open(struct cli_common *common, const char *text)
         return cli_bad(text ? "TEXT and --ids were both given: expected one of them"
                             : "nothing to read: give a TEXT or --ids");
     if (common->ids_text) status = cli_parse_ids(common->ids_text, &common->ids, &common->id_count);
-    return status ? status : cli_open_model(common);
+    if (!status) status = cli_open_model(common);
+    if (status || !common->edit_texts.count) return status;
+    return scry_edits_parse(&common->edits, common->model, common->edit_texts.items, common->edit_texts.count);
 }
 
 void cli_close(struct cli_common *common)
 {
     scry_free(common->ids);
     common->ids = NULL;
+    scry_edits_destroy(&common->edits);
     scry_model_destroy(&common->model);
     scry_device_destroy(&common->opened_device);
 }

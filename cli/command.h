@@ -11,10 +11,12 @@ struct cli_common {
     bool            json, quiet, verbose, allow_cpu;
     uint64_t        weight_memory;
     struct cli_seed random_init;
+    struct cli_list edit_texts;
     /* Filled by cli_open: */
     scry_device *opened_device;
     scry_model  *model;
-    int32_t     *ids; /* of --ids */
+    scry_edits  *edits; /* of --edit; NULL: none */
+    int32_t     *ids;   /* of --ids */
     int          id_count;
 };
 
@@ -48,8 +50,15 @@ struct cli_common {
         0, "ids", CLI_STRING, &(common).ids_text, "5,17,3", "token ids instead of TEXT", 0, 0                          \
     }
 
-/* Opens device and model, and reads --ids. `text` is the positional TEXT or NULL: exactly one of text and --ids must be
- * there. */
+/* Of those whose passes can be edited. */
+#define CLI_EDIT_OPTION(common)                                                                                        \
+    {                                                                                                                  \
+        'e', "edit", CLI_LIST, &(common).edit_texts, "HOOK[..]=WHAT",                                                  \
+            "edit activations on their way, such as 'blocks.3.attn.hook_z[head=5]=zero'; may be repeated", 0, 0        \
+    }
+
+/* Opens device and model, and reads --ids and --edit. `text` is the positional TEXT or NULL: exactly one of text and
+ * --ids must be there. */
 scry_status cli_open(struct cli_common *common, const char *text);
 scry_status cli_open_device(struct cli_common *common);
 scry_status cli_open_model(struct cli_common *common); /* and its device; no prompt */

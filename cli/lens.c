@@ -303,6 +303,7 @@ static scry_status show(void *state, const char *text)
     if (status) return status;
     lens->options.ids           = lens->common.ids;
     lens->options.id_count      = lens->common.id_count;
+    lens->options.edits         = lens->common.edits;
     lens->options.has_target_id = lens->options.target_id >= 0;
     status                      = scry_lens_run(&lens->result, lens->common.model, text, &lens->options);
     if (!status) status = print_result(lens);
@@ -325,6 +326,7 @@ int cli_lens(int argc, char **argv)
         {'p', "position", CLI_INT, &lens.position, "N", "position shown in numbers (the last shown)", 0, 1e9},
         {0, "positions", CLI_RANGE, lens.positions, "A:B", "columns shown (the last that fit, in a picture all)", 0, 0},
         {'o', "output", CLI_STRING, &lens.output, "FILE", ".png, .svg, .pdf or .npz instead of the terminal", 0, 0},
+        CLI_EDIT_OPTION(lens.common),
         CLI_MODEL_OPTIONS(lens.common),
         CLI_COMMON_OPTIONS(lens.common),
     };

@@ -73,6 +73,13 @@ static bool parse_seed(const char *text, uint64_t *out)
     return *text >= '0' && *text <= '9' && !*end && !errno;
 }
 
+static bool add_item(struct cli_list *list, const char *text)
+{
+    if (list->count == CLI_LIST_MOST) return false;
+    list->items[list->count++] = text;
+    return true;
+}
+
 /* Stores `text` where the option points; false where it is not what the option takes. */
 static bool store(const struct cli_option *option, const char *text)
 {
@@ -87,6 +94,8 @@ static bool store(const struct cli_option *option, const char *text)
         return true;
     case CLI_RANGE:
         return parse_range(text, option->value);
+    case CLI_LIST:
+        return add_item(option->value, text);
     case CLI_SEED:
         return parse_seed(text, option->value);
     case CLI_GIVEN_SEED:
@@ -114,6 +123,8 @@ static enum cli_parsed wrong_value(const struct cli_option *option, const char *
     switch (option->kind) {
     case CLI_RANGE:
         return wrong("--%s \"%s\": expected BEGIN:END with BEGIN < END", option->name, text);
+    case CLI_LIST:
+        return wrong("--%s \"%s\": expected at most %d of them", option->name, text, CLI_LIST_MOST);
     case CLI_SEED:
     case CLI_GIVEN_SEED:
         return wrong("--%s \"%s\": expected a whole number from 0", option->name, text);

@@ -16,12 +16,20 @@ enum cli_option_kind {
     CLI_BYTES,      /* uint64_t: "512M", "2G", "1000000" */
     CLI_STRING,     /* const char * */
     CLI_RANGE,      /* int[2]: "A:B", half open */
+    CLI_LIST,       /* struct cli_list: given again, it adds one */
 };
 
 /* A seed, and whether it was on the command line. */
 struct cli_seed {
     bool     given;
     uint64_t value;
+};
+
+/* Texts in the order given. */
+enum { CLI_LIST_MOST = 256 };
+struct cli_list {
+    const char *items[CLI_LIST_MOST];
+    int         count;
 };
 
 struct cli_option {

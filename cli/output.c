@@ -58,7 +58,9 @@ scry__json_source cli_source(const struct cli_common *common)
     return (scry__json_source){.model         = scry_model_get_info(common->model),
                                .device        = scry_device_get_info(common->opened_device),
                                .fallbacks     = scry_device_fallbacks(common->opened_device),
-                               .last_fallback = scry_device_last_fallback(common->opened_device)};
+                               .last_fallback = scry_device_last_fallback(common->opened_device),
+                               .edits         = common->edit_texts.items,
+                               .edit_count    = common->edit_texts.count};
 }
 
 scry_status cli_add_tokens(scry__npz *npz, const scry_tokens *tokens)

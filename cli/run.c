@@ -120,6 +120,7 @@ static scry_status generate(void *state, const char *text)
     options->top         = options->top < vocabulary ? options->top : vocabulary;
     options->ids         = run->common.ids;
     options->id_count    = run->common.id_count;
+    options->edits       = run->common.edits;
     options->temperature = (float)run->temperature;
     options->on_step     = run->common.json ? NULL : print_step;
     options->user        = run;
@@ -154,6 +155,7 @@ int cli_run(int argc, char **argv)
          "show each step's distribution at these, side by side", 0, 0},
         {'s', "seed", CLI_SEED, &run.options.seed, "N", "of the sampling at a temperature (0)", 0, 0},
         {0, "ignore-end", CLI_FLAG, &run.options.ignore_end, NULL, "go on past the end-of-text token", 0, 0},
+        CLI_EDIT_OPTION(run.common),
         CLI_MODEL_OPTIONS(run.common),
         CLI_COMMON_OPTIONS(run.common),
     };

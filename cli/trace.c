@@ -57,6 +57,7 @@ static scry_status write_trace(void *state, const char *prompt)
     if (status) return status;
     options->ids      = trace->common.ids;
     options->id_count = trace->common.id_count;
+    options->edits    = trace->common.edits;
     options->queries  = (scry_range){trace->queries[0], trace->queries[1]};
     options->keys     = (scry_range){trace->keys[0], trace->keys[1]};
     options->sink     = write_capture;
@@ -86,6 +87,7 @@ int cli_trace(int argc, char **argv)
          0},
         {0, "queries", CLI_RANGE, trace.queries, "A:B", "rows of scores and patterns (all)", 0, 0},
         {0, "keys", CLI_RANGE, trace.keys, "A:B", "columns of scores and patterns (all)", 0, 0},
+        CLI_EDIT_OPTION(trace.common),
         CLI_MODEL_OPTIONS(trace.common),
         CLI_COMMON_OPTIONS(trace.common),
     };

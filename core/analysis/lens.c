@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "model/forward.h"
 #include "model/model.h"
+#include "trace/edit.h"
 
 #include <math.h>
 #include <string.h>
@@ -190,12 +191,20 @@ static scry_status keep_residuals(struct reader *reader, const scry_lens *lens)
 }
 
 /* One pass over the tokens, and every layer of it read into the outputs. */
-static scry_status read_model(struct reader *reader, scry_model *model, const scry_tokens *tokens)
+static scry_status read_model(struct reader *reader, scry_model *model, const scry_tokens *tokens,
+                              const scry_edits *edits)
 {
     scry__session    *session = NULL;
+    scry__editor     *editor  = NULL;
     const scry__hooks hooks   = {.user = reader, .wants = wants, .at = take_residual};
     scry_status status = scry__session_create(&session, model, &(scry__session_options){.capacity = tokens->count});
-    if (!status) status = scry__session_forward(session, tokens->ids, tokens->count, &hooks);
+    if (!status)
+        status =
+            scry__editor_create(&editor, model, &(scry__editor_options){.edits = edits, .positions = tokens->count});
+    if (!status)
+        status =
+            scry__session_forward(session, tokens->ids, tokens->count, scry__editor_hooks(editor, session, &hooks));
+    scry__editor_destroy(&editor);
     scry__session_destroy(&session);
     if (!status && reader->residuals.buffer) {
         scry_tensor last = scry_tensor_slice(reader->residuals, 0, reader->residuals.shape[0] - 1, 1);
@@ -244,7 +253,7 @@ scry_status scry_lens_run(scry_lens **out, scry_model *model, const char *text, 
         status = outputs_create(&reader.outputs, reader.device, lens->layer_count, lens->token_count, lens->top_count);
     if (!status && any_target) status = upload_targets(&reader.targets, reader.device, targets, lens->token_count);
     if (!status && !options->skip_kl) status = keep_residuals(&reader, lens);
-    if (!status) status = read_model(&reader, model, lens->tokens);
+    if (!status) status = read_model(&reader, model, lens->tokens, options->edits);
     if (!status) status = fill_cells(lens, model, &reader.outputs, targets, !options->skip_kl);
 done:
     scry__free(targets);

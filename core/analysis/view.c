@@ -125,6 +125,7 @@ static scry_status capture(struct viewer *viewer)
                                          .hooks    = sinks ? "blocks.*.attn.stat_received" : "blocks.*.attn.hook_pattern",
                                          .layers   = viewer->layer_list,
                                          .heads    = options->heads,
+                                         .edits    = options->edits,
                                          .queries  = view->queries,
                                          .keys     = view->keys,
                                          .sink     = is_mean(view->kind) ? take_mean : NULL,

@@ -2,7 +2,7 @@
 #ifndef SCRY_ANALYSIS_VIEW_H
 #define SCRY_ANALYSIS_VIEW_H
 
-#include "scry/trace.h"
+#include "scry/edit.h"
 
 /* X(name, text, what a tile of it is, what its values are) */
 #define SCRY__VIEW_LIST(X)                                                                                             \
@@ -27,14 +27,15 @@ const char *scry__view_unit(scry__view_kind kind);
 bool scry__view_is_lines(scry__view_kind kind);
 
 typedef struct scry__view_options {
-    const int32_t  *ids; /* the prompt where text is NULL */
-    int             id_count;
-    scry__view_kind kind;
-    int             position; /* of FROM and TO */
-    const char     *layers;   /* "0-3,5"; NULL: the last for HEADS and MEAN, else all */
-    const char     *heads;    /* NULL: all */
-    scry_range      queries;  /* rows, save for FROM and SINKS */
-    scry_range      keys;     /* columns, save for TO and SINKS */
+    const int32_t    *ids; /* the prompt where text is NULL */
+    int               id_count;
+    scry__view_kind   kind;
+    int               position; /* of FROM and TO */
+    const char       *layers;   /* "0-3,5"; NULL: the last for HEADS and MEAN, else all */
+    const char       *heads;    /* NULL: all */
+    scry_range        queries;  /* rows, save for FROM and SINKS */
+    scry_range        keys;     /* columns, save for TO and SINKS */
+    const scry_edits *edits;    /* NULL: none */
 } scry__view_options;
 
 typedef struct scry__view_tile {

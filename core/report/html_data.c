@@ -64,7 +64,7 @@ static void add_inert(scry__text *out, const scry__text *json)
 scry_status scry__html_data(scry__text *out, const struct scry__report *report)
 {
     scry__json_builder builder = {0};
-    scry__json_source  source  = {report->model, report->device, report->fallbacks, NULL};
+    scry__json_source  source  = {.model = report->model, .device = report->device, .fallbacks = report->fallbacks};
     scry__text         json    = {0};
     json_t            *object  = scry__json_result(&builder, "scry.page/1", &source);
     scry__json_set_text(&builder, object, "prompt", report->prompt);

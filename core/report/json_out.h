@@ -16,6 +16,8 @@ typedef struct scry__json_source {
     const scry_device_info *device;
     uint64_t                fallbacks; /* ops that ran elsewhere */
     const char             *last_fallback;
+    const char *const      *edits; /* as text, in the order made */
+    int                     edit_count;
 } scry__json_source;
 
 /* scry.lens/1 */

@@ -85,6 +85,13 @@ json_t *scry__json_numbers(scry__json_builder *builder, const float *values, int
     return array;
 }
 
+static json_t *scry__json_texts(scry__json_builder *builder, const char *const *texts, int count)
+{
+    json_t *array = scry__json_new_array(builder);
+    for (int i = 0; i < count; i++) scry__json_append_text(builder, array, texts[i]);
+    return array;
+}
+
 /* What every result begins with. */
 json_t *scry__json_result(scry__json_builder *builder, const char *schema, const scry__json_source *source)
 {
@@ -94,6 +101,7 @@ json_t *scry__json_result(scry__json_builder *builder, const char *schema, const
     if (!source) return object;
     scry__json_set(builder, object, "model", scry__json_model(builder, source));
     scry__json_set(builder, object, "device", scry__json_device(builder, source));
+    scry__json_set(builder, object, "edits", scry__json_texts(builder, source->edits, source->edit_count));
     return object;
 }
 

@@ -25,8 +25,7 @@ bool scry__selection_has_head(const scry__selection *selection, int head)
     return selection->heads[head / 64] >> (head % 64) & 1;
 }
 
-/* "did you mean": the hook names that share the pattern's last dotted part, or all of them. */
-static scry_status no_match(const scry_model *model, const char *pattern)
+scry_status scry__fail_no_hook(const scry_model *model, const char *pattern)
 {
     scry__text  names  = {0};
     const char *tail   = strrchr(pattern, '.');
@@ -71,7 +70,7 @@ static scry_status match_hooks(scry__selection *selection, const scry_model *mod
         char       *pattern = scry__strndup(at, comma ? (size_t)(comma - at) : strlen(at));
         if (!pattern) return SCRY_OUT_OF_MEMORY;
         scry_status status = SCRY_OK;
-        if (!match_pattern(selection, model, pattern, layers)) status = no_match(model, pattern);
+        if (!match_pattern(selection, model, pattern, layers)) status = scry__fail_no_hook(model, pattern);
         scry__free(pattern);
         if (status) return status;
         at = comma ? comma + 1 : NULL;

@@ -20,6 +20,9 @@ scry_status scry__selection_create(scry__selection *selection, const scry_model 
                                    const scry_trace_options *options);
 void        scry__selection_finish(scry__selection *selection);
 
+/* "did you mean": fails with the hook names that share the pattern's last dotted part, or all of them. */
+scry_status scry__fail_no_hook(const scry_model *model, const char *pattern);
+
 bool scry__selection_wants(const scry__selection *selection, scry__hook hook, int layer);
 bool scry__selection_has_head(const scry__selection *selection, int head);
 

@@ -154,6 +154,48 @@ Test(commands, trace__an_unknown_hook_lists_what_there_is)
     outcome_free(&outcome);
 }
 
+/* The demo model's answer goes where its last layers' branches do; the result says which edits were made. */
+Test(commands, edit__takes_effect_in_every_command_that_has_it)
+{
+    static const char        wipe[] = "blocks.*.hook_mlp_out[pos=1:4]=zero", halve[] = "hook_embed=scale:0.5";
+    static const char *const commands[] = {"lens", "run", "attn", "trace"};
+    for (int i = 0; i < 4; i++) {
+        const char *const plain[]  = {commands[i], capital, "--json",           "--hooks",
+                                      "logits",    "-o",    in_folder("a.npz"), NULL};
+        const char *const edited[] = {commands[i], capital,  "--json", "--edit",           wipe, "--edit", halve,
+                                      "--hooks",   "logits", "-o",     in_folder("b.npz"), NULL};
+        bool              traces   = i == 3;
+        const char       *short_plain[4], *short_edited[8];
+        memcpy(short_plain, plain, 3 * sizeof *plain);
+        memcpy(short_edited, edited, 7 * sizeof *edited);
+        short_plain[3] = short_edited[7] = NULL;
+        struct outcome before            = run_scry(traces ? plain : short_plain),
+                       after             = run_scry(traces ? edited : short_edited);
+        json_t *first = outcome_json(&before), *second = outcome_json(&after);
+        json_t *edits = json_object_get(second, "edits");
+        cr_expect_eq(json_array_size(json_object_get(first, "edits")), 0u, "%s", commands[i]);
+        cr_expect_eq(json_array_size(edits), 2u, "%s", commands[i]);
+        cr_expect_str_eq(json_string_value(json_array_get(edits, 0)), wipe);
+        cr_expect_str_eq(json_string_value(json_array_get(edits, 1)), halve);
+        json_object_del(first, "edits");
+        json_object_del(second, "edits");
+        cr_expect(traces || !json_equal(first, second), "%s: the edits changed nothing", commands[i]);
+        json_decref(first);
+        json_decref(second);
+        outcome_free(&before);
+        outcome_free(&after);
+    }
+}
+
+Test(commands, edit__wrong_text_is_refused_by_its_place)
+{
+    struct outcome outcome = SCRY("lens", capital, "--edit", "blocks.0.attn.hook_z[heads=1]=zero");
+    cr_expect_eq(outcome.exit_code, 2);
+    cr_expect(strstr(outcome.err, "edit \"blocks.0.attn.hook_z[heads=1]=zero\": at \"heads=1]=zero\": expected head="),
+              "%s", outcome.err);
+    outcome_free(&outcome);
+}
+
 Test(commands, attn__draws_pictures_and_a_terminal_map)
 {
     const char    *svg = in_folder("a.svg"), *png = in_folder("a.png");

@@ -23,7 +23,7 @@ static scry_lens_cell    cells[4] = {{&lines[0], 1, 2, 0.5f, 7, 0, 2.5f, -1.5f},
 static const scry_model_info model = {
     .family = "llama", .path = "models/demo", .layer_count = 1, .weight_dtype = SCRY_BF16};
 static const scry_device_info  device = {.name = "cpu:0", .backend = "cpu", .type = SCRY_DEVICE_CPU};
-static const scry__json_source source = {&model, &device, 0, ""};
+static const scry__json_source source = {.model = &model, .device = &device, .last_fallback = ""};
 
 static char *text_of(json_t *object)
 {

@@ -55,6 +55,48 @@ typedef struct scry_edits {
     const scry_edit *edits;
 } scry_edits;
 
+/* --- Values from other prompts --- */
+
+/* X(name, text, what a value is) */
+#define SCRY_EDIT_SAMPLE_LIST(X)                                                                                       \
+    X(MEAN, "mean", "the mean over all positions of all prompts")                                                      \
+    X(MEAN_AT, "mean_at", "at each position the mean over prompts, which have one length")                             \
+    X(RESAMPLE, "resample", "that of one prompt at the same position")
+
+typedef enum scry_edit_sample {
+#define SCRY_EDIT_SAMPLE_ENUM(name, text, about) SCRY_EDIT_SAMPLE_##name,
+    SCRY_EDIT_SAMPLE_LIST(SCRY_EDIT_SAMPLE_ENUM)
+#undef SCRY_EDIT_SAMPLE_ENUM
+        SCRY_EDIT_SAMPLE_COUNT
+} scry_edit_sample;
+
+typedef struct scry_edit_source {
+    scry_edit_sample   sample;
+    const char *const *prompts;
+    int                prompt_count;
+    uint64_t           seed; /* of RESAMPLE: draws the prompt, the same for all edits */
+} scry_edit_source;
+
+/* Runs the prompts and makes each edit a REPLACE by what they hold at its hook point. values.data is allocated, to be
+ * released with scry_free; where this fails the edits are as they were. Scores and patterns have no mean over
+ * positions. */
+SCRY_API scry_status scry_edit_fill(scry_edit *edits, int count, scry_model *model, const scry_edit_source *source);
+
+/* --- Edits as text --- */
+
+/* Parses edits as people write them, HOOK[head=0-3,5,pos=2:6,key=0:4]=WHAT, where each part in brackets may be left
+ * out, `pos=4` is 4:5, and HOOK's block is a number, a list or *: "blocks.0-3,5.attn.hook_z", "blocks.*.hook_mlp_out".
+ * One text gives an edit for each block. WHAT is
+ *   zero | scale:X
+ *   add:FILE[*X]      a vector or array from an .npy, or from an .npz under the hook point's name
+ *   replace:FILE      the same
+ *   mean:FILE | mean_at:FILE | resample:FILE[#SEED]    from prompts, the lines of a text file
+ * Errors (SCRY_BAD_ARGUMENT; SCRY_BAD_INPUT in a file) name the text, the place in it and what was expected. */
+SCRY_API scry_status scry_edits_parse(scry_edits **out, scry_model *model, const char *const *texts, int count);
+
+/* Of edits that were parsed; releases their names and values too. */
+SCRY_API void scry_edits_destroy(scry_edits **edits);
+
 #ifdef __cplusplus
 }
 #endif

@@ -17,8 +17,9 @@ typedef struct scry_lens_options {
     const char    *target; /* text of one token whose rank is wanted at every layer and position; NULL: see target_id */
     int32_t        target_id; /* used where has_target_id */
     bool           has_target_id;
-    bool           skip_kl;     /* leave out the KL: each layer is read as it passes, and none is kept */
-    bool           target_next; /* the target of position t is the prompt's token t + 1 (none at the last) */
+    bool           skip_kl;               /* leave out the KL: each layer is read as it passes, and none is kept */
+    const struct scry_edits *edits;       /* made on the way, see scry/edit.h; NULL: none */
+    bool                     target_next; /* the target of position t is the prompt's token t + 1 (none at the last) */
 } scry_lens_options;
 
 typedef struct scry_lens_cell {

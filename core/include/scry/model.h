@@ -152,6 +152,8 @@ typedef struct scry_generation_options {
     bool           ignore_end;        /* go on past the end-of-text token */
     const float   *temperatures;      /* at which each step's distribution is given besides; NULL: none */
     int            temperature_count; /* at most SCRY_MAX_TEMPERATURES */
+    /* Made in every pass, see scry/edit.h; NULL: none. What names no positions holds for those generated too. */
+    const struct scry_edits *edits;
     /* Called after each step where not NULL; false stops. */
     bool (*on_step)(void *user, const scry_step *step);
     void *user;

@@ -4,6 +4,7 @@
 
 #include "scry/analysis.h"
 #include "scry/device.h"
+#include "scry/edit.h"
 #include "scry/model.h"
 #include "scry/trace.h"
 

@@ -2,13 +2,14 @@
  *
  * Candidates, their log-sum-exp and the entropy come from the lens op over the last row. With a temperature the next
  * token is drawn from the whole distribution, on the host in f64. */
+#include "analysis/temper.h"
 #include "base/alloc.h"
 #include "base/error.h"
 #include "base/number.h"
 #include "base/text.h"
 #include "model/forward.h"
 #include "model/model.h"
-#include "model/temper.h"
+#include "trace/edit.h"
 
 #include <math.h>
 #include <string.h>
@@ -20,6 +21,7 @@ struct generator {
     const scry_generation_options *options;
     scry_generation               *result;
     scry__session                 *session;
+    scry__editor                  *editor; /* NULL: no edits */
     scry__random                   random;
     scry_buffer                   *readout; /* top ids, top logits, lse, entropy */
     scry_buffer                   *logits;  /* [V], where temperatures ask for it */
@@ -143,7 +145,8 @@ static scry_status take_step(struct generator *generator, const int32_t *ids, in
     const scry_generation_options *options = generator->options;
     scry_generation               *result  = generator->result;
     scry_step                     *step    = &result->steps[result->step_count];
-    scry_status                    status  = scry__session_forward(generator->session, ids, count, NULL);
+    scry_status                    status  = scry__session_forward(generator->session, ids, count,
+                                                                   scry__editor_hooks(generator->editor, generator->session, NULL));
     if (status) return status;
     step->top = scry__alloc((size_t)result->top_count, sizeof *step->top);
     if (!step->top) return SCRY_OUT_OF_MEMORY;
@@ -214,6 +217,11 @@ static scry_status prepare(struct generator *generator, int max_tokens)
     if (!generator->result->steps) return SCRY_OUT_OF_MEMORY;
     scry_status status = scry__session_create(&generator->session, generator->model, &options);
     if (!status)
+        status = scry__editor_create(&generator->editor, generator->model,
+                                     &(scry__editor_options){.edits     = generator->options->edits,
+                                                             .positions = prompt,
+                                                             .capacity  = generator->capacity});
+    if (!status)
         status = scry_buffer_create(&generator->readout, device,
                                     (size_t)(2 * generator->result->top_count + 2) * sizeof(float));
     if (status || !needs_logits(generator->options)) return status;
@@ -263,6 +271,7 @@ scry_status scry_generate(scry_generation **out, scry_model *model, const char *
     scry__free(generator.host_logits);
     scry_buffer_destroy(&generator.logits);
     scry_buffer_destroy(&generator.readout);
+    scry__editor_destroy(&generator.editor);
     scry__session_destroy(&generator.session);
     if (status)
         scry_generation_destroy(&generator.result);

@@ -1,5 +1,5 @@
 /* A distribution at other temperatures. See temper.h. */
-#include "model/temper.h"
+#include "analysis/temper.h"
 
 #include <math.h>
 

@@ -1,6 +1,6 @@
 /* A distribution at other temperatures: softmax(logits / temperature), on the host in f64. */
-#ifndef SCRY_MODEL_TEMPER_H
-#define SCRY_MODEL_TEMPER_H
+#ifndef SCRY_ANALYSIS_TEMPER_H
+#define SCRY_ANALYSIS_TEMPER_H
 
 #include "scry/model.h"
 
