@@ -54,7 +54,8 @@ Test(json_out, lens__has_its_schema_and_keys)
     scry_lens lens   = {(scry_tokens *)&tokens, 2, 2, 1, cells, lines, NULL, 0};
     json_t   *object = NULL;
     cr_assert_eq(scry__json_lens(&object, &lens, &source), SCRY_OK);
-    cr_expect_str_eq(keys_of(object), "schema,version,model,device,tokens,layer_count,token_count,top_count,layers");
+    cr_expect_str_eq(keys_of(object),
+                     "schema,version,model,device,edits,tokens,layer_count,token_count,top_count,layers");
     cr_expect_str_eq(json_string_value(json_object_get(object, "schema")), "scry.lens/1");
     json_t *layer = json_array_get(json_object_get(object, "layers"), 1);
     json_t *cell  = json_array_get(json_object_get(layer, "positions"), 0);
@@ -98,7 +99,7 @@ Test(json_out, generation_trace_attention_devices_error__have_their_keys)
     scry_step       step       = {lines[0], lines, 1, 2, SCRY_SURENESS_TOO_FLAT, &tempered};
     scry_generation generation = {(scry_tokens *)&tokens, 1, 2, 1, &step, (char *)" sat", "length"};
     cr_assert_eq(scry__json_generation(&object, &generation, &source), SCRY_OK);
-    cr_expect_str_eq(keys_of(object), "schema,version,model,device,tokens,steps,text,stop_reason");
+    cr_expect_str_eq(keys_of(object), "schema,version,model,device,edits,tokens,steps,text,stop_reason");
     cr_expect_str_eq(keys_of(json_array_get(json_object_get(object, "steps"), 0)),
                      "step,chosen,top,entropy,lse,flag,temperatures");
     char *steps = text_of(object);
@@ -112,7 +113,7 @@ Test(json_out, generation_trace_attention_devices_error__have_their_keys)
                               {(char *)"logits", -1, SCRY_F32, 1, {9}, NULL}};
     scry_trace   trace     = {(scry_tokens *)&tokens, 2, capture};
     cr_assert_eq(scry__json_trace(&object, &trace, "x.npz", &source), SCRY_OK);
-    cr_expect_str_eq(keys_of(object), "schema,version,model,device,tokens,output,captures");
+    cr_expect_str_eq(keys_of(object), "schema,version,model,device,edits,tokens,output,captures");
     char *text = text_of(object);
     cr_expect(strstr(text,
                      "{\"name\":\"blocks.0.hook_x\",\"layer\":0,\"dtype\":\"f32\",\"shape\":[2,2],\"minimum\":1.0,"
@@ -127,7 +128,7 @@ Test(json_out, generation_trace_attention_devices_error__have_their_keys)
     scry__view      view = {SCRY__VIEW_HEADS, (scry_tokens *)&tokens, {0, 2}, {0, 2}, 1, &tile, NULL, NULL};
     cr_assert_eq(scry__json_attention(&object, &view, &source), SCRY_OK);
     cr_expect_str_eq(keys_of(object),
-                     "schema,version,model,device,tokens,view,query_begin,query_count,key_begin,key_count,heads");
+                     "schema,version,model,device,edits,tokens,view,query_begin,query_count,key_begin,key_count,heads");
     text = text_of(object);
     cr_expect(strstr(text, "{\"layer\":3,\"head\":1,\"pattern\":[[1.0,null],[4.0,1.0]]}"), "%s", text);
     scry__free(text);
