@@ -350,3 +350,45 @@ Test(edit_text, memory__may_be_refused_anywhere)
     cr_expect_gt(n, 10);
     scry_edits_destroy(&edits);
 }
+
+/* What TransformerLens computes with hooks that do the same, at position 5 and at the last one. */
+static void check_hooks(const char *device_name, const char *name)
+{
+    struct fixture     f;
+    char               file[600];
+    scry__safetensors *expected = NULL;
+    fixture_open(&f, device_name, name);
+    snprintf(file, sizeof file, "%s/edits.safetensors", f.path);
+    cr_assert_eq(scry__safetensors_open(&expected, file), SCRY_OK, "%s", scry_last_error());
+    cr_expect_gt(expected->count, 10);
+    for (int i = 0; i < expected->count; i++) {
+        const char  *text  = expected->tensors[i].name;
+        const float *rows  = (const float *)(const void *)expected->tensors[i].data;
+        size_t       size  = (size_t)expected->tensors[i].shape[1];
+        scry_edits  *edits = NULL;
+        scry_trace  *trace = NULL;
+        cr_assert_eq(scry_edits_parse(&edits, f.model, &text, 1), SCRY_OK, "%s", scry_last_error());
+        cr_assert_eq(scry_trace_run(&trace, f.model, NULL,
+                                    &(scry_trace_options){
+                                        .ids = f.ids, .id_count = f.id_count, .hooks = "logits", .edits = edits}),
+                     SCRY_OK, "%s", scry_last_error());
+        const float *logits = trace->captures[0].data;
+        double       early  = largest_difference(logits + 5 * size, rows, size);
+        double       late   = largest_difference(logits + (size_t)(f.id_count - 1) * size, rows + size, size);
+        cr_expect(early <= PROMISE && late <= PROMISE, "%s: %s: differs by %g at position 5, by %g at the last", name,
+                  text, early, late);
+        scry_trace_destroy(&trace);
+        scry_edits_destroy(&edits);
+    }
+    scry__safetensors_close(&expected);
+    fixture_close(&f);
+}
+
+Test(edit_text, edits__are_what_hooks_of_transformer_lens_do)
+{
+    static const char *const names[] = {"gpt2", "qwen3"};
+    for (int i = 0; i < 2; i++) {
+        check_hooks("reference", names[i]);
+        check_hooks("cpu", names[i]);
+    }
+}
