@@ -289,9 +289,9 @@ static int largest_of(const float *values, int count)
 }
 
 /* Generation and the lens see what a trace of the same edits sees; of tokens generated too. */
-Test(edit_text, edits__are_the_same_in_generation_lens_and_trace)
+static void check_everywhere(const char *text)
 {
-    scry_edits      *edits      = parse("blocks.1.hook_mlp_out=scale:-1");
+    scry_edits      *edits      = parse(text);
     scry_generation *generation = NULL;
     scry_lens       *lens       = NULL;
     int              vocabulary = scry_model_get_info(demo)->vocabulary, prompt;
@@ -322,6 +322,14 @@ Test(edit_text, edits__are_the_same_in_generation_lens_and_trace)
     scry_lens_destroy(&lens);
     scry_generation_destroy(&generation);
     scry_edits_destroy(&edits);
+}
+
+Test(edit_text, edits__are_the_same_in_generation_lens_and_trace)
+{
+    check_everywhere("blocks.1.hook_mlp_out=scale:-1");
+    check_everywhere("blocks.*.hook_resid_pre[pos=0:2]=scale:-3");
+    check_everywhere("blocks.0.attn.hook_pattern[head=1]=scale:0.5");
+    check_everywhere("blocks.*.attn.hook_pattern[key=0]=zero");
 }
 
 Test(edit_text, final_norm__is_edited_in_traces_alone)
