@@ -16,7 +16,7 @@
 /* One text on its way: what it says of every block that it names. */
 struct parser {
     scry_model *model;
-    const char *text, *at;
+    const char *at;
     char       *name;   /* the hook point's, with the block as written */
     bool       *layers; /* [layer_count]; of hook points outside the blocks the first */
     scry__hook  hook;
@@ -264,7 +264,7 @@ static scry_status append(scry_edits *all, scry_edit *edits, int count)
 
 static scry_status parse_text(scry_edits *all, scry_model *model, const char *text)
 {
-    struct parser parser = {.model = model, .text = text, .at = text};
+    struct parser parser = {.model = model, .at = text};
     scry_edit    *edits  = NULL;
     int           count  = 0;
     scry_status   status = SCRY_OUT_OF_MEMORY;
