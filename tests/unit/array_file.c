@@ -219,9 +219,9 @@ Test(array_file, damage__is_refused_with_its_reason)
         {"stored.npz", "PK\x01\x02", "PK\x01\x09", 0, "a line of the archive's directory"},
         {"stored.npz", "PK\x03\x04", "PK\x03\x09", 0, "its local header"},
         {"stored.npz", "PK\x05\x06", "PK\x05\x09", 0, "no end of a zip archive"},
-        {"stored.npz", NULL, NULL, -10, "directory"},                   /* its size */
-        {"stored.npz", NULL, NULL, -12, "members"},                     /* its count */
-        {"stored.npz", NULL, NULL, 220, "checksum"}, /* data of the first member */
+        {"stored.npz", NULL, NULL, -10, "directory"}, /* its size */
+        {"stored.npz", NULL, NULL, -12, "members"},   /* its count */
+        {"stored.npz", NULL, NULL, 220, "checksum"},  /* data of the first member */
         {"deflated.npz", NULL, NULL, 100, "damaged"},
     };
     for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) expect_refused(&damages[i]);
