@@ -18,8 +18,7 @@ void scry__matrix_finish(scry__matrix *matrix)
     *matrix = (scry__matrix){0};
 }
 
-/* A weight of rank 1 or 2, of any dtype and strides, as f32; columns of a vector are 1. */
-static scry_status read_weight(scry__matrix *out, scry_device *device, const scry_tensor *weight)
+scry_status scry__weight_read(scry__matrix *out, scry_device *device, const scry_tensor *weight)
 {
     scry_buffer *buffer = NULL;
     scry_op      op     = {.kind = SCRY_OP_COPY};
@@ -35,17 +34,16 @@ static scry_status read_weight(scry__matrix *out, scry_device *device, const scr
     return status;
 }
 
-/* A streamed layer's weights are on the device only once they are asked for. */
-static scry_status load_layer(const scry_model *model, int layer)
+scry_status scry__layer_load(const scry_model *model, int layer)
 {
     return model->weights.stream ? scry__stream_load(model->weights.stream, layer) : SCRY_OK;
 }
 
-/* The factors that a norm applies, [size]; all 1 without weights. */
-static scry_status read_factors(scry__matrix *out, scry_device *device, const scry_norm_parameters *norm, int64_t size)
+scry_status scry__norm_read_factors(scry__matrix *out, scry_device *device, const scry_norm_parameters *norm,
+                                    int64_t size)
 {
     bool        has_weight = norm->weight.buffer && norm->kind != SCRY_NORM_NONE;
-    scry_status status     = has_weight ? read_weight(out, device, &norm->weight) : scry__matrix_create(out, size, 1);
+    scry_status status = has_weight ? scry__weight_read(out, device, &norm->weight) : scry__matrix_create(out, size, 1);
     for (int i = 0; !status && i < out->rows; i++)
         out->values[i] = has_weight ? out->values[i] + norm->weight_offset : 1;
     return status;
@@ -116,8 +114,8 @@ scry_status scry__folded_part(scry__matrix *out, const scry_model *model, int la
     int64_t                    heads   = part == SCRY__PART_Q ? arch->head_count : arch->kv_head_count, begin, spacing;
     const scry_tensor         *weight  = find_part(model, layer, part, &begin, &spacing);
     scry__matrix               whole = {0}, factors = {0};
-    scry_status                status = load_layer(model, layer);
-    if (!status) status = read_weight(&whole, model->device, weight);
+    scry_status                status = scry__layer_load(model, layer);
+    if (!status) status = scry__weight_read(&whole, model->device, weight);
     if (!status) status = scry__matrix_create(out, whole.rows, heads * arch->head_size);
     for (int row = 0; !status && row < whole.rows; row++)
         for (int64_t head = 0; head < heads; head++)
@@ -125,13 +123,13 @@ scry_status scry__folded_part(scry__matrix *out, const scry_model *model, int la
                    whole.values + (int64_t)row * whole.columns + begin + head * spacing,
                    (size_t)arch->head_size * sizeof(float));
     if (!status && arch->norm_before) {
-        status = read_factors(&factors, model->device, &weights->norm1, whole.rows);
+        status = scry__norm_read_factors(&factors, model->device, &weights->norm1, whole.rows);
         if (!status) fold_input(out, &factors, weights->norm1.kind);
         scry__matrix_finish(&factors);
     }
     if (!status && part != SCRY__PART_V && arch->features & SCRY__HAS_QK_NORM) {
-        status = read_factors(&factors, model->device, part == SCRY__PART_Q ? &weights->q_norm : &weights->k_norm,
-                              arch->head_size);
+        status = scry__norm_read_factors(&factors, model->device,
+                                         part == SCRY__PART_Q ? &weights->q_norm : &weights->k_norm, arch->head_size);
         if (!status) fold_heads(out, &factors);
         scry__matrix_finish(&factors);
     }
@@ -144,10 +142,10 @@ scry_status scry__folded_output(scry__matrix *out, const scry_model *model, int 
     const scry__arch          *arch    = &model->arch;
     const scry__layer_weights *weights = &model->weights.layers[layer];
     scry__matrix               factors = {0};
-    scry_status                status  = load_layer(model, layer);
-    if (!status) status = read_weight(out, model->device, &weights->out.weight);
+    scry_status                status  = scry__layer_load(model, layer);
+    if (!status) status = scry__weight_read(out, model->device, &weights->out.weight);
     if (!status && arch->norm_after)
-        status = read_factors(&factors, model->device, &weights->norm1_after, arch->hidden_size);
+        status = scry__norm_read_factors(&factors, model->device, &weights->norm1_after, arch->hidden_size);
     if (!status) fold_output(out, arch->norm_after ? &factors : NULL, arch->norm);
     scry__matrix_finish(&factors);
     return status;
