@@ -22,11 +22,11 @@ struct attribute {
 
 /* --- tables --- */
 
-enum { PART, VALUE, SHARE, COLUMN_COUNT };
+enum { PART, VALUE, SHARE, KEY, TOKEN, WEIGHT, COLUMN_COUNT };
 static const scry__table_column columns[] = {
-    [PART]  = {"", SCRY__ALIGN_LEFT, true},
-    [VALUE] = {"logit", SCRY__ALIGN_RIGHT, true},
-    [SHARE] = {"share", SCRY__ALIGN_RIGHT, true},
+    [PART] = {"", SCRY__ALIGN_LEFT, true},        [VALUE] = {"logit", SCRY__ALIGN_RIGHT, true},
+    [SHARE] = {"share", SCRY__ALIGN_RIGHT, true}, [KEY] = {"looks at", SCRY__ALIGN_RIGHT, true},
+    [TOKEN] = {"token", SCRY__ALIGN_LEFT, false}, [WEIGHT] = {"weight", SCRY__ALIGN_RIGHT, true},
 };
 
 static void put_value(struct cli_sheet *sheet, double value, double logit)
@@ -73,7 +73,8 @@ static int by_size(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-static void put_part(struct cli_sheet *sheet, const scry_contribution *one, double logit)
+/* A head with the key that it attends to most. */
+static void put_part(struct cli_sheet *sheet, const scry_attribution *result, const scry_contribution *one)
 {
     const char *kind = scry_contribution_text(one->kind);
     if (one->head >= 0)
@@ -82,7 +83,12 @@ static void put_part(struct cli_sheet *sheet, const scry_contribution *one, doub
         cli_sheet_put(sheet, PART, "%s %d", kind, one->layer);
     else
         cli_sheet_put(sheet, PART, "%s", kind);
-    put_value(sheet, one->value, logit);
+    if (one->key >= 0) {
+        cli_sheet_put(sheet, KEY, "%d", one->key);
+        cli_sheet_put_token(sheet, TOKEN, result->tokens->texts[one->key]);
+        cli_sheet_put(sheet, WEIGHT, "%.3f", (double)one->weight);
+    }
+    put_value(sheet, one->value, result->logit);
 }
 
 static scry_status add_parts(scry__text *out, const struct attribute *attribute)
@@ -97,7 +103,7 @@ static scry_status add_parts(scry__text *out, const struct attribute *attribute)
     if (!parts || !cli_sheet_create(&sheet, COLUMN_COUNT, shown)) goto done;
     for (int i = 0; i < count; i++) parts[i] = &result->contributions[i];
     qsort(parts, (size_t)count, sizeof *parts, by_size);
-    for (int i = 0; i < shown; i++) put_part(&sheet, parts[i], result->logit);
+    for (int i = 0; i < shown; i++) put_part(&sheet, result, parts[i]);
     if (shown < count)
         scry__text_addf(out, "\nThe largest %d of %d (--all shows the others too):\n", shown, count);
     else
@@ -113,7 +119,7 @@ static void add_token(scry__text *out, const char *what, const scry_candidate *t
 {
     scry__text_addf(out, "%s ", what);
     scry__label_add(out, token->text);
-    scry__text_addf(out, ": logit %.3f, probability %.3g\n", (double)token->logit, (double)token->probability);
+    scry__text_addf(out, ": logit %.3f, probability %.4g\n", (double)token->logit, (double)token->probability);
 }
 
 static scry_status print_tables(const struct attribute *attribute)

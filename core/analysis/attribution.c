@@ -92,9 +92,15 @@ static scry_status read_tokens(struct run *run)
 
 static void add(struct run *run, scry_contribution_kind kind, int layer, int head, scry__share share)
 {
-    scry_attribution *result               = run->result;
-    result->contributions[result->count++] = (scry_contribution){
-        kind, layer, head, share.value, result->logit == 0 ? (double)NAN : share.value / result->logit};
+    scry_attribution *result = run->result;
+    result->contributions[result->count++] =
+        (scry_contribution){.kind   = kind,
+                            .layer  = layer,
+                            .head   = head,
+                            .value  = share.value,
+                            .share  = result->logit == 0 ? (double)NAN : share.value / result->logit,
+                            .key    = head < 0 ? -1 : run->written.keys[layer * result->head_count + head],
+                            .weight = head < 0 ? NAN : run->written.weights[layer * result->head_count + head]};
     run->sum += share.value;
     run->size += share.size;
 }

@@ -7,94 +7,107 @@
 #include "model/forward.h"
 #include "model/model.h"
 
-/* Where rows lie, in floats. */
-struct places {
-    size_t embedding, positions, z, mlps, logits, denominator, count;
+#include <string.h>
+
+/* What is kept, in this order. LOGITS come from the session, behind the pass. */
+enum { EMBEDDING, POSITIONS, Z, WEIGHTS, KEYS, MLPS, DENOMINATOR, LOGITS, KEPT_COUNT };
+static const struct {
+    scry__hook hook;
+    int        axis; /* of the positions, behind the batch's */
+    scry_dtype dtype;
+} kept[KEPT_COUNT] = {
+    [EMBEDDING]   = {SCRY__HOOK_EMBED, 1, SCRY_F32},
+    [POSITIONS]   = {SCRY__HOOK_POS_EMBED, 1, SCRY_F32},
+    [Z]           = {SCRY__HOOK_Z, 1, SCRY_F32},
+    [WEIGHTS]     = {SCRY__HOOK_STAT_MAX, 2, SCRY_F32},
+    [KEYS]        = {SCRY__HOOK_STAT_ARGMAX, 2, SCRY_I32},
+    [MLPS]        = {SCRY__HOOK_MLP_OUT, 1, SCRY_F32},
+    [DENOMINATOR] = {SCRY__HOOK_LN_FINAL_SCALE, 1, SCRY_F32},
+    [LOGITS]      = {SCRY__HOOK_LOGITS, 1, SCRY_F32},
 };
+_Static_assert(sizeof(int32_t) == sizeof(float), "keys lie among floats");
 
 struct watch {
-    const scry__arch *arch;
-    scry_device      *device;
-    scry_buffer      *rows;
-    struct places     places;
+    scry_device *device;
+    scry_buffer *rows;
+    size_t       sizes[KEPT_COUNT];      /* in each layer, where there are layers */
+    size_t       begins[KEPT_COUNT + 1]; /* in floats; the last is how many there are */
 };
 
-static struct places plan(const scry__arch *arch)
+static void lay_out(struct watch *watch, const scry__arch *arch)
 {
-    size_t        d = (size_t)arch->hidden_size, layers = (size_t)arch->layer_count;
-    struct places places = {.positions = d};
-    places.z             = places.positions + d;
-    places.mlps          = places.z + layers * (size_t)(arch->head_count * arch->head_size);
-    places.logits        = places.mlps + layers * d;
-    places.denominator   = places.logits + (size_t)arch->vocabulary;
-    places.count         = places.denominator + 1;
-    return places;
+    size_t       d = (size_t)arch->hidden_size, heads = (size_t)arch->head_count;
+    const size_t sizes[KEPT_COUNT] = {
+        [EMBEDDING]   = d,
+        [POSITIONS]   = arch->positions == SCRY__POSITIONS_LEARNED ? d : 0,
+        [Z]           = heads * (size_t)arch->head_size,
+        [WEIGHTS]     = heads,
+        [KEYS]        = heads,
+        [MLPS]        = d,
+        [DENOMINATOR] = 1,
+        [LOGITS]      = (size_t)arch->vocabulary,
+    };
+    memcpy(watch->sizes, sizes, sizeof sizes);
+    for (int i = 0; i < KEPT_COUNT; i++)
+        watch->begins[i + 1] =
+            watch->begins[i] + sizes[i] * (scry__hook_in_block(kept[i].hook) ? (size_t)arch->layer_count : 1);
+}
+
+static int find(scry__hook hook)
+{
+    int i = 0;
+    while (i < LOGITS && kept[i].hook != hook) i++;
+    return i;
 }
 
 static bool wants(void *user, scry__hook hook, int layer)
 {
     (void)user, (void)layer;
-    return hook == SCRY__HOOK_EMBED || hook == SCRY__HOOK_POS_EMBED || hook == SCRY__HOOK_Z ||
-           hook == SCRY__HOOK_MLP_OUT || hook == SCRY__HOOK_LN_FINAL_SCALE;
+    return find(hook) < LOGITS;
 }
 
-static size_t place_of(const struct watch *watch, scry__hook hook, int layer)
-{
-    const scry__arch *arch = watch->arch;
-    switch (hook) {
-    case SCRY__HOOK_EMBED:
-        return watch->places.embedding;
-    case SCRY__HOOK_POS_EMBED:
-        return watch->places.positions;
-    case SCRY__HOOK_Z:
-        return watch->places.z + (size_t)layer * (size_t)(arch->head_count * arch->head_size);
-    case SCRY__HOOK_MLP_OUT:
-        return watch->places.mlps + (size_t)layer * (size_t)arch->hidden_size;
-    default:
-        return watch->places.denominator;
-    }
-}
-
-/* Keeps the last row of [1, T, ..]. */
+/* Keeps the last position's row. */
 static scry_status keep(void *user, scry__hook hook, int layer, const scry_tensor *value)
 {
     const struct watch *watch  = user;
-    size_t              offset = place_of(watch, hook, layer) * sizeof(float);
+    int                 i      = find(hook);
+    size_t              offset = watch->begins[i] + (layer > 0 ? (size_t)layer * watch->sizes[i] : 0);
     scry_op             op     = {.kind = SCRY_OP_COPY};
-    op.copy.x                  = scry_tensor_slice(*value, 1, value->shape[1] - 1, 1);
-    op.copy.out                = scry_tensor_of(watch->rows, offset, SCRY_F32, op.copy.x.rank, op.copy.x.shape);
+    op.copy.x                  = scry_tensor_slice(*value, kept[i].axis, value->shape[kept[i].axis] - 1, 1);
+    op.copy.out = scry_tensor_of(watch->rows, offset * sizeof(float), kept[i].dtype, op.copy.x.rank, op.copy.x.shape);
     return scry_device_run(watch->device, &op);
 }
 
 static scry_status read_rows(scry__written *written, const struct watch *watch)
 {
-    const struct places *places  = &watch->places;
-    bool                 learned = watch->arch->positions == SCRY__POSITIONS_LEARNED;
-    written->values              = scry__alloc(places->count, sizeof(float));
-    if (!written->values) return SCRY_OUT_OF_MEMORY;
-    scry_status status = scry_buffer_read(watch->rows, 0, written->values, places->count * sizeof(float));
-    written->embedding = written->values + places->embedding;
-    written->positions = learned ? written->values + places->positions : NULL;
-    written->z         = written->values + places->z;
-    written->mlps      = written->values + places->mlps;
-    written->logits    = written->values + places->logits;
-    if (!status) written->denominator = written->values[places->denominator];
+    size_t count = watch->begins[KEPT_COUNT];
+    float *rows = written->values = scry__alloc(count, sizeof *rows);
+    if (!rows) return SCRY_OUT_OF_MEMORY;
+    scry_status status   = scry_buffer_read(watch->rows, 0, rows, count * sizeof *rows);
+    written->embedding   = rows + watch->begins[EMBEDDING];
+    written->positions   = watch->sizes[POSITIONS] ? rows + watch->begins[POSITIONS] : NULL;
+    written->z           = rows + watch->begins[Z];
+    written->weights     = rows + watch->begins[WEIGHTS];
+    written->keys        = (const int32_t *)(const void *)(rows + watch->begins[KEYS]);
+    written->mlps        = rows + watch->begins[MLPS];
+    written->logits      = rows + watch->begins[LOGITS];
+    written->denominator = rows[watch->begins[DENOMINATOR]];
     return status;
 }
 
 scry_status scry__written_run(scry__written *written, scry_model *model, const int32_t *ids, int count)
 {
-    const scry__arch *arch    = &model->arch;
-    struct watch      watch   = {.arch = arch, .device = model->device, .places = plan(arch)};
+    struct watch      watch   = {.device = model->device};
     const scry__hooks hooks   = {.user = &watch, .wants = wants, .at = keep};
     scry__session    *session = NULL;
-    const int64_t     shape[] = {1, 1, arch->vocabulary};
+    const int64_t     shape[] = {1, 1, model->arch.vocabulary};
     *written                  = (scry__written){0};
-    scry_status status        = scry_buffer_create(&watch.rows, model->device, watch.places.count * sizeof(float));
+    lay_out(&watch, &model->arch);
+    scry_status status = scry_buffer_create(&watch.rows, model->device, watch.begins[KEPT_COUNT] * sizeof(float));
     if (!status) status = scry__session_create(&session, model, &(scry__session_options){.capacity = count});
     if (!status) status = scry__session_forward(session, ids, count, &hooks);
     if (!status) {
-        scry_tensor logits = scry_tensor_of(watch.rows, watch.places.logits * sizeof(float), SCRY_F32, 3, shape);
+        scry_tensor logits = scry_tensor_of(watch.rows, watch.begins[LOGITS] * sizeof(float), SCRY_F32, 3, shape);
         status             = scry__session_logits(session, count - 1, 1, &logits);
     }
     if (!status) status = read_rows(written, &watch);

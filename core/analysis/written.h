@@ -5,13 +5,15 @@
 #include "scry/model.h"
 
 typedef struct scry__written {
-    float       *values;      /* all that follow lie in it */
-    const float *embedding;   /* [d] */
-    const float *positions;   /* [d]; NULL where they are not learned */
-    const float *z;           /* [layer, H * D] */
-    const float *mlps;        /* [layer, d], behind the norm that a family may have there */
-    const float *logits;      /* [V] */
-    float        denominator; /* of the final norm */
+    float         *values;      /* all that follow lie in it */
+    const float   *embedding;   /* [d] */
+    const float   *positions;   /* [d]; NULL where they are not learned */
+    const float   *z;           /* [layer, H * D] */
+    const float   *weights;     /* [layer, H]: the largest attention weight of the row */
+    const int32_t *keys;        /* [layer, H]: its key */
+    const float   *mlps;        /* [layer, d], behind the norm that a family may have there */
+    const float   *logits;      /* [V] */
+    float          denominator; /* of the final norm */
 } scry__written;
 
 /* Runs `count` ids and keeps what their last wrote. Released with scry__written_finish, also after a failure. */

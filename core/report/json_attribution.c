@@ -19,6 +19,8 @@ static json_t *contribution_array(scry__json_builder *builder, const scry_attrib
         set_place(builder, line, "head", one->head);
         scry__json_set_number(builder, line, "value", one->value);
         scry__json_set_number(builder, line, "share", one->share);
+        set_place(builder, line, "key", one->key);
+        scry__json_set_number(builder, line, "weight", one->weight);
         scry__json_append(builder, array, line);
     }
     return array;

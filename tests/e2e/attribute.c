@@ -43,7 +43,9 @@ Test(attribute, json__splits_a_difference_of_logits)
         cr_expect_leq(fabs(number(object, "residue")), number(object, "bound"));
         part = json_array_get(parts, 9);
         cr_expect(!strcmp(text(part, "kind"), "mlp") && number(part, "layer") == 0 &&
-                  json_is_null(json_object_get(part, "head")));
+                  json_is_null(json_object_get(part, "key")) && json_is_null(json_object_get(part, "head")));
+        part = json_array_get(parts, 1 + 9 + 3); /* head 1.3 */
+        cr_expect(number(part, "key") == 4 && number(part, "weight") > 0.9);
         json_decref(object);
         outcome_free(&outcome);
     }

@@ -1,6 +1,7 @@
 /* Direct logit attribution: what contributions sum to, on every family; each of them against sums made from the
  * checkpoint; and what an edit does that freezes all else. */
 #include "fixture.h"
+#include "handmade.h"
 #include "model/model.h"
 #include "scry/attribute.h"
 #include "scry/edit.h"
@@ -323,7 +324,7 @@ Test(attribution, difference__is_that_of_two_attributions)
     fixture_close(&f);
 }
 
-/* --- edits --- */
+/* --- edits, traces, streams --- */
 
 static scry_trace *trace(const struct fixture *f, const char *hooks, const scry_edit *edits, int count)
 {
@@ -377,6 +378,102 @@ static void check_edits(const char *device, const char *name)
 Test(attribution, heads__are_what_the_logit_loses_without_them)
 {
     fixture_for_all(check_edits);
+}
+
+/* Where a head looks is the largest weight of its row in the pattern. */
+static void check_keys(const char *device, const char *name)
+{
+    struct fixture f;
+    fixture_open(&f, device, name);
+    size_t            keys = (size_t)f.id_count, heads = (size_t)scry_model_get_info(f.model)->head_count;
+    scry_trace       *whole       = trace(&f, "blocks.*.attn.hook_pattern", NULL, 0);
+    scry_attribution *attribution = attribute(&f, (scry_attribution_options){0});
+    for (int i = 0; i < attribution->count; i++) {
+        const scry_contribution *one = &attribution->contributions[i];
+        if (one->kind != SCRY_CONTRIBUTION_HEAD) {
+            cr_expect(one->key == -1 && isnan(one->weight), "%s: contribution %d", name, i);
+            continue;
+        }
+        cr_assert(one->layer < whole->count && (size_t)one->head < heads);
+        const float *row =
+            (const float *)whole->captures[one->layer].data + ((size_t)one->head * keys + keys - 1) * keys;
+        float largest = 0;
+        for (size_t key = 0; key < keys; key++) largest = fmaxf(largest, row[key]);
+        cr_assert(one->key >= 0 && (size_t)one->key < keys);
+        cr_expect_float_eq(row[one->key], largest, 1e-6, "%s: head %d.%d: key %d", name, one->layer, one->head,
+                           one->key);
+        cr_expect_float_eq(one->weight, largest, 1e-6, "%s: head %d.%d", name, one->layer, one->head);
+    }
+    scry_attribution_destroy(&attribution);
+    scry_trace_destroy(&whole);
+    fixture_close(&f);
+}
+
+Test(attribution, heads__name_the_key_they_attend_to_most)
+{
+    fixture_for_all(check_keys);
+}
+
+/* Layers that take turns on the device are read as those that stay there. */
+Test(attribution, contributions__of_streamed_layers_have_the_same_bits)
+{
+    static const int32_t ids[]           = {5, 17, 3, 99, 250, 7};
+    scry_device         *device          = NULL;
+    scry_attribution    *attributions[2] = {NULL, NULL};
+    uint64_t             most            = 0;
+    cr_assert_eq(scry_device_open(&device, &(scry_device_options){.name = "cpu"}), SCRY_OK, "%s", scry_last_error());
+    for (int i = 0; i < 2; i++) {
+        scry_model *model = NULL;
+        cr_assert_eq(scry_model_open(&model, device, SCRY_SOURCE_DIR "/models/demo",
+                                     &(scry_model_options){.weight_memory = most}),
+                     SCRY_OK, "%s", scry_last_error());
+        cr_expect_eq(scry_model_get_info(model)->streamed, i == 1);
+        most = scry_model_get_info(model)->weight_bytes - 1;
+        cr_assert_eq(scry_attribution_run(&attributions[i], model, NULL,
+                                          &(scry_attribution_options){.ids = ids, .id_count = COUNT(ids)}),
+                     SCRY_OK, "%s", scry_last_error());
+        scry_model_destroy(&model);
+    }
+    cr_assert_eq(attributions[0]->count, attributions[1]->count);
+    for (int i = 0; i < attributions[0]->count; i++)
+        cr_expect_eq(attributions[0]->contributions[i].value, attributions[1]->contributions[i].value, "%d", i);
+    for (int i = 0; i < 2; i++) scry_attribution_destroy(&attributions[i]);
+    scry_device_destroy(&device);
+}
+
+/* --- a model made by hand --- */
+
+/* A text said twice: its last token stood before, and head 1.0 writes what followed there, gamma times its weight on
+ * that key. Nothing else writes a prediction. */
+Test(attribution, induction_head__has_the_whole_logit)
+{
+    enum { LENGTH = 12, GAMMA = 10 };
+    char              path[HANDMADE_PATH];
+    int32_t           ids[LENGTH + 2] = {0};
+    scry_device      *device          = NULL;
+    scry_model       *model           = NULL;
+    scry_attribution *attribution     = NULL;
+    handmade_induction(path, 10, GAMMA);
+    for (int i = 0; i <= LENGTH; i++) ids[1 + i] = 1 + i % LENGTH * 5;
+    cr_assert_eq(scry_device_open(&device, &(scry_device_options){.name = "cpu"}), SCRY_OK, "%s", scry_last_error());
+    cr_assert_eq(scry_model_open(&model, device, path, NULL), SCRY_OK, "%s", scry_last_error());
+    cr_assert_eq(scry_attribution_run(&attribution, model, NULL,
+                                      &(scry_attribution_options){
+                                          .ids = ids, .id_count = COUNT(ids), .wrong_id = 63, .has_wrong_id = true}),
+                 SCRY_OK, "%s", scry_last_error());
+    cr_expect_eq(attribution->answer.id, ids[2]);
+    for (int i = 0; i < attribution->count; i++) {
+        const scry_contribution *one     = &attribution->contributions[i];
+        bool                     induces = one->layer == 1 && one->head == 0;
+        cr_expect_float_eq(one->value, induces ? attribution->logit : 0, 0.01, "%s %d.%d: %g of %g",
+                           scry_contribution_text(one->kind), one->layer, one->head, one->value, attribution->logit);
+        if (induces) cr_expect(one->key == 2 && one->weight > 0.99F, "key %d: %g", one->key, (double)one->weight);
+    }
+    cr_expect_gt(attribution->logit, 0.99 * GAMMA);
+    scry_attribution_destroy(&attribution);
+    scry_model_destroy(&model);
+    scry_device_destroy(&device);
+    handmade_remove(path);
 }
 
 /* --- calls --- */

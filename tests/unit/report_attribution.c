@@ -16,11 +16,11 @@ static int32_t           ids[]   = {7, 8};
 static char              seven[] = "seven", nine[] = "nine", *texts[] = {seven, seven};
 static scry_tokens       tokens  = {2, ids, texts};
 static scry_contribution parts[] = {
-    {SCRY_CONTRIBUTION_EMBEDDING, -1, -1, 0.5, 0.25},
-    {SCRY_CONTRIBUTION_HEAD, 0, 0, -1, -0.5},
-    {SCRY_CONTRIBUTION_HEAD, 0, 1, 2, 1},
-    {SCRY_CONTRIBUTION_MLP, 0, -1, 0.75, 0.375},
-    {SCRY_CONTRIBUTION_NORM_BIAS, -1, -1, -0.25, NAN},
+    {SCRY_CONTRIBUTION_EMBEDDING, -1, -1, 0.5, 0.25, -1, NAN},
+    {SCRY_CONTRIBUTION_HEAD, 0, 0, -1, -0.5, 1, 0.625F},
+    {SCRY_CONTRIBUTION_HEAD, 0, 1, 2, 1, 0, 1},
+    {SCRY_CONTRIBUTION_MLP, 0, -1, 0.75, 0.375, -1, NAN},
+    {SCRY_CONTRIBUTION_NORM_BIAS, -1, -1, -0.25, NAN, -1, NAN},
 };
 
 static scry_attribution made(bool has_wrong)
@@ -56,15 +56,19 @@ static void expect_json(const scry_attribution *attribution, const char *expecte
     "{\"schema\":\"scry.attribution/1\",\"tokens\":[{\"id\":7,\"text\":\"seven\"},{\"id\":8,\"text\":\"seven\"}],"     \
     "\"position\":1,\"answer\":{\"id\":9,\"text\":\"nine\",\"logit\":3.0,\"probability\":0.5},"
 #define WRONG "\"wrong\":{\"id\":7,\"text\":\"seven\",\"logit\":1.0,\"probability\":0.25},"
-#define PART(kind, layer, head, value, share)                                                                          \
-    "{\"kind\":\"" kind "\",\"layer\":" layer ",\"head\":" head ",\"value\":" value ",\"share\":" share "}"
+#define PART(kind, layer, head, value, share, key, weight)                                                             \
+    "{\"kind\":\"" kind "\",\"layer\":" layer ",\"head\":" head ",\"value\":" value ",\"share\":" share                \
+    ",\"key\":" key ",\"weight\":" weight "}"
 #define REST                                                                                                           \
-    "\"logit\":2.0,\"denominator\":1.5,\"contributions\":[" PART("embedding", "null", "null", "0.5", "0.25") "," PART( \
-        "head", "0", "0", "-1.0",                                                                                      \
-        "-0.5") "," PART("head", "0", "1", "2.0",                                                                      \
-                         "1.0") "," PART("mlp", "0", "null", "0.75",                                                   \
-                                         "0.375") "," PART("final norm bias", "null", "null", "-0.25",                 \
-                                                           "null") "],\"residue\":0.125,\"bound\":0.5}\n"
+    "\"logit\":2.0,\"denominator\":1.5,\"contributions\":[" PART(                                                      \
+        "embedding", "null", "null", "0.5", "0.25", "null",                                                            \
+        "null") "," PART("head", "0", "0", "-1.0", "-0.5", "1",                                                        \
+                         "0.625") "," PART("head", "0", "1", "2.0", "1.0", "0",                                        \
+                                           "1.0") "," PART("mlp", "0", "null", "0.75", "0.375", "null",                \
+                                                           "null") "," PART("final norm bias", "null", "null",         \
+                                                                            "-0.25", "null", "null",                   \
+                                                                            "null") "],\"residue\":0.125,\"bound\":0." \
+                                                                                    "5}\n"
 
 Test(report_attribution, json__has_each_number_in_its_place)
 {

@@ -51,6 +51,8 @@ typedef struct scry_contribution {
     int                    layer, head; /* -1 where it has none */
     double                 value;       /* in logits */
     double                 share;       /* of the logit that is split; NaN where that is 0 */
+    int                    key;         /* of a head: what it attends to most at the position; else -1 */
+    float                  weight;      /* that it has there; else NaN */
 } scry_contribution;
 
 typedef struct scry_attribution {
