@@ -15,7 +15,7 @@ struct run {
     scry__written                   written;
     scry__reading                   reading;
     scry__share                    *heads; /* [H], of one layer */
-    double                          sum, size;
+    double                          sum;
 };
 
 const char *scry_contribution_text(scry_contribution_kind kind)
@@ -90,6 +90,37 @@ static scry_status read_tokens(struct run *run)
 
 /* --- what is answered --- */
 
+/* gamma(n) = n u / (1 - n u): what so many roundings in a row can change at most. */
+static double gamma_of(int64_t roundings)
+{
+    double error = (double)roundings * ldexp(1, -24);
+    return error / (1 - error);
+}
+
+/* Of the final norm (d + 10) and of the unembedding's sum, scale and bias (d + 2). */
+static double reading_error(const scry__arch *arch)
+{
+    return gamma_of(2 * arch->hidden_size + 12);
+}
+
+/* What the pass rounds of a contribution: the sum that is the stream, before it that of an output projection, and
+ * behind that a norm. */
+static double error_of(const scry__arch *arch, scry_contribution_kind kind)
+{
+    int64_t stream = 2 * arch->layer_count + 2, projection = arch->head_count * arch->head_size + 2;
+    int64_t norm = arch->norm_after ? arch->hidden_size + 10 : 0;
+    switch (kind) {
+    case SCRY_CONTRIBUTION_HEAD:
+    case SCRY_CONTRIBUTION_ATTENTION_BIAS:
+        return gamma_of(stream + projection + norm);
+    case SCRY_CONTRIBUTION_NORM_BIAS:
+    case SCRY_CONTRIBUTION_UNEMBEDDING_BIAS:
+        return reading_error(arch);
+    default:
+        return gamma_of(stream);
+    }
+}
+
 static void add(struct run *run, scry_contribution_kind kind, int layer, int head, scry__share share)
 {
     scry_attribution *result = run->result;
@@ -102,7 +133,7 @@ static void add(struct run *run, scry_contribution_kind kind, int layer, int hea
                             .key    = head < 0 ? -1 : run->written.keys[layer * result->head_count + head],
                             .weight = head < 0 ? NAN : run->written.weights[layer * result->head_count + head]};
     run->sum += share.value;
-    run->size += share.size;
+    result->bound += error_of(&run->model->arch, kind) * share.size;
 }
 
 static scry_status add_layer(struct run *run, int layer)
@@ -155,7 +186,7 @@ static scry_status split(struct run *run)
     if (weights->final_norm.bias.buffer) add(run, SCRY_CONTRIBUTION_NORM_BIAS, -1, -1, norm_bias);
     if (weights->unembedding_bias.buffer) add(run, SCRY_CONTRIBUTION_UNEMBEDDING_BIAS, -1, -1, unembedding_bias);
     result->residue = result->logit - run->sum;
-    result->bound   = scry__reading_error(run->model) * run->size;
+    result->bound += reading_error(arch) * scry__reading_of(&run->reading, run->written.stream).size;
     return SCRY_OK;
 }
 

@@ -201,15 +201,3 @@ scry_status scry__reading_of_mlp_bias(scry__share *bias, const scry__reading *re
     scry__matrix_finish(&values);
     return status;
 }
-
-/* gamma(n) = n u / (1 - n u), n roundings in a row: d + 2 of the unembedding's sum, scale and bias; d + 10 of the final
- * norm; one for each branch that is added to the stream; H D + 2 of an output projection; d + 10 of a norm behind it.
- */
-double scry__reading_error(const scry_model *model)
-{
-    const scry__arch *arch = &model->arch;
-    double n = (double)(2 * arch->hidden_size + 12 + 2 * arch->layer_count + 2 + arch->head_count * arch->head_size +
-                        2 + (arch->norm_after ? arch->hidden_size + 10 : 0));
-    double u = ldexp(1, -24);
-    return n * u / (1 - n * u);
-}

@@ -41,7 +41,4 @@ scry_status scry__reading_of_heads(scry__share *heads, scry__share *bias, const 
 scry_status scry__reading_of_mlp_bias(scry__share *bias, const scry__reading *reading, const scry_model *model,
                                       int layer);
 
-/* By how much of all sizes' sum f32 can miss the sum of shares. */
-double scry__reading_error(const scry_model *model);
-
 #endif

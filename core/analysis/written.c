@@ -9,8 +9,8 @@
 
 #include <string.h>
 
-/* What is kept, in this order. LOGITS come from the session, behind the pass. */
-enum { EMBEDDING, POSITIONS, Z, WEIGHTS, KEYS, MLPS, DENOMINATOR, LOGITS, KEPT_COUNT };
+/* What is kept, in this order. What has no hook point comes from the session, behind the pass. */
+enum { EMBEDDING, POSITIONS, Z, WEIGHTS, KEYS, MLPS, DENOMINATOR, STREAM, LOGITS, KEPT_COUNT };
 static const struct {
     scry__hook hook;
     int        axis; /* of the positions, behind the batch's */
@@ -23,7 +23,8 @@ static const struct {
     [KEYS]        = {SCRY__HOOK_STAT_ARGMAX, 2, SCRY_I32},
     [MLPS]        = {SCRY__HOOK_MLP_OUT, 1, SCRY_F32},
     [DENOMINATOR] = {SCRY__HOOK_LN_FINAL_SCALE, 1, SCRY_F32},
-    [LOGITS]      = {SCRY__HOOK_LOGITS, 1, SCRY_F32},
+    [STREAM]      = {SCRY__HOOK_COUNT, 1, SCRY_F32},
+    [LOGITS]      = {SCRY__HOOK_COUNT, 1, SCRY_F32},
 };
 _Static_assert(sizeof(int32_t) == sizeof(float), "keys lie among floats");
 
@@ -33,6 +34,11 @@ struct watch {
     size_t       sizes[KEPT_COUNT];      /* in each layer, where there are layers */
     size_t       begins[KEPT_COUNT + 1]; /* in floats; the last is how many there are */
 };
+
+static bool is_of_layers(int i)
+{
+    return kept[i].hook < SCRY__HOOK_COUNT && scry__hook_in_block(kept[i].hook);
+}
 
 static void lay_out(struct watch *watch, const scry__arch *arch)
 {
@@ -45,37 +51,50 @@ static void lay_out(struct watch *watch, const scry__arch *arch)
         [KEYS]        = heads,
         [MLPS]        = d,
         [DENOMINATOR] = 1,
+        [STREAM]      = d,
         [LOGITS]      = (size_t)arch->vocabulary,
     };
     memcpy(watch->sizes, sizes, sizeof sizes);
     for (int i = 0; i < KEPT_COUNT; i++)
-        watch->begins[i + 1] =
-            watch->begins[i] + sizes[i] * (scry__hook_in_block(kept[i].hook) ? (size_t)arch->layer_count : 1);
+        watch->begins[i + 1] = watch->begins[i] + sizes[i] * (is_of_layers(i) ? (size_t)arch->layer_count : 1);
 }
 
 static int find(scry__hook hook)
 {
     int i = 0;
-    while (i < LOGITS && kept[i].hook != hook) i++;
+    while (i < KEPT_COUNT && kept[i].hook != hook) i++;
     return i;
 }
 
 static bool wants(void *user, scry__hook hook, int layer)
 {
     (void)user, (void)layer;
-    return find(hook) < LOGITS;
+    return find(hook) < KEPT_COUNT;
 }
 
 /* Keeps the last position's row. */
-static scry_status keep(void *user, scry__hook hook, int layer, const scry_tensor *value)
+static scry_status keep_row(const struct watch *watch, int i, int layer, const scry_tensor *value)
 {
-    const struct watch *watch  = user;
-    int                 i      = find(hook);
-    size_t              offset = watch->begins[i] + (layer > 0 ? (size_t)layer * watch->sizes[i] : 0);
-    scry_op             op     = {.kind = SCRY_OP_COPY};
-    op.copy.x                  = scry_tensor_slice(*value, kept[i].axis, value->shape[kept[i].axis] - 1, 1);
+    size_t  offset = watch->begins[i] + (is_of_layers(i) ? (size_t)layer * watch->sizes[i] : 0);
+    scry_op op     = {.kind = SCRY_OP_COPY};
+    op.copy.x      = scry_tensor_slice(*value, kept[i].axis, value->shape[kept[i].axis] - 1, 1);
     op.copy.out = scry_tensor_of(watch->rows, offset * sizeof(float), kept[i].dtype, op.copy.x.rank, op.copy.x.shape);
     return scry_device_run(watch->device, &op);
+}
+
+static scry_status keep(void *user, scry__hook hook, int layer, const scry_tensor *value)
+{
+    return keep_row(user, find(hook), layer, value);
+}
+
+/* The stream that the pass left, and what the model makes of it. */
+static scry_status keep_end(const struct watch *watch, scry__session *session, const scry__arch *arch)
+{
+    const int64_t shape[] = {1, 1, arch->vocabulary};
+    scry_tensor   stream  = scry__session_residual(session);
+    scry_tensor   logits  = scry_tensor_of(watch->rows, watch->begins[LOGITS] * sizeof(float), SCRY_F32, 3, shape);
+    scry_status   status  = keep_row(watch, STREAM, -1, &stream);
+    return status ? status : scry__session_logits(session, (int)stream.shape[1] - 1, 1, &logits);
 }
 
 static scry_status read_rows(scry__written *written, const struct watch *watch)
@@ -90,6 +109,7 @@ static scry_status read_rows(scry__written *written, const struct watch *watch)
     written->weights     = rows + watch->begins[WEIGHTS];
     written->keys        = (const int32_t *)(const void *)(rows + watch->begins[KEYS]);
     written->mlps        = rows + watch->begins[MLPS];
+    written->stream      = rows + watch->begins[STREAM];
     written->logits      = rows + watch->begins[LOGITS];
     written->denominator = rows[watch->begins[DENOMINATOR]];
     return status;
@@ -100,16 +120,12 @@ scry_status scry__written_run(scry__written *written, scry_model *model, const i
     struct watch      watch   = {.device = model->device};
     const scry__hooks hooks   = {.user = &watch, .wants = wants, .at = keep};
     scry__session    *session = NULL;
-    const int64_t     shape[] = {1, 1, model->arch.vocabulary};
     *written                  = (scry__written){0};
     lay_out(&watch, &model->arch);
     scry_status status = scry_buffer_create(&watch.rows, model->device, watch.begins[KEPT_COUNT] * sizeof(float));
     if (!status) status = scry__session_create(&session, model, &(scry__session_options){.capacity = count});
     if (!status) status = scry__session_forward(session, ids, count, &hooks);
-    if (!status) {
-        scry_tensor logits = scry_tensor_of(watch.rows, watch.begins[LOGITS] * sizeof(float), SCRY_F32, 3, shape);
-        status             = scry__session_logits(session, count - 1, 1, &logits);
-    }
+    if (!status) status = keep_end(&watch, session, &model->arch);
     if (!status) status = read_rows(written, &watch);
     scry__session_destroy(&session);
     scry_buffer_destroy(&watch.rows);

@@ -12,6 +12,7 @@ typedef struct scry__written {
     const float   *weights;     /* [layer, H]: the largest attention weight of the row */
     const int32_t *keys;        /* [layer, H]: its key */
     const float   *mlps;        /* [layer, d], behind the norm that a family may have there */
+    const float   *stream;      /* [d], behind the last layer */
     const float   *logits;      /* [V] */
     float          denominator; /* of the final norm */
 } scry__written;
