@@ -76,10 +76,7 @@ Test(array_file, npz__is_read_stored_or_deflated_in_every_dtype)
 
 Test(array_file, texts__are_utf8)
 {
-    static const char *const expected[] = {"a", "é",
-                                           "\xf0\x9f\x98\x80"
-                                           "b",
-                                           ""};
+    static const char *const expected[] = {"a", "é", "😀b", ""};
     scry__array_file        *file       = open_arrays(SEEDS "stored.npz");
     const scry__array       *array      = scry__array_find(file, "token_texts");
     char                   **texts      = NULL;
