@@ -167,13 +167,9 @@ static scry_status check(struct attribute *attribute)
 {
     scry_attribution_options *options = &attribute->options;
     options->has_position             = options->position >= 0;
-    options->has_answer_id            = options->answer_id >= 0;
-    options->has_wrong_id             = options->wrong_id >= 0;
-    if (options->answer && options->has_answer_id)
-        return cli_bad("--answer and --answer-id were given together: expected one of them");
-    if (options->wrong && options->has_wrong_id)
-        return cli_bad("--wrong and --wrong-id were given together: expected one of them");
-    return cli_check_suffix(attribute->output, ".png .svg .pdf");
+    scry_status status                = cli_check_token(&options->answer, "answer");
+    if (!status) status = cli_check_token(&options->wrong, "wrong");
+    return status ? status : cli_check_suffix(attribute->output, ".png .svg .pdf");
 }
 
 static scry_status show(void *state, const char *text)
@@ -193,16 +189,16 @@ static scry_status show(void *state, const char *text)
 
 int cli_attribute(int argc, char **argv)
 {
-    struct attribute        attribute = {.options = {.answer_id = -1, .wrong_id = -1, .position = -1}, .top = 10};
+    struct attribute        attribute = {.options = {.answer.id = -1, .wrong.id = -1, .position = -1}, .top = 10};
     const struct cli_option options[] = {
         {'p', "position", CLI_INT, &attribute.options.position, "N", "the position that is asked about (the last)", 0,
          1e9},
-        {'a', "answer", CLI_STRING, &attribute.options.answer, "TOKEN",
+        {'a', "answer", CLI_STRING, &attribute.options.answer.text, "TOKEN",
          "the next token whose logit is split, e.g. \" Paris\" (the likeliest)", 0, 0},
-        {0, "answer-id", CLI_INT, &attribute.options.answer_id, "ID", "the same, by id", 0, 1e9},
-        {'w', "wrong", CLI_STRING, &attribute.options.wrong, "TOKEN",
+        {0, "answer-id", CLI_INT, &attribute.options.answer.id, "ID", "the same, by id", 0, 1e9},
+        {'w', "wrong", CLI_STRING, &attribute.options.wrong.text, "TOKEN",
          "split the difference to this one's logit instead, e.g. \" Rome\"", 0, 0},
-        {0, "wrong-id", CLI_INT, &attribute.options.wrong_id, "ID", "the same, by id", 0, 1e9},
+        {0, "wrong-id", CLI_INT, &attribute.options.wrong.id, "ID", "the same, by id", 0, 1e9},
         {'k', "top", CLI_INT, &attribute.top, "K", "parts in the table (10)", 1, 1e6},
         {0, "all", CLI_FLAG, &attribute.all, NULL, "all parts", 0, 0},
         {'o', "output", CLI_STRING, &attribute.output, "FILE",

@@ -102,6 +102,14 @@ scry_status cli_bad(const char *format, ...)
     return scry__fail(SCRY_BAD_ARGUMENT, "%s", line);
 }
 
+scry_status cli_check_token(scry_token_choice *choice, const char *name)
+{
+    choice->has_id = choice->id >= 0;
+    if (choice->text && choice->has_id)
+        return cli_bad("--%s and --%s-id were given together: expected one of them", name, name);
+    return SCRY_OK;
+}
+
 scry_status cli_check_suffix(const char *path, const char *suffixes)
 {
     const char *dot  = path ? strrchr(path, '.') : NULL;

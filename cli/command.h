@@ -70,6 +70,9 @@ char *cli_model_path(const struct cli_common *common);
 /* Sets the error detail of a bad argument, printf-like. */
 scry_status cli_bad(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* After --NAME and --NAME-id went to text and id, which was -1 before: fills has_id; both at once are refused. */
+scry_status cli_check_token(scry_token_choice *choice, const char *name);
+
 /* Whether `path` ends in one of the suffixes ".png .svg", separated by spaces; else a bad argument that lists them.
  * Asked before any work, so that a long run does not end with it. NULL passes. */
 scry_status cli_check_suffix(const char *path, const char *suffixes);

@@ -286,19 +286,17 @@ static scry_status print_result(struct influence *influence)
 static scry_status show(void *state, const char *text)
 {
     struct influence *influence = state;
-    if (influence->options.target && influence->options.target_id >= 0)
-        return cli_bad("--target and --target-id were given together: expected one of them");
-    scry_status status = choose_cuts(influence);
+    scry_status       status    = cli_check_token(&influence->options.target, "target");
+    if (!status) status = choose_cuts(influence);
     if (!status) status = cli_check_suffix(influence->output, ".png .svg .pdf .npz");
     if (!status) status = cli_open(&influence->common, text);
     if (status) return status;
-    influence->options.ids           = influence->common.ids;
-    influence->options.id_count      = influence->common.id_count;
-    influence->options.has_target_id = influence->options.target_id >= 0;
-    influence->options.has_position  = influence->options.position >= 0;
-    influence->options.most_sinks    = influence->top;
-    influence->options.progress      = step;
-    influence->options.user          = &influence->progress;
+    influence->options.ids          = influence->common.ids;
+    influence->options.id_count     = influence->common.id_count;
+    influence->options.has_position = influence->options.position >= 0;
+    influence->options.most_sinks   = influence->top;
+    influence->options.progress     = step;
+    influence->options.user         = &influence->progress;
     cli_progress_start(&influence->progress, &influence->common, "cuts");
     status = scry_influence_run(&influence->result, influence->common.model, text, &influence->options);
     cli_progress_end(&influence->progress);
@@ -310,13 +308,13 @@ static scry_status show(void *state, const char *text)
 
 int cli_influence(int argc, char **argv)
 {
-    struct influence        influence = {.options = {.target_id = -1, .position = -1}, .top = 10};
+    struct influence        influence = {.options = {.target.id = -1, .position = -1}, .top = 10};
     const struct cli_option options[] = {
         {'p', "position", CLI_INT, &influence.options.position, "N", "the position that is asked about (the last)", 0,
          1e9},
-        {'t', "target", CLI_STRING, &influence.options.target, "TOKEN",
+        {'t', "target", CLI_STRING, &influence.options.target.text, "TOKEN",
          "the next token that is watched, e.g. \" Paris\" (the likeliest)", 0, 0},
-        {0, "target-id", CLI_INT, &influence.options.target_id, "ID", "the same, by id", 0, 1e9},
+        {0, "target-id", CLI_INT, &influence.options.target.id, "ID", "the same, by id", 0, 1e9},
         {0, "cuts", CLI_STRING, &influence.cuts, "LEVEL",
          "what is cut: none, keys, layers, heads (usual) or edges, each with those before", 0, 0},
         {0, "no-rollout", CLI_FLAG, &influence.options.skip_rollout, NULL,

@@ -237,7 +237,7 @@ static scry_status write_arrays(const struct lens *lens)
     if (!status) status = add_array(npz, "entropy", SCRY__NPY_F32, result, offsetof(scry_lens_cell, entropy));
     if (!status) status = add_array(npz, "lse", SCRY__NPY_F32, result, offsetof(scry_lens_cell, lse));
     if (!status) status = add_array(npz, "kl", SCRY__NPY_F32, result, offsetof(scry_lens_cell, kl));
-    if (!status && (options->target || options->has_target_id || options->target_next))
+    if (!status && (options->target.text || options->target.has_id || options->target_next))
         status = add_targets(npz, result);
     if (!status) status = cli_add_tokens(npz, result->tokens);
     if (!status) return scry__npz_commit(&npz);
@@ -296,7 +296,7 @@ static scry_status print_result(struct lens *lens)
 static scry_status show(void *state, const char *text)
 {
     struct lens *lens = state;
-    if (!!lens->options.target + (lens->options.target_id >= 0) + lens->options.target_next > 1)
+    if (!!lens->options.target.text + (lens->options.target.id >= 0) + lens->options.target_next > 1)
         return cli_bad("--target, --target-id and --next were given together: expected one of them");
     scry_status status = cli_check_suffix(lens->output, ".png .svg .pdf .npz");
     if (!status) status = cli_open(&lens->common, text);
@@ -304,7 +304,7 @@ static scry_status show(void *state, const char *text)
     lens->options.ids           = lens->common.ids;
     lens->options.id_count      = lens->common.id_count;
     lens->options.edits         = lens->common.edits;
-    lens->options.has_target_id = lens->options.target_id >= 0;
+    lens->options.target.has_id = lens->options.target.id >= 0;
     status                      = scry_lens_run(&lens->result, lens->common.model, text, &lens->options);
     if (!status) status = print_result(lens);
     if (!status) cli_note_fallbacks(&lens->common);
@@ -314,12 +314,12 @@ static scry_status show(void *state, const char *text)
 
 int cli_lens(int argc, char **argv)
 {
-    struct lens             lens      = {.options = {.top = 5, .target_id = -1}, .position = -1};
+    struct lens             lens      = {.options = {.top = 5, .target.id = -1}, .position = -1};
     const struct cli_option options[] = {
         {'k', "top", CLI_INT, &lens.options.top, "K", "candidates kept per cell (5)", 1, SCRY_MAX_TOP},
-        {'t', "target", CLI_STRING, &lens.options.target, "TOKEN",
+        {'t', "target", CLI_STRING, &lens.options.target.text, "TOKEN",
          "rank and probability of this token, e.g. \" Paris\"", 0, 0},
-        {0, "target-id", CLI_INT, &lens.options.target_id, "ID", "the same, by id", 0, 1e9},
+        {0, "target-id", CLI_INT, &lens.options.target.id, "ID", "the same, by id", 0, 1e9},
         {0, "no-kl", CLI_FLAG, &lens.options.skip_kl, NULL, "leave out the KL: less memory for long prompts", 0, 0},
         {0, "next", CLI_FLAG, &lens.options.target_next, NULL,
          "the target is the prompt's own next token, which the last position lacks", 0, 0},

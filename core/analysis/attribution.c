@@ -44,13 +44,13 @@ static scry_status choose_tokens(struct run *run)
     const scry_attribution_options *options = run->options;
     scry_attribution               *result  = run->result;
     scry_status                     status  = SCRY_OK;
-    result->has_wrong                       = options->wrong || options->has_wrong_id;
-    if (options->answer || options->has_answer_id) {
-        status = scry__model_target(&result->answer.id, run->model, options->answer, options->answer_id);
+    result->has_wrong                       = scry__is_chosen(&options->wrong);
+    if (scry__is_chosen(&options->answer)) {
+        status = scry__model_target(&result->answer.id, run->model, &options->answer);
         if (status) return scry__fail_prefix(status, "the answer");
     }
     if (result->has_wrong) {
-        status = scry__model_target(&result->wrong.id, run->model, options->wrong, options->wrong_id);
+        status = scry__model_target(&result->wrong.id, run->model, &options->wrong);
         if (status) return scry__fail_prefix(status, "the wrong answer");
     }
     return SCRY_OK;
@@ -81,7 +81,7 @@ static scry_status read_tokens(struct run *run)
     double                          sum     = 0;
     for (int64_t id = 0; id < count; id++) sum += exp((double)logits[id] - (double)logits[best]);
     double lse = log(sum) + (double)logits[best];
-    if (!options->answer && !options->has_answer_id) result->answer.id = best;
+    if (!scry__is_chosen(&options->answer)) result->answer.id = best;
     scry_status status = fill_candidate(&result->answer, run->model, logits, lse);
     if (!status && result->has_wrong) status = fill_candidate(&result->wrong, run->model, logits, lse);
     result->logit = (double)result->answer.logit - (result->has_wrong ? (double)result->wrong.logit : 0);

@@ -79,9 +79,9 @@ static scry_status read_target(struct run *run)
     scry_buffer                  *buffer  = NULL;
     scry_tensor                   resid   = scry__session_residual(run->prompt);
     scry_op                       op      = {.kind = SCRY_OP_LENS, .lens = scry__model_lens_op(run->model)};
-    bool                          chosen  = options->target || options->has_target_id;
+    bool                          chosen  = scry__is_chosen(&options->target);
     scry_status                   status  = scry_buffer_create(&buffer, device, sizeof host);
-    if (!status && chosen) status = scry__model_target(&target->id, run->model, options->target, options->target_id);
+    if (!status && chosen) status = scry__model_target(&target->id, run->model, &options->target);
     if (!status) status = scry_buffer_write(buffer, ID * sizeof *host, &target->id, sizeof target->id);
     if (status) goto done;
     op.lens.x       = scry_tensor_slice(resid, 1, resid.shape[1] - 1, 1);

@@ -65,8 +65,8 @@ static scry_status choose_targets(int32_t *targets, bool *any, scry_model *model
                                   const scry_lens_options *options)
 {
     int32_t     id     = -1;
-    bool        has_id = options->has_target_id || options->target;
-    scry_status status = has_id ? scry__model_target(&id, model, options->target, options->target_id) : SCRY_OK;
+    bool        has_id = scry__is_chosen(&options->target);
+    scry_status status = has_id ? scry__model_target(&id, model, &options->target) : SCRY_OK;
     if (status) return status;
     for (int t = 0; t < tokens->count; t++) {
         bool has_next = options->target_next && t + 1 < tokens->count;

@@ -24,7 +24,9 @@ scry_status scry__model_find_tokenizer(scry_model *model, const scry_tokenizer *
 /* The same where there has to be one: SCRY_BAD_INPUT where the checkpoint has none. */
 scry_status scry__model_need_tokenizer(scry_model *model, const scry_tokenizer **out);
 
-/* The one token that the whole of `text` is, else (text NULL) the id given; refused outside the vocabulary. */
-scry_status scry__model_target(int32_t *out, scry_model *model, const char *text, int32_t id);
+bool scry__is_chosen(const scry_token_choice *choice);
+
+/* The id of a chosen token; texts of several tokens and ids outside the vocabulary are refused. */
+scry_status scry__model_target(int32_t *out, scry_model *model, const scry_token_choice *choice);
 
 #endif

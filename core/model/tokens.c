@@ -125,10 +125,16 @@ static scry_status target_of_text(int32_t *out, scry_model *model, const char *t
     return status;
 }
 
-scry_status scry__model_target(int32_t *out, scry_model *model, const char *text, int32_t id)
+bool scry__is_chosen(const scry_token_choice *choice)
+{
+    return choice->text || choice->has_id;
+}
+
+scry_status scry__model_target(int32_t *out, scry_model *model, const scry_token_choice *choice)
 {
     int         vocabulary = scry_model_get_info(model)->vocabulary;
-    scry_status status     = text ? target_of_text(&id, model, text) : SCRY_OK;
+    int32_t     id         = choice->id;
+    scry_status status     = choice->text ? target_of_text(&id, model, choice->text) : SCRY_OK;
     if (status) return status;
     if (id < 0 || id >= vocabulary)
         return scry__fail(SCRY_BAD_ARGUMENT, "target id %d: expected 0 to %d", id, vocabulary - 1);

@@ -75,14 +75,14 @@ static void check_sums(const char *device, const char *name)
     struct fixture f;
     fixture_open(&f, device, name);
     scry_attribution_options options = {
-        .position = f.id_count / 2, .has_position = true, .answer_id = 3, .has_answer_id = true};
+        .position = f.id_count / 2, .has_position = true, .answer = {.id = 3, .has_id = true}};
     float                 *within = last_logits(&f, options.position + 1);
     const scry_model_info *info   = scry_model_get_info(f.model);
     scry_attribution      *last   = attribute(&f, (scry_attribution_options){0}), *one, *difference;
     const float           *logits = (const float *)(const void *)fixture_find(&f, "logits", 0)->data;
     one                           = attribute(&f, options);
-    options.wrong_id              = 5;
-    options.has_wrong_id          = true;
+    options.wrong.id              = 5;
+    options.wrong.has_id          = true;
     difference                    = attribute(&f, options);
     expect_sum(&f, "the last position", last);
     expect_sum(&f, "a position within", one);
@@ -172,7 +172,7 @@ Test(attribution, contributions__sum_to_the_logit_of_other_architectures)
         bool           found = false;
         fixture_open(&f, devices[i % 2], cases[i / 2].fixture);
         cases[i / 2].change(f.model);
-        scry_attribution *attribution = attribute(&f, (scry_attribution_options){.wrong_id = 7, .has_wrong_id = true});
+        scry_attribution *attribution = attribute(&f, (scry_attribution_options){.wrong = {.id = 7, .has_id = true}});
         expect_sum(&f, cases[i / 2].name, attribution);
         for (int part = 0; part < attribution->count; part++)
             found = found || attribution->contributions[part].kind == cases[i / 2].has;
@@ -269,9 +269,9 @@ Test(attribution, contributions__are_those_that_the_checkpoint_gives)
     struct fixture f;
     struct direct  direct;
     open_direct(&direct, &f);
-    scry_attribution *attribution = attribute(
-        &f, (scry_attribution_options){
-                .answer_id = direct.answer, .has_answer_id = true, .wrong_id = direct.wrong, .has_wrong_id = true});
+    scry_attribution *attribution =
+        attribute(&f, (scry_attribution_options){.answer = {.id = direct.answer, .has_id = true},
+                                                 .wrong  = {.id = direct.wrong, .has_id = true}});
     take(&direct, captured(&direct, "hook_embed", 0), NULL);
     expect_part(&direct, attribution, SCRY_CONTRIBUTION_EMBEDDING, -1, -1);
     take(&direct, captured(&direct, "hook_pos_embed", 0), NULL);
@@ -305,11 +305,11 @@ Test(attribution, difference__is_that_of_two_attributions)
 {
     struct fixture f;
     fixture_open(&f, "cpu", "gpt_neox");
-    scry_attribution_options options = {.answer_id = 9, .has_answer_id = true, .wrong_id = 31, .has_wrong_id = true};
+    scry_attribution_options options = {.answer = {.id = 9, .has_id = true}, .wrong = {.id = 31, .has_id = true}};
     scry_attribution        *both    = attribute(&f, options), *answer, *wrong;
-    options.has_wrong_id             = false;
+    options.wrong.has_id             = false;
     answer                           = attribute(&f, options);
-    options.answer_id                = 31;
+    options.answer.id                = 31;
     wrong                            = attribute(&f, options);
     cr_assert(both->count == answer->count && both->count == wrong->count);
     for (int i = 0; i < both->count; i++) {
@@ -352,7 +352,7 @@ static void check_edits(const char *device, const char *name)
     scry_trace       *whole       = trace(&f, hooks, NULL, 0);
     const float      *before      = (const float *)scry_trace_find(whole, "logits")->data + row;
     scry_attribution *attribution = attribute(
-        &f, (scry_attribution_options){.answer_id = 2, .has_answer_id = true, .wrong_id = 4, .has_wrong_id = true});
+        &f, (scry_attribution_options){.answer = {.id = 2, .has_id = true}, .wrong = {.id = 4, .has_id = true}});
     for (int head = 0; head < info->head_count; head++) {
         const scry_edit edits[] = {
             {.hook = z, .heads = {UINT64_C(1) << head}},
@@ -459,7 +459,7 @@ Test(attribution, induction_head__has_the_whole_logit)
     cr_assert_eq(scry_model_open(&model, device, path, NULL), SCRY_OK, "%s", scry_last_error());
     cr_assert_eq(scry_attribution_run(&attribution, model, NULL,
                                       &(scry_attribution_options){
-                                          .ids = ids, .id_count = COUNT(ids), .wrong_id = 63, .has_wrong_id = true}),
+                                          .ids = ids, .id_count = COUNT(ids), .wrong = {.id = 63, .has_id = true}}),
                  SCRY_OK, "%s", scry_last_error());
     cr_expect_eq(attribution->answer.id, ids[2]);
     for (int i = 0; i < attribution->count; i++) {
@@ -487,9 +487,9 @@ Test(attribution, misuse__is_refused)
     } cases[] = {
         {{.ids = ids, .id_count = 2, .position = 2, .has_position = true}, "position 2: expected 0 to 1"},
         {{.ids = ids, .id_count = 2, .position = -1, .has_position = true}, "position -1"},
-        {{.ids = ids, .id_count = 2, .answer_id = 131, .has_answer_id = true},
+        {{.ids = ids, .id_count = 2, .answer = {.id = 131, .has_id = true}},
          "the answer: target id 131: expected 0 to 130"},
-        {{.ids = ids, .id_count = 2, .wrong_id = -1, .has_wrong_id = true}, "the wrong answer: target id -1"},
+        {{.ids = ids, .id_count = 2, .wrong = {.id = -1, .has_id = true}}, "the wrong answer: target id -1"},
         {{.ids = NULL}, "empty"},
     };
     struct fixture f;

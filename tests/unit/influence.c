@@ -473,13 +473,12 @@ Test(influence, progress__counts_batches_and_stops)
     struct patience patience = {.most = 1000};
     scry_influence *stopped  = NULL;
     fixture_open(&f, "cpu", "gpt2");
-    scry_influence_options options = {.ids           = f.ids,
-                                      .id_count      = f.id_count,
-                                      .target_id     = 3,
-                                      .has_target_id = true,
-                                      .batch         = 4,
-                                      .progress      = have_patience,
-                                      .user          = &patience};
+    scry_influence_options options = {.ids      = f.ids,
+                                      .id_count = f.id_count,
+                                      .target   = {.id = 3, .has_id = true},
+                                      .batch    = 4,
+                                      .progress = have_patience,
+                                      .user     = &patience};
     scry_influence        *all     = run_influence(&f, f.id_count, options);
     cr_expect_eq(patience.done, patience.total);
     cr_expect_eq(patience.total, patience.calls);
@@ -501,7 +500,7 @@ Test(influence, misuse__is_refused)
     } cases[] = {
         {{.ids = ids, .id_count = 2, .position = 2, .has_position = true}, "position 2: expected 0 to 1"},
         {{.ids = ids, .id_count = 2, .position = -1, .has_position = true}, "position -1"},
-        {{.ids = ids, .id_count = 2, .target_id = 131, .has_target_id = true}, "target id 131: expected 0 to 130"},
+        {{.ids = ids, .id_count = 2, .target = {.id = 131, .has_id = true}}, "target id 131: expected 0 to 130"},
         {{.ids = ids, .id_count = 2, .cuts = SCRY_CUTS_COUNT}, "cuts 6"},
         {{.ids = ids, .id_count = 2, .batch = -1}, "batch -1"},
         {{.ids = ids, .id_count = 2, .most_sinks = -1}, "most_sinks -1"},

@@ -91,8 +91,7 @@ Test(lens, one_token__and_more_candidates_than_tokens)
 {
     struct fixture f;
     fixture_open(&f, "cpu", "llama");
-    scry_lens *lens =
-        run_lens(&f, 1, (scry_lens_options){.top = SCRY_MAX_TOP, .target_id = 130, .has_target_id = true});
+    scry_lens *lens = run_lens(&f, 1, (scry_lens_options){.top = SCRY_MAX_TOP, .target = {.id = 130, .has_id = true}});
     cr_expect_eq(lens->token_count, 1);
     cr_expect_eq(lens->top_count, SCRY_MAX_TOP);
     cr_expect_eq(scry_lens_at(lens, 0, 0)->target_id, 130);
@@ -111,8 +110,8 @@ Test(lens, misuse__is_refused)
         scry_lens_options options;
         const char       *says;
     } cases[] = {
-        {{.ids = ids, .id_count = 2, .target_id = 131, .has_target_id = true}, "target id 131: expected 0 to 130"},
-        {{.ids = ids, .id_count = 2, .target_id = -1, .has_target_id = true}, "target id -1: expected 0 to 130"},
+        {{.ids = ids, .id_count = 2, .target = {.id = 131, .has_id = true}}, "target id 131: expected 0 to 130"},
+        {{.ids = ids, .id_count = 2, .target = {.id = -1, .has_id = true}}, "target id -1: expected 0 to 130"},
         {{.ids = ids, .id_count = 2, .top = -1}, "top -1"},
         {{.ids = ids, .id_count = 2, .top = SCRY_MAX_TOP + 1}, "top 129"},
         {{.ids = ids, .id_count = 0}, "empty"},

@@ -34,16 +34,12 @@ typedef enum scry_contribution_kind {
 SCRY_API const char *scry_contribution_text(scry_contribution_kind kind);
 
 typedef struct scry_attribution_options {
-    const int32_t *ids; /* the prompt where text is NULL */
-    int            id_count;
-    int            position; /* used where has_position; else the last */
-    bool           has_position;
-    const char    *answer;    /* text of the one token whose logit is split; NULL: see answer_id */
-    int32_t        answer_id; /* used where has_answer_id; else the position's likeliest token */
-    bool           has_answer_id;
-    const char    *wrong;    /* the token whose logit is subtracted; NULL: see wrong_id */
-    int32_t        wrong_id; /* used where has_wrong_id; else none */
-    bool           has_wrong_id;
+    const int32_t    *ids; /* the prompt where text is NULL */
+    int               id_count;
+    int               position; /* used where has_position; else the last */
+    bool              has_position;
+    scry_token_choice answer; /* whose logit is split; none: the position's likeliest token */
+    scry_token_choice wrong;  /* whose logit is subtracted, if any */
 } scry_attribution_options;
 
 typedef struct scry_contribution {

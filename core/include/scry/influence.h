@@ -34,17 +34,15 @@ typedef enum scry_cuts {
 SCRY_API const char *scry_cuts_text(scry_cuts cuts);
 
 typedef struct scry_influence_options {
-    const int32_t *ids; /* the prompt where text is NULL */
-    int            id_count;
-    int            position; /* used where has_position; else the last */
-    bool           has_position;
-    const char    *target;    /* text of the one token whose logit is watched; NULL: see target_id */
-    int32_t        target_id; /* used where has_target_id; else the position's likeliest token */
-    bool           has_target_id;
-    scry_cuts      cuts;
-    bool           skip_rollout; /* rollout keeps L K^2 / 2 floats: 400 MB at 12 layers and 4,096 keys */
-    int            most_sinks;   /* sinks listed at most; 0: 10 */
-    int            batch; /* cuts computed side by side; 0: up to 64, as 512 MiB of cached keys and values allow */
+    const int32_t    *ids; /* the prompt where text is NULL */
+    int               id_count;
+    int               position; /* used where has_position; else the last */
+    bool              has_position;
+    scry_token_choice target; /* whose logit is watched; none: the position's likeliest token */
+    scry_cuts         cuts;
+    bool              skip_rollout; /* rollout keeps L K^2 / 2 floats: 400 MB at 12 layers and 4,096 keys */
+    int               most_sinks;   /* sinks listed at most; 0: 10 */
+    int               batch; /* cuts computed side by side; 0: up to 64, as 512 MiB of cached keys and values allow */
     /* Called as cuts are done, where not NULL; false stops with SCRY_STOPPED. */
     bool (*progress)(void *user, int64_t done, int64_t total);
     void *user;

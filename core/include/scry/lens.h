@@ -11,13 +11,11 @@ extern "C" {
 #endif
 
 typedef struct scry_lens_options {
-    const int32_t *ids; /* the prompt where text is NULL */
-    int            id_count;
-    int            top;    /* candidates per cell, as many as the vocabulary has; 0: 5 */
-    const char    *target; /* text of one token whose rank is wanted at every layer and position; NULL: see target_id */
-    int32_t        target_id; /* used where has_target_id */
-    bool           has_target_id;
-    bool           skip_kl;               /* leave out the KL: each layer is read as it passes, and none is kept */
+    const int32_t           *ids; /* the prompt where text is NULL */
+    int                      id_count;
+    int                      top;         /* candidates per cell, as many as the vocabulary has; 0: 5 */
+    scry_token_choice        target;      /* whose rank is wanted at every layer and position */
+    bool                     skip_kl;     /* leave out the KL: each layer is read as it passes, and none is kept */
     const struct scry_edits *edits;       /* made on the way, see scry/edit.h; NULL: none */
     bool                     target_next; /* the target of position t is the prompt's token t + 1 (none at the last) */
 } scry_lens_options;

@@ -95,6 +95,13 @@ SCRY_API scry_status scry_tokens_create(scry_tokens **out, scry_model *model, co
                                         int id_count);
 SCRY_API void        scry_tokens_destroy(scry_tokens **tokens);
 
+/* A token that is asked about: the one that the whole of `text` is, else `id` where has_id. All zero: none. */
+typedef struct scry_token_choice {
+    const char *text;
+    int32_t     id;
+    bool        has_id;
+} scry_token_choice;
+
 /* One token's text for display, as in scry_tokens; release with scry_free. */
 SCRY_API scry_status scry_token_text(scry_model *model, int32_t id, char **text);
 
