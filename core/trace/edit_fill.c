@@ -38,12 +38,14 @@ static scry_status add_capture(struct sum *sum, const scry_capture *capture, int
     return SCRY_OK;
 }
 
-/* Runs one prompt and adds what it holds at each edit's hook point. */
+/* Runs one prompt, or the ids where it is NULL, and adds what it holds at each edit's hook point. */
 static scry_status add_prompt(struct sum *sums, const scry_edit *edits, int count, scry_model *model, const char *hooks,
-                              const char *prompt, scry_edit_sample sample)
+                              const char *prompt, const scry_edit_source *source)
 {
-    scry_trace *trace  = NULL;
-    scry_status status = scry_trace_run(&trace, model, prompt, &(scry_trace_options){.hooks = hooks});
+    scry_trace              *trace   = NULL;
+    scry_edit_sample         sample  = source->sample;
+    const scry_trace_options options = {.ids = source->ids, .id_count = source->id_count, .hooks = hooks};
+    scry_status              status  = scry_trace_run(&trace, model, prompt, &options);
     for (int i = 0; i < count && !status; i++) {
         int tokens = trace->tokens->count;
         if (sums[i].values && sample == SCRY_EDIT_SAMPLE_MEAN_AT && tokens != sums[i].rows)
@@ -111,23 +113,24 @@ static scry_status take_means(scry_edit *edits, const struct sum *sums, int coun
 
 scry_status scry_edit_fill(scry_edit *edits, int count, scry_model *model, const scry_edit_source *source)
 {
-    char        *hooks = NULL;
+    int          prompts = source->prompt_count || !source->ids ? source->prompt_count : 1;
+    char        *hooks   = NULL;
     scry__random random;
     scry_status  status;
-    if (source->prompt_count < 1 || count < 1 || (unsigned)source->sample >= SCRY_EDIT_SAMPLE_COUNT)
+    if (prompts < 1 || count < 1 || (unsigned)source->sample >= SCRY_EDIT_SAMPLE_COUNT)
         return scry__fail(SCRY_BAD_ARGUMENT,
                           "%d edits from %d prompts: expected at least one of each, and a way to "
                           "take them",
-                          count, source->prompt_count);
+                          count, prompts);
     struct sum *sums = scry__alloc((size_t)count, sizeof *sums);
     if (!sums) return SCRY_OUT_OF_MEMORY;
     scry__random_seed(&random, source->seed);
     bool one   = source->sample == SCRY_EDIT_SAMPLE_RESAMPLE;
-    int  first = one ? (int)scry__random_below(&random, (uint64_t)source->prompt_count) : 0;
-    int  end   = one ? first + 1 : source->prompt_count;
+    int  first = one ? (int)scry__random_below(&random, (uint64_t)prompts) : 0;
+    int  end   = one ? first + 1 : prompts;
     status     = name_hooks(&hooks, sums, edits, count, model, source->sample);
     for (int i = first; i < end && !status; i++)
-        status = add_prompt(sums, edits, count, model, hooks, source->prompts[i], source->sample);
+        status = add_prompt(sums, edits, count, model, hooks, source->prompt_count ? source->prompts[i] : NULL, source);
     if (!status) status = take_means(edits, sums, count);
     for (int i = 0; i < count; i++) scry__free(sums[i].values);
     scry__free(sums);

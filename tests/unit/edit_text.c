@@ -254,6 +254,27 @@ Test(edit_text, mean__is_over_positions_and_prompts)
     free(sum);
 }
 
+Test(edit_text, samples__of_ids_are_those_of_their_text)
+{
+    static const char *const prompts[] = {capital};
+    scry_tokens             *tokens    = NULL;
+    cr_assert_eq(scry_tokens_create(&tokens, demo, capital, NULL, 0), SCRY_OK);
+    for (int sample = 0; sample < SCRY_EDIT_SAMPLE_COUNT; sample++) {
+        const scry_edit_source by_text = {.sample = (scry_edit_sample)sample, .prompts = prompts, .prompt_count = 1};
+        const scry_edit_source by_ids  = {
+             .sample = (scry_edit_sample)sample, .ids = tokens->ids, .id_count = tokens->count};
+        scry_edit text = {.hook = "blocks.1.hook_mlp_out"}, ids = text;
+        cr_assert_eq(scry_edit_fill(&text, 1, demo, &by_text), SCRY_OK, "%s", scry_last_error());
+        cr_assert_eq(scry_edit_fill(&ids, 1, demo, &by_ids), SCRY_OK, "%s", scry_last_error());
+        size_t size = (size_t)ids.values.rows * (size_t)ids.values.columns;
+        cr_expect_eq(ids.values.rows, sample == SCRY_EDIT_SAMPLE_MEAN ? 1 : tokens->count);
+        cr_expect(!memcmp(ids.values.data, text.values.data, size * sizeof *ids.values.data), "%d", sample);
+        scry_free((void *)text.values.data);
+        scry_free((void *)ids.values.data);
+    }
+    scry_tokens_destroy(&tokens);
+}
+
 Test(edit_text, samples__that_cannot_be_are_refused)
 {
     static const char *const prompts[] = {capital, "The capital of"};

@@ -74,6 +74,8 @@ typedef struct scry_edit_source {
     scry_edit_sample   sample;
     const char *const *prompts;
     int                prompt_count;
+    const int32_t     *ids; /* the only prompt, where prompt_count is 0 */
+    int                id_count;
     uint64_t           seed; /* of RESAMPLE: draws the prompt, the same for all edits */
 } scry_edit_source;
 
