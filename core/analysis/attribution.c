@@ -2,6 +2,7 @@
 #include "scry/attribute.h"
 
 #include "analysis/frozen.h"
+#include "analysis/question.h"
 #include "base/alloc.h"
 #include "base/error.h"
 #include "model/model.h"
@@ -30,32 +31,6 @@ const char *scry_contribution_text(scry_contribution_kind kind)
 
 /* --- what is asked --- */
 
-static scry_status choose_position(scry_attribution *result, const scry_attribution_options *options)
-{
-    int last         = result->tokens->count - 1;
-    result->position = options->has_position ? options->position : last;
-    if (result->position >= 0 && result->position <= last) return SCRY_OK;
-    return scry__fail(SCRY_BAD_ARGUMENT, "position %d: expected 0 to %d, the prompt's last", result->position, last);
-}
-
-/* The tokens that are named, checked before the pass. */
-static scry_status choose_tokens(struct run *run)
-{
-    const scry_attribution_options *options = run->options;
-    scry_attribution               *result  = run->result;
-    scry_status                     status  = SCRY_OK;
-    result->has_wrong                       = scry__is_chosen(&options->wrong);
-    if (scry__is_chosen(&options->answer)) {
-        status = scry__model_target(&result->answer.id, run->model, &options->answer);
-        if (status) return scry__fail_prefix(status, "the answer");
-    }
-    if (result->has_wrong) {
-        status = scry__model_target(&result->wrong.id, run->model, &options->wrong);
-        if (status) return scry__fail_prefix(status, "the wrong answer");
-    }
-    return SCRY_OK;
-}
-
 static int32_t find_likeliest(const float *logits, int64_t count)
 {
     int32_t best = 0;
@@ -73,15 +48,14 @@ static scry_status fill_candidate(scry_candidate *candidate, scry_model *model, 
 
 static scry_status read_tokens(struct run *run)
 {
-    const float                    *logits  = run->written.logits;
-    const scry_attribution_options *options = run->options;
-    scry_attribution               *result  = run->result;
-    int64_t                         count   = run->model->arch.vocabulary;
-    int32_t                         best    = find_likeliest(logits, count);
-    double                          sum     = 0;
+    const float      *logits = run->written.logits;
+    scry_attribution *result = run->result;
+    int64_t           count  = run->model->arch.vocabulary;
+    int32_t           best   = find_likeliest(logits, count);
+    double            sum    = 0;
     for (int64_t id = 0; id < count; id++) sum += exp((double)logits[id] - (double)logits[best]);
     double lse = log(sum) + (double)logits[best];
-    if (!scry__is_chosen(&options->answer)) result->answer.id = best;
+    if (result->answer.id < 0) result->answer.id = best;
     scry_status status = fill_candidate(&result->answer, run->model, logits, lse);
     if (!status && result->has_wrong) status = fill_candidate(&result->wrong, run->model, logits, lse);
     result->logit = (double)result->answer.logit - (result->has_wrong ? (double)result->wrong.logit : 0);
@@ -210,8 +184,13 @@ scry_status scry_attribution_run(scry_attribution **out, scry_model *model, cons
     run.result->layer_count = (int)model->arch.layer_count;
     run.result->head_count  = (int)model->arch.head_count;
     scry_status status = scry_tokens_create(&run.result->tokens, model, text, run.options->ids, run.options->id_count);
-    if (!status) status = choose_position(run.result, run.options);
-    if (!status) status = choose_tokens(&run);
+    if (!status)
+        status = scry__question_position(&run.result->position, run.result->tokens, run.options->has_position,
+                                         run.options->position);
+    if (!status)
+        status = scry__question_tokens(&run.result->answer.id, &run.result->wrong.id, model, &run.options->answer,
+                                       &run.options->wrong);
+    run.result->has_wrong = run.result->wrong.id >= 0;
     if (!status) status = run_and_split(&run);
     scry__free(run.heads);
     scry__reading_finish(&run.reading);

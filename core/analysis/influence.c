@@ -4,6 +4,7 @@
 #include "analysis/cut.h"
 #include "analysis/look.h"
 #include "analysis/progress.h"
+#include "analysis/question.h"
 #include "analysis/received.h"
 #include "analysis/rollout.h"
 #include "base/alloc.h"
@@ -236,18 +237,6 @@ static scry_status measure(struct run *run)
     return status;
 }
 
-static scry_status choose_position(struct run *run)
-{
-    const scry_influence_options *options  = run->options;
-    int                           count    = run->result->tokens->count;
-    int                           position = options->has_position ? options->position : count - 1;
-    if (position < 0 || position >= count)
-        return scry__fail(SCRY_BAD_ARGUMENT, "position %d: expected 0 to %d, the prompt's last", position, count - 1);
-    run->result->position  = position;
-    run->result->key_count = position + 1;
-    return SCRY_OK;
-}
-
 static scry_status check(const scry_influence_options *options)
 {
     if ((unsigned)options->cuts >= SCRY_CUTS_COUNT)
@@ -288,7 +277,10 @@ scry_status scry_influence_run(scry_influence **out, scry_model *model, const ch
     if (!run.result) return SCRY_OUT_OF_MEMORY;
     run.result->cuts = run.options->cuts == SCRY_CUTS_DEFAULT ? SCRY_CUTS_HEADS : run.options->cuts;
     status           = scry_tokens_create(&run.result->tokens, model, text, run.options->ids, run.options->id_count);
-    if (!status) status = choose_position(&run);
+    if (!status)
+        status = scry__question_position(&run.result->position, run.result->tokens, run.options->has_position,
+                                         run.options->position);
+    run.result->key_count = run.result->position + 1;
     if (!status) status = allocate(&run);
     if (!status) status = look_and_measure(&run);
     scry__look_finish(&run.look);
