@@ -1,0 +1,124 @@
+/* Activation patching: what of one run, put into another, makes it predict as the first did.
+ *
+ * Two prompts, clean and corrupt, and two next tokens: the answer to the clean one and a wrong one. The baseline is one
+ * prompt's run, the source the other's. Each cell is a run of the baseline in which one activation is replaced by that
+ * of the source, and its effect how much of the difference between both runs that alone makes: 0 nothing, 1 all of it.
+ * Positions of the prompts' common beginning hold the same in both runs, so that nothing is patched there;
+ * docs/definitions.md has the formulas. Cells are computed as a sweep (scry/sweep.h). */
+#ifndef SCRY_PATCH_H
+#define SCRY_PATCH_H
+
+#include "scry/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* What is patched. Those of heads: one head's at all positions together, or at each (by_position); keys and values have
+ * as many heads as the model has key/value heads; a pattern's position is the query's.
+ * X(name, text, hook point in its block, of heads?) */
+#define SCRY_PATCH_KIND_LIST(X)                                                                                        \
+    X(RESID_PRE, "resid_pre", "hook_resid_pre", false)                                                                 \
+    X(RESID_MID, "resid_mid", "hook_resid_mid", false) /* not in parallel blocks */                                    \
+    X(ATTN_OUT, "attn_out", "hook_attn_out", false)                                                                    \
+    X(MLP_OUT, "mlp_out", "hook_mlp_out", false)                                                                       \
+    X(Z, "z", "attn.hook_z", true)                                                                                     \
+    X(Q, "q", "attn.hook_q", true)                                                                                     \
+    X(K, "k", "attn.hook_k", true)                                                                                     \
+    X(V, "v", "attn.hook_v", true)                                                                                     \
+    X(PATTERN, "pattern", "attn.hook_pattern", true) /* of prompts of equal length */
+
+typedef enum scry_patch_kind {
+#define SCRY_PATCH_KIND_ENUM(name, text, hook, of_heads) SCRY_PATCH_##name,
+    SCRY_PATCH_KIND_LIST(SCRY_PATCH_KIND_ENUM)
+#undef SCRY_PATCH_KIND_ENUM
+        SCRY_PATCH_KIND_COUNT
+} scry_patch_kind;
+
+SCRY_API const char *scry_patch_kind_text(scry_patch_kind kind);
+SCRY_API bool        scry_patch_kind_has_heads(scry_patch_kind kind);
+
+/* X(name, text) */
+#define SCRY_PATCH_DIRECTION_LIST(X)                                                                                   \
+    X(DENOISE, "denoise") /* the corrupt run is the baseline, values come from the clean one: what restores */         \
+    X(NOISE, "noise")     /* the reverse: what breaks */
+
+typedef enum scry_patch_direction {
+#define SCRY_PATCH_DIRECTION_ENUM(name, text) SCRY_##name,
+    SCRY_PATCH_DIRECTION_LIST(SCRY_PATCH_DIRECTION_ENUM)
+#undef SCRY_PATCH_DIRECTION_ENUM
+        SCRY_PATCH_DIRECTION_COUNT
+} scry_patch_direction;
+
+SCRY_API const char *scry_patch_direction_text(scry_patch_direction direction);
+
+typedef struct scry_patch_options {
+    const int32_t *clean_ids; /* the clean prompt where its text is NULL */
+    int            clean_id_count;
+    const int32_t *corrupt_ids;
+    int            corrupt_id_count;
+    /* None: the likeliest next token of the clean run, and that of the corrupt run; refused where both are one. */
+    scry_token_choice answer, wrong;
+    int               position; /* of the clean prompt, whose prediction is read, where has_position; else the last */
+    bool              has_position;
+    scry_patch_direction direction;
+    unsigned             kinds;       /* bits 1 << scry_patch_kind; 0: all that the model has and the prompts allow */
+    bool                 by_position; /* heads at each position apart */
+    /* Prompts of unequal length are refused, unless this is set: then their common beginning is matched from the start
+     * and the rest from the end; positions without a match are not patched, and patterns have no cells. */
+    bool align;
+    bool naive; /* every patch as a whole pass: slow, for checks */
+    int  batch; /* patches side by side; 0: the sweep chooses */
+    /* Called as patches are done, where not NULL; false stops with SCRY_STOPPED. */
+    bool (*progress)(void *user, int64_t done, int64_t total);
+    void *user;
+} scry_patch_options;
+
+/* What one patch makes of the prediction. All NaN: not patched, for want of a match. */
+typedef struct scry_patch_cell {
+    float effect;           /* (LD patched - LD baseline) / (LD source - LD baseline); NaN where that is x / 0 */
+    float logit_difference; /* LD: the answer's logit less the wrong one's */
+    float probability;      /* of the answer */
+    float kl;               /* KL(source || patched), nats */
+} scry_patch_cell;
+
+typedef struct scry_patch_grid {
+    scry_patch_kind  kind;
+    int              layer_count;
+    int              head_count;     /* 1: of no head */
+    int              position_count; /* 1: all positions together */
+    scry_patch_cell *cells;          /* [layer, head, position] */
+} scry_patch_grid;
+
+/* One prompt, and what its own run predicts. */
+typedef struct scry_patch_side {
+    scry_tokens   *tokens;
+    int            position; /* whose prediction is read */
+    scry_candidate answer, wrong;
+    float          logit_difference;
+} scry_patch_side;
+
+typedef struct scry_patching {
+    scry_patch_direction direction;
+    scry_patch_side      clean, corrupt;
+    bool                 defined;          /* the logit differences differ: there are effects */
+    int                  position_count;   /* of the baseline's prompt, up to the one that is read */
+    int32_t             *matches;          /* [position_count]: the source's position; -1: none */
+    int                  first_difference; /* the baseline's first position that holds another token than its match */
+    int                  grid_count;
+    scry_patch_grid     *grids; /* in the order of scry_patch_kind */
+} scry_patching;
+
+/* Runs both prompts and every patch. Texts may be NULL: see the options. */
+SCRY_API scry_status scry_patching_run(scry_patching **out, scry_model *model, const char *clean, const char *corrupt,
+                                       const scry_patch_options *options);
+SCRY_API void        scry_patching_destroy(scry_patching **patching);
+
+/* The side that is patched, and the side that values come from. */
+SCRY_API const scry_patch_side *scry_patching_baseline(const scry_patching *patching);
+SCRY_API const scry_patch_side *scry_patching_source(const scry_patching *patching);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
