@@ -81,6 +81,7 @@ scry_status bench_measure_overhead(const struct bench_target *target, const stru
     const struct bench_effort part   = {.seconds = effort->seconds * share_of_effort, .repeats = effort->repeats};
     scry_status               status = time_alone(target->device, NULL, &record->wait_seconds);
     for (int kind = 0; !status && kind < SCRY_OP_COUNT; kind++) {
+        if (!rows[kind]) continue;
         bool                  supported = false;
         scry__bench_overhead *overhead  = &record->overheads[record->overhead_count];
         status                          = measure_op(overhead, target->device, (scry_op_kind)kind, &part, &supported);

@@ -107,4 +107,10 @@ static inline void store(const scry_tensor *x, int64_t position, double value)
     }
 }
 
+/* On top of what is there where the op adds. */
+static inline void store_or_add(const scry_tensor *x, int64_t position, double value, bool accumulate)
+{
+    store(x, position, accumulate ? load(x, position) + value : value);
+}
+
 #endif

@@ -28,16 +28,22 @@ static struct workspace workspace_of(const scry_attention *op, double *scratch)
     return work;
 }
 
+double scry__reference_score(const scry_tensor *q, const scry_tensor *k, double scale, int64_t b, int64_t h, int64_t i,
+                             int64_t j)
+{
+    int64_t    group = h / (q->shape[2] / k->shape[2]);
+    struct sum dot   = {0};
+    for (int64_t d = 0; d < q->shape[3]; d++)
+        sum_add(&dot, load(q, at4(q, b, i, h, d)) * load(k, at4(k, b, j, group, d)));
+    return scale * sum_value(&dot);
+}
+
 static void fill_scores(const scry_attention *op, int64_t b, int64_t h, int64_t i, double *scores)
 {
-    int64_t group = h / (op->q.shape[2] / op->k.shape[2]);
     for (int64_t j = 0; j < op->k.shape[1]; j++) {
         scores[j] = -INFINITY;
         if (!scry__reference_visible(&op->mask, b, i, j)) continue;
-        struct sum dot = {0};
-        for (int64_t d = 0; d < op->q.shape[3]; d++)
-            sum_add(&dot, load(&op->q, at4(&op->q, b, i, h, d)) * load(&op->k, at4(&op->k, b, j, group, d)));
-        double score = op->scale * sum_value(&dot);
+        double score = scry__reference_score(&op->q, &op->k, op->scale, b, h, i, j);
         if (op->softcap > 0) score = op->softcap * tanh(score / op->softcap);
         scores[j] = scry__reference_masked(&op->mask, b, h, i, j, score);
     }

@@ -8,9 +8,8 @@ void scry__reference_embed(const scry_embed *op)
         int64_t id     = (int64_t)load(&op->ids, at1(&op->ids, t));
         bool    inside = id >= 0 && id < op->table.shape[0];
         for (int64_t i = 0; i < op->out.shape[1]; i++) {
-            int64_t position = at2(&op->out, t, i);
-            double  value    = inside ? factor * load(&op->table, at2(&op->table, id, i)) : (double)NAN;
-            store(&op->out, position, op->accumulate ? load(&op->out, position) + value : value);
+            double value = inside ? factor * load(&op->table, at2(&op->table, id, i)) : (double)NAN;
+            store_or_add(&op->out, at2(&op->out, t, i), value, op->accumulate);
         }
     }
 }
@@ -31,7 +30,7 @@ void scry__reference_scale(const scry_scale *op)
               op->factor * load(&op->x, at_index(&op->x, op->x.rank, i)) + op->offset);
 }
 
-static double activate(scry_activation_kind function, double x)
+double scry__reference_activate(scry_activation_kind function, double x)
 {
     switch (function) {
     case SCRY_GELU_ERF:
@@ -52,7 +51,7 @@ void scry__reference_activation(const scry_activation *op)
 {
     int64_t count = count_of(&op->out, op->out.rank);
     for (int64_t i = 0; i < count; i++) {
-        double value = activate(op->function, load(&op->x, at_index(&op->x, op->x.rank, i)));
+        double value = scry__reference_activate(op->function, load(&op->x, at_index(&op->x, op->x.rank, i)));
         if (present(&op->gated)) value *= load(&op->gated, at_index(&op->gated, op->gated.rank, i));
         store(&op->out, at_index(&op->out, op->out.rank, i), value);
     }

@@ -27,26 +27,6 @@ static void fill_logits(const scry_lens_op *op, const scry_tensor *x, int64_t po
     }
 }
 
-/* ln of the sum of exp, in two parts: the largest logit, and the log of the sum relative to it. Kept apart, so that a
- * log-probability, (logit - largest) - log_total, loses nothing where logits are large. */
-struct log_sum {
-    double largest, log_total;
-};
-
-static struct log_sum log_sum_exp(const double *logits, int64_t count)
-{
-    int64_t    best    = scry__reference_next_largest(logits, count, -1);
-    double     largest = best < 0 ? 0 : logits[best];
-    struct sum total   = {0};
-    for (int64_t v = 0; v < count; v++) sum_add(&total, exp(logits[v] - largest));
-    return (struct log_sum){largest, log(sum_value(&total))};
-}
-
-static double log_probability(double logit, const struct log_sum *lse)
-{
-    return (logit - lse->largest) - lse->log_total;
-}
-
 static double entropy_of(const double *logits, int64_t count, const struct log_sum *lse)
 {
     struct sum entropy = {0};
@@ -55,18 +35,6 @@ static double entropy_of(const double *logits, int64_t count, const struct log_s
         if (exp(log_p) != 0) sum_add(&entropy, -exp(log_p) * log_p);
     }
     return sum_value(&entropy);
-}
-
-/* KL(p || q) in nats. Equal logits give exactly 0, since every term is; rounding never makes it negative. */
-static double divergence(const double *p, const double *q, int64_t count)
-{
-    struct log_sum p_lse = log_sum_exp(p, count), q_lse = log_sum_exp(q, count);
-    struct sum     kl = {0};
-    for (int64_t v = 0; v < count; v++) {
-        double log_p = log_probability(p[v], &p_lse);
-        if (exp(log_p) != 0) sum_add(&kl, exp(log_p) * (log_p - log_probability(q[v], &q_lse)));
-    }
-    return sum_value(&kl) < 0 ? 0 : sum_value(&kl);
 }
 
 static int64_t rank_of(const double *logits, int64_t count, int64_t target)
@@ -105,10 +73,11 @@ static void run_row(const scry_lens_op *op, const struct workspace *work, int64_
 {
     int64_t V = op->unembedding.shape[0];
     fill_logits(op, &op->x, at3(&op->x, n, t, 0), work->normalised, work->logits);
-    struct log_sum lse = log_sum_exp(work->logits, V);
+    struct log_sum lse = scry__reference_log_sum_exp(work->logits, V);
     if (present(&op->lse)) store(&op->lse, at2(&op->lse, n, t), lse.largest + lse.log_total);
     if (present(&op->entropy)) store(&op->entropy, at2(&op->entropy, n, t), entropy_of(work->logits, V, &lse));
-    if (present(&op->kl)) store(&op->kl, at2(&op->kl, n, t), divergence(work->reference, work->logits, V));
+    if (present(&op->kl))
+        store(&op->kl, at2(&op->kl, n, t), scry__reference_divergence(work->reference, work->logits, V));
     store_top(op, work->logits, n, t);
     store_target(op, work->logits, n, t);
 }

@@ -12,6 +12,14 @@ static size_t scratch_doubles(const scry_op *op)
         return scry__reference_norm_scratch(&op->norm);
     case SCRY_OP_LENS:
         return scry__reference_lens_scratch(&op->lens);
+    case SCRY_OP_NORM_BACKWARD:
+        return scry__reference_norm_backward_scratch(&op->norm_backward);
+    case SCRY_OP_EMBED_BACKWARD:
+        return scry__reference_embed_backward_scratch(&op->embed_backward);
+    case SCRY_OP_ATTENTION_BACKWARD:
+        return scry__reference_attention_backward_scratch(&op->attention_backward);
+    case SCRY_OP_LOSS:
+        return scry__reference_loss_scratch(&op->loss);
     default:
         return 0;
     }
@@ -65,6 +73,30 @@ scry_status scry__reference_run(scry_device *device, const scry_op *op)
         break;
     case SCRY_OP_FILL:
         scry__reference_fill(&op->fill);
+        break;
+    case SCRY_OP_SUM:
+        scry__reference_sum(&op->sum);
+        break;
+    case SCRY_OP_ACTIVATION_BACKWARD:
+        scry__reference_activation_backward(&op->activation_backward);
+        break;
+    case SCRY_OP_NORM_BACKWARD:
+        scry__reference_norm_backward(&op->norm_backward, scratch);
+        break;
+    case SCRY_OP_EMBED_BACKWARD:
+        scry__reference_embed_backward(&op->embed_backward, scratch);
+        break;
+    case SCRY_OP_ATTENTION_BACKWARD:
+        scry__reference_attention_backward(&op->attention_backward, scratch);
+        break;
+    case SCRY_OP_LOSS:
+        scry__reference_loss(&op->loss, scratch);
+        break;
+    case SCRY_OP_ADAMW:
+        scry__reference_adamw(&op->adamw);
+        break;
+    case SCRY_OP_SGD:
+        scry__reference_sgd(&op->sgd);
         break;
     default:
         return scry__reference_host->fail(SCRY_UNSUPPORTED, "reference: unknown op %d", (int)op->kind);

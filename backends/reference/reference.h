@@ -58,6 +58,26 @@ int64_t scry__reference_next_largest(const double *values, int64_t count, int64_
 double scry__reference_norm_row(const scry_norm_parameters *parameters, const scry_tensor *x, int64_t position,
                                 double *out);
 
+/* log_sum.c: ln of the sum of exp, in two parts: the largest logit, and the log of the sum relative to it. Kept apart,
+ * so that a log-probability, (logit - largest) - log_total, loses nothing where logits are large. */
+struct log_sum {
+    double largest, log_total;
+};
+struct log_sum       scry__reference_log_sum_exp(const double *logits, int64_t count);
+static inline double log_probability(double logit, const struct log_sum *lse)
+{
+    return (logit - lse->largest) - lse->log_total;
+}
+/* KL(p || q) in nats of two rows of logits. */
+double scry__reference_divergence(const double *p, const double *q, int64_t count);
+
+/* attention.c: scale times the dot product of query i and key j, of query head h. */
+double scry__reference_score(const scry_tensor *q, const scry_tensor *k, double scale, int64_t b, int64_t h, int64_t i,
+                             int64_t j);
+
+/* elementwise.c: f(x) */
+double scry__reference_activate(scry_activation_kind function, double x);
+
 /* One op per file. Those that need scratch say how many doubles. */
 void   scry__reference_matmul(const scry_matmul *op);
 size_t scry__reference_softmax_capture_scratch(const scry_softmax *op);
@@ -77,5 +97,19 @@ void scry__reference_scale(const scry_scale *op);
 void scry__reference_activation(const scry_activation *op);
 void scry__reference_copy(const scry_copy *op);
 void scry__reference_fill(const scry_fill *op);
+
+/* Training; sum, activation and embed are in elementwise_backward.c, the optimisers in optimise.c. */
+void   scry__reference_sum(const scry_sum *op);
+void   scry__reference_activation_backward(const scry_activation_backward *op);
+size_t scry__reference_norm_backward_scratch(const scry_norm_backward *op);
+void   scry__reference_norm_backward(const scry_norm_backward *op, double *scratch);
+size_t scry__reference_embed_backward_scratch(const scry_embed_backward *op);
+void   scry__reference_embed_backward(const scry_embed_backward *op, double *scratch);
+size_t scry__reference_attention_backward_scratch(const scry_attention_backward *op);
+void   scry__reference_attention_backward(const scry_attention_backward *op, double *scratch);
+size_t scry__reference_loss_scratch(const scry_loss *op);
+void   scry__reference_loss(const scry_loss *op, double *scratch);
+void   scry__reference_adamw(const scry_adamw *op);
+void   scry__reference_sgd(const scry_sgd *op);
 
 #endif

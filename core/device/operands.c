@@ -17,6 +17,8 @@ enum {
     OUT_ADDS     = SCRY__WRITE | SCRY__ACCUMULATE,
     OPTIONAL_OUT = SCRY__WRITE | SCRY__OPTIONAL,
     PAGED        = SCRY__READ | SCRY__PAGED,
+    GRADIENT     = SCRY__WRITE | SCRY__ACCUMULATE | SCRY__OPTIONAL,
+    STEPPED      = SCRY__READ | SCRY__WRITE,
 };
 
 #define AT(member) offsetof(scry_op, member)
@@ -128,6 +130,73 @@ static const scry__operand fill[] = {
     {"out", ".", AT(fill.out), OUT, ANY},
 };
 
+static const scry__operand sum[] = {
+    {"x", "Tn", AT(sum.x), IN, F32},
+    {"out", "n", AT(sum.out), OUT_ADDS, F32},
+};
+
+static const scry__operand activation_backward[] = {
+    {"x", ".", AT(activation_backward.x), IN, F32},
+    {"gated", ".", AT(activation_backward.gated), OPTIONAL, F32},
+    {"d_out", ".", AT(activation_backward.d_out), IN_PLACE, F32},
+    {"d_x", ".", AT(activation_backward.d_x), GRADIENT | SCRY__IN_PLACE, F32},
+    {"d_gated", ".", AT(activation_backward.d_gated), GRADIENT, F32},
+};
+
+static const scry__operand norm_backward[] = {
+    {"x", ".d", AT(norm_backward.x), IN, F32},
+    {"d_out", ".d", AT(norm_backward.d_out), IN, F32},
+    {"weight", "d", AT(norm_backward.parameters.weight), OPTIONAL, WEIGHT},
+    {"bias", "d", AT(norm_backward.parameters.bias), OPTIONAL, WEIGHT},
+    {"d_x", ".d", AT(norm_backward.d_x), GRADIENT, F32},
+    {"d_weight", "d", AT(norm_backward.d_weight), GRADIENT, F32},
+    {"d_bias", "d", AT(norm_backward.d_bias), GRADIENT, F32},
+};
+
+static const scry__operand embed_backward[] = {
+    {"ids", "T", AT(embed_backward.ids), IN, I32},
+    {"d_out", "Td", AT(embed_backward.d_out), IN, F32},
+    {"d_table", "Vd", AT(embed_backward.d_table), OUT_ADDS | SCRY__PAGED, F32},
+};
+
+static const scry__operand attention_backward[] = {
+    {"q", "BQHD", AT(attention_backward.q), IN, F32},
+    {"k", "BKGD", AT(attention_backward.k), IN, F32},
+    {"v", "BKGE", AT(attention_backward.v), IN, F32},
+    {"out", "BQHE", AT(attention_backward.out), IN, F32},
+    {"lse", "BHQ", AT(attention_backward.lse), IN, F32},
+    {"d_out", "BQHE", AT(attention_backward.d_out), IN, F32},
+    MASK(attention_backward.mask),
+    {"d_q", "BQHD", AT(attention_backward.d_q), GRADIENT, F32},
+    {"d_k", "BKGD", AT(attention_backward.d_k), GRADIENT, F32},
+    {"d_v", "BKGE", AT(attention_backward.d_v), GRADIENT, F32},
+};
+
+static const scry__operand loss[] = {
+    {"x", "Td", AT(loss.x), IN, F32},
+    {"unembedding", "Vd", AT(loss.unembedding), PAGED, WEIGHT},
+    {"bias", "V", AT(loss.bias), PAGED | SCRY__OPTIONAL, WEIGHT},
+    {"target", "T", AT(loss.target), OPTIONAL, I32},
+    {"teacher", "Td", AT(loss.teacher), OPTIONAL, F32},
+    {"loss", "T", AT(loss.loss), OPTIONAL_OUT, F32},
+    {"d_x", "Td", AT(loss.d_x), GRADIENT, F32},
+    {"d_unembedding", "Vd", AT(loss.d_unembedding), GRADIENT | SCRY__PAGED, F32},
+    {"d_bias", "V", AT(loss.d_bias), GRADIENT | SCRY__PAGED, F32},
+};
+
+static const scry__operand adamw[] = {
+    {"gradient", "n", AT(adamw.gradient), IN, F32},
+    {"parameter", "n", AT(adamw.parameter), STEPPED, F32},
+    {"first", "n", AT(adamw.first), STEPPED, F32},
+    {"second", "n", AT(adamw.second), STEPPED, F32},
+};
+
+static const scry__operand sgd[] = {
+    {"gradient", "n", AT(sgd.gradient), IN, F32},
+    {"parameter", "n", AT(sgd.parameter), STEPPED, F32},
+    {"velocity", "n", AT(sgd.velocity), STEPPED | SCRY__OPTIONAL, F32},
+};
+
 #define OP_FITS(name, text, member)                                                                                    \
     _Static_assert(sizeof member / sizeof *member <= SCRY__MAX_OPERANDS, text " has too many operands");
 SCRY_OP_LIST(OP_FITS)
@@ -143,12 +212,26 @@ static const struct {
 };
 
 static const scry__cuts cuts[SCRY_OP_COUNT] = {
-    [SCRY_OP_MATMUL] = {".mn", ""}, [SCRY_OP_SOFTMAX_CAPTURE] = {"BHQ", ""},
-    [SCRY_OP_ROPE] = {"BTH", "PT"}, [SCRY_OP_ATTENTION] = {"BHQ", "GHSHqQ"},
-    [SCRY_OP_NORM] = {".", ""},     [SCRY_OP_LENS] = {"NT", ""},
-    [SCRY_OP_EMBED] = {"T", ""},    [SCRY_OP_ADD] = {".", ""},
-    [SCRY_OP_SCALE] = {".", ""},    [SCRY_OP_ACTIVATION] = {".", ""},
-    [SCRY_OP_COPY] = {".", ""},     [SCRY_OP_FILL] = {".", ""},
+    [SCRY_OP_MATMUL]              = {".mn", ""},
+    [SCRY_OP_SOFTMAX_CAPTURE]     = {"BHQ", ""},
+    [SCRY_OP_ATTENTION]           = {"BHQ", "GHSHqQ"},
+    [SCRY_OP_ROPE]                = {"BTH", "PT"},
+    [SCRY_OP_NORM]                = {".", ""},
+    [SCRY_OP_LENS]                = {"NT", ""},
+    [SCRY_OP_EMBED]               = {"T", ""},
+    [SCRY_OP_ADD]                 = {".", ""},
+    [SCRY_OP_SCALE]               = {".", ""},
+    [SCRY_OP_ACTIVATION]          = {".", ""},
+    [SCRY_OP_COPY]                = {".", ""},
+    [SCRY_OP_FILL]                = {".", ""},
+    [SCRY_OP_SUM]                 = {"n", ""},
+    [SCRY_OP_ACTIVATION_BACKWARD] = {".", ""},
+    [SCRY_OP_NORM_BACKWARD]       = {".", ""},
+    [SCRY_OP_EMBED_BACKWARD]      = {"d", ""},
+    [SCRY_OP_ATTENTION_BACKWARD]  = {"BHQ", "GH"},
+    [SCRY_OP_LOSS]                = {"T", ""},
+    [SCRY_OP_ADAMW]               = {"n", ""},
+    [SCRY_OP_SGD]                 = {"n", ""},
 };
 
 int scry__operands(scry_op_kind kind, const scry__operand **operands)
@@ -193,10 +276,34 @@ const scry_tensor *scry__operand_in(const scry_op *op, const scry__operand *oper
     return (const scry_tensor *)((const char *)op + operand->offset);
 }
 
+/* Whether the op adds to what its accumulating outputs hold. */
+static bool accumulates(const scry_op *op)
+{
+    switch (op->kind) {
+    case SCRY_OP_MATMUL:
+        return op->matmul.beta != 0;
+    case SCRY_OP_EMBED:
+        return op->embed.accumulate;
+    case SCRY_OP_SUM:
+        return op->sum.accumulate;
+    case SCRY_OP_ACTIVATION_BACKWARD:
+        return op->activation_backward.accumulate;
+    case SCRY_OP_NORM_BACKWARD:
+        return op->norm_backward.accumulate;
+    case SCRY_OP_EMBED_BACKWARD:
+        return op->embed_backward.accumulate;
+    case SCRY_OP_ATTENTION_BACKWARD:
+        return op->attention_backward.accumulate;
+    case SCRY_OP_LOSS:
+        return op->loss.accumulate;
+    default:
+        return false;
+    }
+}
+
 bool scry__operand_is_read(const scry_op *op, const scry__operand *operand)
 {
-    if (!(operand->flags & SCRY__ACCUMULATE)) return operand->flags & SCRY__READ;
-    return op->kind == SCRY_OP_MATMUL ? op->matmul.beta != 0 : op->embed.accumulate;
+    return operand->flags & SCRY__ACCUMULATE ? accumulates(op) : operand->flags & SCRY__READ;
 }
 
 size_t scry__tensor_extent(const scry_tensor *tensor)

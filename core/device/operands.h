@@ -9,7 +9,7 @@
 
 enum {
     SCRY__READ       = 1,
-    SCRY__WRITE      = 2,
+    SCRY__WRITE      = 2,  /* with SCRY__READ: changed in place */
     SCRY__ACCUMULATE = 4,  /* written, and read as well where the op adds to the old content */
     SCRY__OPTIONAL   = 8,  /* may be absent */
     SCRY__IN_PLACE   = 16, /* an output may be the very view of an input where both have this flag */

@@ -37,6 +37,12 @@ static bool is_selected(const scry_attention_capture *capture, int64_t head)
     return capture->heads[head / 64] >> head % 64 & 1;
 }
 
+/* A tensor of `groups` key/value heads goes with the query heads [begin, begin + count) of `heads`. */
+static void follow_groups(scry_tensor *tensor, int64_t heads, int64_t groups, int64_t begin, int64_t count)
+{
+    if (groups > 1 && tensor->buffer) slice(tensor, 2, begin * groups / heads, count * groups / heads);
+}
+
 /* Key/value heads and captured heads go with the query heads [begin, begin + count). */
 static void follow_heads(scry_attention *piece, const scry_attention *whole, int64_t begin, int64_t count)
 {
@@ -44,10 +50,8 @@ static void follow_heads(scry_attention *piece, const scry_attention *whole, int
     const scry_attention_capture *given   = &whole->capture;
     int64_t                       heads = whole->q.shape[2], groups = whole->k.shape[2], before = 0, selected = 0;
     bool                          every = true;
-    if (groups > 1) {
-        slice(&piece->k, 2, begin * groups / heads, count * groups / heads);
-        slice(&piece->v, 2, begin * groups / heads, count * groups / heads);
-    }
+    follow_groups(&piece->k, heads, groups, begin, count);
+    follow_groups(&piece->v, heads, groups, begin, count);
     memset(capture->heads, 0, sizeof capture->heads);
     for (int64_t head = 0; head < SCRY_MAX_HEADS; head++) {
         if (!is_selected(given, head)) continue;
@@ -59,6 +63,14 @@ static void follow_heads(scry_attention *piece, const scry_attention *whole, int
     }
     slice_tile(&capture->probabilities, 1, every ? begin : before, every ? count : selected);
     slice_tile(&capture->scores, 1, every ? begin : before, every ? count : selected);
+}
+
+/* Key/value heads and their gradients go with the query heads [begin, begin + count). */
+static void follow_heads_back(scry_attention_backward *piece, const scry_attention_backward *whole, int64_t begin,
+                              int64_t count)
+{
+    scry_tensor *grouped[] = {&piece->k, &piece->v, &piece->d_k, &piece->d_v};
+    for (int i = 0; i < 4; i++) follow_groups(grouped[i], whole->q.shape[2], whole->k.shape[2], begin, count);
 }
 
 /* The captured tile is cut to the query rows [begin, begin + count). */
@@ -97,8 +109,11 @@ int64_t scry__op_size(const scry_op *op, char axis)
 int64_t scry__op_unit(const scry_op *op, char axis)
 {
     /* All query heads of a key/value head stay together, until there is one such group only. */
-    if (op->kind != SCRY_OP_ATTENTION || axis != 'H' || op->attention.k.shape[2] <= 1) return 1;
-    return op->attention.q.shape[2] / op->attention.k.shape[2];
+    bool back = op->kind == SCRY_OP_ATTENTION_BACKWARD;
+    if ((op->kind != SCRY_OP_ATTENTION && !back) || axis != 'H') return 1;
+    const scry_tensor *q = back ? &op->attention_backward.q : &op->attention.q;
+    const scry_tensor *k = back ? &op->attention_backward.k : &op->attention.k;
+    return k->shape[2] > 1 ? q->shape[2] / k->shape[2] : 1;
 }
 
 scry_op scry__op_piece(const scry_op *op, char axis, int64_t begin, int64_t count)
@@ -112,6 +127,9 @@ scry_op scry__op_piece(const scry_op *op, char axis, int64_t begin, int64_t coun
         if (at >= 0) slice(tensor, at, begin, count);
     }
     if (op->kind == SCRY_OP_ATTENTION && axis == 'H') follow_heads(&piece.attention, &op->attention, begin, count);
+    if (op->kind == SCRY_OP_ATTENTION_BACKWARD && axis == 'H')
+        follow_heads_back(&piece.attention_backward, &op->attention_backward, begin, count);
+    if (op->kind == SCRY_OP_ATTENTION_BACKWARD && axis == 'Q') piece.attention_backward.mask.query_offset += begin;
     if (op->kind == SCRY_OP_ATTENTION && axis == 'Q') follow_queries(&piece.attention, &op->attention, begin, count);
     if (op->kind == SCRY_OP_SOFTMAX_CAPTURE && axis == 'Q') piece.softmax.mask.query_offset += begin;
     if (op->kind == SCRY_OP_ROPE && axis == 'T') follow_tokens(&piece.rope, &op->rope, begin, count);

@@ -31,6 +31,9 @@ static const char *const attention_names[] = {
     "few-narrow", "few-narrow-captured", "few-wide",    "few-wide-captured",    "short-narrow", "short-narrow-captured",
     "short-wide", "short-wide-captured", "long-narrow", "long-narrow-captured", "long-wide",    "long-wide-captured",
 };
+static const char *const attention_backward_names[] = {
+    "few-narrow", "few-wide", "short-narrow", "short-wide", "long-narrow", "long-wide",
+};
 static const char *const key_names[]     = {"short", "long"};
 static const char *const row_names[]     = {"narrow", "wide"};
 static const char *const lens_names[]    = {"few-small", "few-large", "many-small", "many-large"};
@@ -69,11 +72,21 @@ static bool is_captured(const scry_op *op)
     return false;
 }
 
+static int length_class(const scry_tensor *q, const scry_tensor *k)
+{
+    return q->shape[1] <= FEW_ROWS ? 0 : k->shape[1] <= SHORT_KEYS ? 1 : 2;
+}
+
 static int attention_class(const scry_op *op)
 {
     const scry_attention *attention = &op->attention;
-    int                   length = attention->q.shape[1] <= FEW_ROWS ? 0 : attention->k.shape[1] <= SHORT_KEYS ? 1 : 2;
-    return 4 * length + 2 * (attention->q.shape[3] > NARROW_HEAD) + is_captured(op);
+    return 4 * length_class(&attention->q, &attention->k) + 2 * (attention->q.shape[3] > NARROW_HEAD) + is_captured(op);
+}
+
+static int attention_backward_class(const scry_op *op)
+{
+    const scry_attention_backward *attention = &op->attention_backward;
+    return 2 * length_class(&attention->q, &attention->k) + (attention->q.shape[3] > NARROW_HEAD);
 }
 
 static int softmax_class(const scry_op *op)
@@ -84,7 +97,7 @@ static int softmax_class(const scry_op *op)
 /* By the size of a row alone: backends see to it that a row's bits do not depend on how many there are. */
 static int norm_class(const scry_op *op)
 {
-    const scry_tensor *x = &op->norm.x;
+    const scry_tensor *x = op->kind == SCRY_OP_NORM ? &op->norm.x : &op->norm_backward.x;
     return x->shape[x->rank - 1] > NARROW_ROW;
 }
 
@@ -92,6 +105,18 @@ static int lens_class(const scry_op *op)
 {
     const scry_lens_op *lens = &op->lens;
     return 2 * (lens->x.shape[0] * lens->x.shape[1] > FEW_ROWS) + (lens->unembedding.shape[0] > SMALL_VOCABULARY);
+}
+
+static int loss_class(const scry_op *op)
+{
+    const scry_loss *loss = &op->loss;
+    return 2 * (loss->x.shape[0] > FEW_ROWS) + (loss->unembedding.shape[0] > SMALL_VOCABULARY);
+}
+
+/* By the rows that are added up: the sum's only dimension that has a choice. */
+static int sum_class(const scry_op *op)
+{
+    return scry_tensor_count(&op->sum.x) > SMALL_ELEMENTS;
 }
 
 /* The output is the first operand that is written; it has as many elements as the op has work. */
@@ -125,18 +150,26 @@ static const struct {
     {                                                                                                                  \
         names, (int)(sizeof names / sizeof *names), of                                                                 \
     }
-    [SCRY_OP_MATMUL]          = RULE(matmul_names, matmul_class),
-    [SCRY_OP_SOFTMAX_CAPTURE] = RULE(key_names, softmax_class),
-    [SCRY_OP_ATTENTION]       = RULE(attention_names, attention_class),
-    [SCRY_OP_ROPE]            = RULE(size_names, size_class),
-    [SCRY_OP_NORM]            = RULE(row_names, norm_class),
-    [SCRY_OP_LENS]            = RULE(lens_names, lens_class),
-    [SCRY_OP_EMBED]           = RULE(size_names, size_class),
-    [SCRY_OP_ADD]             = RULE(element_names, element_class),
-    [SCRY_OP_SCALE]           = RULE(element_names, element_class),
-    [SCRY_OP_ACTIVATION]      = RULE(element_names, element_class),
-    [SCRY_OP_COPY]            = RULE(element_names, element_class),
-    [SCRY_OP_FILL]            = RULE(element_names, element_class),
+    [SCRY_OP_MATMUL]              = RULE(matmul_names, matmul_class),
+    [SCRY_OP_SOFTMAX_CAPTURE]     = RULE(key_names, softmax_class),
+    [SCRY_OP_ATTENTION]           = RULE(attention_names, attention_class),
+    [SCRY_OP_ROPE]                = RULE(size_names, size_class),
+    [SCRY_OP_NORM]                = RULE(row_names, norm_class),
+    [SCRY_OP_LENS]                = RULE(lens_names, lens_class),
+    [SCRY_OP_EMBED]               = RULE(size_names, size_class),
+    [SCRY_OP_ADD]                 = RULE(element_names, element_class),
+    [SCRY_OP_SCALE]               = RULE(element_names, element_class),
+    [SCRY_OP_ACTIVATION]          = RULE(element_names, element_class),
+    [SCRY_OP_COPY]                = RULE(element_names, element_class),
+    [SCRY_OP_FILL]                = RULE(element_names, element_class),
+    [SCRY_OP_SUM]                 = RULE(size_names, sum_class),
+    [SCRY_OP_ACTIVATION_BACKWARD] = RULE(element_names, element_class),
+    [SCRY_OP_NORM_BACKWARD]       = RULE(row_names, norm_class),
+    [SCRY_OP_EMBED_BACKWARD]      = RULE(size_names, size_class),
+    [SCRY_OP_ATTENTION_BACKWARD]  = RULE(attention_backward_names, attention_backward_class),
+    [SCRY_OP_LOSS]                = RULE(lens_names, loss_class),
+    [SCRY_OP_ADAMW]               = RULE(element_names, element_class),
+    [SCRY_OP_SGD]                 = RULE(element_names, element_class),
 #undef RULE
 };
 

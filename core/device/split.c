@@ -54,12 +54,21 @@ static bool has_axis(const scry_op *op, const scry__operand *operand, char axis)
     return false;
 }
 
+/* The gradients of one key/value head add up over all of its query heads. */
+static bool sums_over_heads(const scry_op *op, char axis)
+{
+    const scry_attention_backward *attention = &op->attention_backward;
+    bool keys = op->kind == SCRY_OP_ATTENTION_BACKWARD && (attention->d_k.buffer || attention->d_v.buffer);
+    /* Without any query head there would be no piece, and yet there are gradients to become 0. */
+    return keys && axis == 'H' && (attention->k.shape[2] <= 1 || attention->q.shape[2] == 0);
+}
+
 static bool may_cut(const scry_op *op, char axis)
 {
     const scry__operand *operands;
     int                  count = scry__operands(op->kind, &operands);
     bool                 group = axis >= '0' && axis <= '9';
-    if (!strchr(scry__operand_cuts(op->kind).axes, group ? '.' : axis)) return false;
+    if (!strchr(scry__operand_cuts(op->kind).axes, group ? '.' : axis) || sums_over_heads(op, axis)) return false;
     for (int i = 0; i < count; i++) {
         bool written = operands[i].flags & SCRY__WRITE && scry__operand_in(op, &operands[i])->buffer;
         if (written && !has_axis(op, &operands[i], axis)) return false;

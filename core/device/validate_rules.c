@@ -133,19 +133,27 @@ static scry_status check_capture(const scry_op *op, const scry__sizes *sizes)
     return status ? status : check_rows(op, &capture->rows, SCRY__SIZE(sizes, 'K'));
 }
 
-static scry_status check_attention(const scry_op *op, const scry__sizes *sizes)
+/* What attention and its gradients have in common: `vectors` are their q, k, v and whatever has a head size. */
+static scry_status check_heads(const scry_op *op, const scry_tensor *const *vectors, int count,
+                               const scry__sizes *sizes)
 {
-    const scry_attention *attention = &op->attention;
-    const scry_tensor    *vectors[] = {&attention->q, &attention->k, &attention->v, &attention->out};
-    int64_t               heads = SCRY__SIZE(sizes, 'H'), groups = SCRY__SIZE(sizes, 'G');
-    for (int i = 0; i < 4; i++) {
+    int64_t heads = SCRY__SIZE(sizes, 'H'), groups = SCRY__SIZE(sizes, 'G');
+    for (int i = 0; i < count; i++) {
+        if (!vectors[i]->buffer) continue;
         if (vectors[i]->shape[3] == 0) return REFUSE(op, vectors[i], "expected a head size of 1 or more");
         if (!last_stride_is_1(vectors[i])) return REFUSE(op, vectors[i], "expected a last stride of 1");
     }
-    if (heads > SCRY_MAX_HEADS) return REFUSE(op, &attention->q, "expected at most %d heads", SCRY_MAX_HEADS);
+    if (heads > SCRY_MAX_HEADS) return REFUSE(op, vectors[0], "expected at most %d heads", SCRY_MAX_HEADS);
     if (groups ? heads % groups != 0 : heads != 0)
-        return REFUSE(op, &attention->k, "expected a number of heads that divides q's %lld", (long long)heads);
-    scry_status status = check_index_size(op, &attention->k, SCRY__SIZE(sizes, 'K'));
+        return REFUSE(op, vectors[1], "expected a number of heads that divides q's %lld", (long long)heads);
+    return check_index_size(op, vectors[1], SCRY__SIZE(sizes, 'K'));
+}
+
+static scry_status check_attention(const scry_op *op, const scry__sizes *sizes)
+{
+    const scry_attention    *attention = &op->attention;
+    const scry_tensor *const vectors[] = {&attention->q, &attention->k, &attention->v, &attention->out};
+    scry_status              status    = check_heads(op, vectors, 4, sizes);
     if (!status) status = check_finite(op, "scale", attention->scale);
     if (!status) status = check_not_negative(op, "softcap", attention->softcap);
     if (!status) status = check_mask(op, &attention->mask);
@@ -199,6 +207,11 @@ static scry_status check_lens(const scry_op *op, const scry__sizes *sizes)
     return status ? status : check_needs(op, &lens->kl, &lens->reference);
 }
 
+static scry_status check_activation(const scry_op *op, scry_activation_kind function)
+{
+    return check_range(op, "function", (int)function, SCRY_GELU_ERF, SCRY_RELU + 1);
+}
+
 static scry_status check_copy(const scry_op *op)
 {
     const scry_copy *copy = &op->copy;
@@ -221,6 +234,95 @@ static scry_status check_scale(const scry_op *op)
     return status ? status : check_finite(op, "offset", op->scale.offset);
 }
 
+/* --- Training --- */
+
+static scry_status check_some_output(const scry_op *op)
+{
+    const scry__operand *operands;
+    int                  count = scry__operands(op->kind, &operands);
+    for (int i = 0; i < count; i++)
+        if (operands[i].flags & SCRY__WRITE && scry__operand_in(op, &operands[i])->buffer) return SCRY_OK;
+    return scry__fail(SCRY_BAD_ARGUMENT, "%s: no output: expected one at least", scry_op_text(op->kind));
+}
+
+static scry_status check_activation_backward(const scry_op *op)
+{
+    const scry_activation_backward *activation = &op->activation_backward;
+    scry_status                     status     = check_activation(op, activation->function);
+    if (!status) status = check_some_output(op);
+    return status ? status : check_needs(op, &activation->d_gated, &activation->gated);
+}
+
+static scry_status check_norm_backward(const scry_op *op)
+{
+    const scry_norm_backward *norm   = &op->norm_backward;
+    scry_status               status = check_norm_parameters(op, &norm->parameters, &norm->x);
+    if (!status) status = check_some_output(op);
+    if (status || norm->parameters.kind != SCRY_NORM_NONE) return status;
+    if (norm->d_weight.buffer) return REFUSE(op, &norm->d_weight, "expected none where nothing is normalised");
+    if (norm->d_bias.buffer) return REFUSE(op, &norm->d_bias, "expected none where nothing is normalised");
+    return SCRY_OK;
+}
+
+static scry_status check_attention_backward(const scry_op *op, const scry__sizes *sizes)
+{
+    const scry_attention_backward *attention = &op->attention_backward;
+    const scry_tensor *const       vectors[] = {&attention->q,     &attention->k,   &attention->v,   &attention->out,
+                                                &attention->d_out, &attention->d_q, &attention->d_k, &attention->d_v};
+    scry_status                    status    = check_heads(op, vectors, 8, sizes);
+    if (!status) status = check_finite(op, "scale", attention->scale);
+    if (!status) status = check_not_negative(op, "softcap", attention->softcap);
+    if (!status) status = check_mask(op, &attention->mask);
+    return status ? status : check_some_output(op);
+}
+
+static scry_status check_loss(const scry_op *op, const scry__sizes *sizes)
+{
+    const scry_loss *loss   = &op->loss;
+    scry_status      status = check_some_output(op);
+    if (!status && SCRY__SIZE(sizes, 'V') == 0) status = REFUSE(op, &loss->unembedding, "expected a vocabulary");
+    if (!status) status = check_index_size(op, &loss->unembedding, SCRY__SIZE(sizes, 'V'));
+    if (!status) status = check_finite(op, "logit_scale", loss->logit_scale);
+    if (!status) status = check_not_negative(op, "softcap", loss->softcap);
+    if (!status) status = check_finite(op, "factor", loss->factor);
+    if (!status && !loss->target.buffer && !loss->teacher.buffer)
+        status = REFUSE(op, &loss->target, "absent: expected a target or a teacher");
+    if (!status && loss->target.buffer && loss->teacher.buffer)
+        status = REFUSE(op, &loss->teacher, "expected none beside a target");
+    return status;
+}
+
+/* 0 <= beta < 1 */
+static scry_status check_beta(const scry_op *op, const char *name, double value)
+{
+    if (value >= 0 && value < 1) return SCRY_OK;
+    return scry__fail(SCRY_BAD_ARGUMENT, "%s: %s %g: expected 0 <= %s < 1", scry_op_text(op->kind), name, value, name);
+}
+
+static scry_status check_adamw(const scry_op *op)
+{
+    const scry_adamw *adamw  = &op->adamw;
+    scry_status       status = check_not_negative(op, "rate", adamw->rate);
+    if (!status) status = check_beta(op, "beta1", adamw->beta1);
+    if (!status) status = check_beta(op, "beta2", adamw->beta2);
+    if (!status) status = check_not_negative(op, "epsilon", adamw->epsilon);
+    if (!status) status = check_not_negative(op, "decay", adamw->decay);
+    if (!status) status = check_finite(op, "gradient_factor", adamw->gradient_factor);
+    return status ? status : check_range(op, "step", adamw->step, 1, INT64_MAX);
+}
+
+static scry_status check_sgd(const scry_op *op)
+{
+    const scry_sgd *sgd    = &op->sgd;
+    scry_status     status = check_not_negative(op, "rate", sgd->rate);
+    if (!status) status = check_not_negative(op, "momentum", sgd->momentum);
+    if (!status) status = check_not_negative(op, "decay", sgd->decay);
+    if (!status) status = check_finite(op, "gradient_factor", sgd->gradient_factor);
+    if (!status && sgd->momentum != 0 && !sgd->velocity.buffer)
+        status = REFUSE(op, &sgd->velocity, "absent: expected a tensor where momentum is not 0");
+    return status;
+}
+
 scry_status scry__validate_rules(const scry_op *op, const scry__sizes *sizes)
 {
     switch (op->kind) {
@@ -241,11 +343,25 @@ scry_status scry__validate_rules(const scry_op *op, const scry__sizes *sizes)
     case SCRY_OP_SCALE:
         return check_scale(op);
     case SCRY_OP_ACTIVATION:
-        return check_range(op, "function", (int)op->activation.function, SCRY_GELU_ERF, SCRY_RELU + 1);
+        return check_activation(op, op->activation.function);
     case SCRY_OP_COPY:
         return check_copy(op);
     case SCRY_OP_FILL:
         return check_fill(op);
+    case SCRY_OP_ACTIVATION_BACKWARD:
+        return check_activation_backward(op);
+    case SCRY_OP_NORM_BACKWARD:
+        return check_norm_backward(op);
+    case SCRY_OP_EMBED_BACKWARD:
+        return check_finite(op, "scale", op->embed_backward.scale);
+    case SCRY_OP_ATTENTION_BACKWARD:
+        return check_attention_backward(op, sizes);
+    case SCRY_OP_LOSS:
+        return check_loss(op, sizes);
+    case SCRY_OP_ADAMW:
+        return check_adamw(op);
+    case SCRY_OP_SGD:
+        return check_sgd(op);
     default:
         return SCRY_OK;
     }

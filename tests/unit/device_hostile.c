@@ -110,6 +110,26 @@ static void spoil_parameters(scry__random *random, scry_op *op)
     case SCRY_OP_LENS:
         op->lens.norm.kind = (scry_norm_kind)scry__random_below(random, 4);
         break;
+    case SCRY_OP_NORM_BACKWARD:
+        op->norm_backward.parameters.kind = (scry_norm_kind)scry__random_below(random, 4);
+        op->norm_backward.accumulate      = scry__random_below(random, 2);
+        break;
+    case SCRY_OP_ATTENTION_BACKWARD:
+        op->attention_backward.softcap           = (float)scry__random_below(random, 3);
+        op->attention_backward.mask.window       = random_number(random);
+        op->attention_backward.mask.prefix       = random_number(random);
+        op->attention_backward.mask.query_offset = random_number(random);
+        break;
+    case SCRY_OP_LOSS:
+        op->loss.accumulate = scry__random_below(random, 2);
+        op->loss.softcap    = (float)scry__random_below(random, 3);
+        break;
+    case SCRY_OP_ADAMW:
+        op->adamw.step = random_number(random);
+        break;
+    case SCRY_OP_SGD:
+        op->sgd.momentum = (float)scry__random_below(random, 2);
+        break;
     default:
         op->precision = (scry_precision)scry__random_below(random, 5);
         break;
@@ -152,7 +172,8 @@ static bool run_one(scry_device *device, const scry_op *op, scry_buffer *arena, 
     const scry__operand *operands;
     int                  count  = scry__operands(op->kind, &operands);
     scry_status          status = scry_device_run(device, op);
-    cr_assert(status == SCRY_OK || status == SCRY_BAD_ARGUMENT, "%s: %s", scry_op_text(op->kind), scry_last_error());
+    cr_assert(status == SCRY_OK || status == SCRY_BAD_ARGUMENT || status == SCRY_UNSUPPORTED, "%s: %s",
+              scry_op_text(op->kind), scry_last_error());
     cr_assert_eq(scry_buffer_read(arena, 0, found, sizeof found), SCRY_OK);
     for (int i = 0; status == SCRY_OK && i < count; i++) {
         const scry_tensor *tensor = scry__operand_in(op, &operands[i]);
@@ -251,7 +272,7 @@ Test(device_hostile, pieces__leave_what_the_whole_leaves)
         scry_op op = random_op(&random, whole);
         done += run_twice(device, &op, whole, cut, 8 + scry__random_below(&random, 600)) > 1;
     }
-    cr_expect_gt(done, TRIES / 8, "%d of %d ran in pieces", done, TRIES);
+    cr_expect_gt(done, TRIES / 12, "%d of %d ran in pieces", done, TRIES);
     scry_buffer_destroy(&cut);
     scry_buffer_destroy(&whole);
     scry_device_destroy(&device);

@@ -33,8 +33,8 @@ TestSuite(device_invalid, .init = open_devices, .fini = close_devices);
 
 /* X(name, kind, what spoils `op`, the beginning of the message) */
 #define INVALID_LIST(X)                                                                                                \
-    X(kind_negative, ADD, op->kind = (scry_op_kind)-1, "op: kind -1: expected 0 to 11")                                \
-    X(kind_large, ADD, op->kind = SCRY_OP_COUNT, "op: kind 12: expected 0 to 11")                                      \
+    X(kind_negative, ADD, op->kind = (scry_op_kind)-1, "op: kind -1: expected 0 to 19")                                \
+    X(kind_large, ADD, op->kind = SCRY_OP_COUNT, "op: kind 20: expected 0 to 19")                                      \
     X(precision, ADD, op->precision = (scry_precision)9, "add: precision 9: expected 0 to 3")                          \
     X(absent, ATTENTION, op->attention.v.buffer = NULL, "attention: v: absent: expected a tensor")                     \
     X(absent_out, ADD, op->add.out.buffer = NULL, "add: out: absent: expected a tensor")                               \

@@ -42,6 +42,26 @@ static void set_scalars(scry_op *op)
     case SCRY_OP_LENS:
         op->lens.norm.epsilon = 1e-5f;
         break;
+    case SCRY_OP_NORM_BACKWARD:
+        op->norm_backward.parameters.epsilon = 1e-5f;
+        break;
+    case SCRY_OP_ATTENTION_BACKWARD:
+        op->attention_backward.scale       = 0.25f;
+        op->attention_backward.mask.causal = true;
+        break;
+    case SCRY_OP_LOSS:
+        op->loss.teacher.buffer = NULL; /* there is a target */
+        op->loss.factor         = 0.5f;
+        break;
+    case SCRY_OP_ADAMW:
+        op->adamw.rate = op->adamw.beta1 = op->adamw.beta2 = 0.5f;
+        op->adamw.epsilon = op->adamw.gradient_factor = 1;
+        op->adamw.step                                = 1;
+        break;
+    case SCRY_OP_SGD:
+        op->sgd.rate = op->sgd.momentum = 0.5f;
+        op->sgd.gradient_factor         = 1;
+        break;
     default:
         break;
     }
@@ -55,7 +75,7 @@ scry_op device_op(scry_op_kind kind, scry_buffer *arena)
     memset(&op, 0, sizeof op);
     op.kind = kind;
     for (int i = 0; i < count; i++) {
-        bool elementwise                     = kind != SCRY_OP_MATMUL && kind != SCRY_OP_NORM;
+        bool elementwise = kind != SCRY_OP_MATMUL && kind != SCRY_OP_NORM && kind != SCRY_OP_NORM_BACKWARD;
         *scry__operand_of(&op, &operands[i]) = operand_view(&operands[i], elementwise, arena, (size_t)i * ARENA_STEP);
     }
     set_scalars(&op);
@@ -87,6 +107,13 @@ scry_device *device_need(const char *name, const char *kernels)
     }
     cr_assert_eq(status, SCRY_OK, "%s", scry_last_error());
     return device;
+}
+
+bool device_can_run(scry_device *device, const scry_op *op)
+{
+    scry_op_info info;
+    cr_assert_eq(scry_device_query(device, op, &info), SCRY_OK, "%s", scry_last_error());
+    return info.support != SCRY_NOT_SUPPORTED;
 }
 
 uint64_t device_runs(const scry_device *device)

@@ -19,6 +19,9 @@ scry_device *device_open(const char *name, scry_fallback fallback);
 scry_device *device_need(const char *name, const char *kernels);
 
 /* How many ops the fake plugin has been given since it was loaded. */
+/* Whether the device says that it can run a valid op. */
+bool device_can_run(scry_device *device, const scry_op *op);
+
 uint64_t device_runs(const scry_device *device);
 
 #endif

@@ -45,7 +45,7 @@ Test(device_plugins, find__says_why_each_plugin_is_not_usable)
     static const struct {
         const char *name, *reason;
     } cases[] = {
-        {"abi", "built for backend ABI 1: expected 4"},
+        {"abi", "built for backend ABI 1: expected 5"},
         {"size", "its table has 16 bytes: expected "},
         {"slot", "its table has no open"},
         {"alias", "it calls itself \"cpu\": expected \"alias\""},

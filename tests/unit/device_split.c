@@ -83,7 +83,8 @@ static bool run_row(int index, const char *reach, scry_device *reference, scry_d
 
 ParameterizedTestParameters(device_split, cases__are_equal_to_the_bit)
 {
-    return cr_make_param_array(struct expectation, (struct expectation *)expectations, SCRY_OP_COUNT);
+    return cr_make_param_array(struct expectation, (struct expectation *)expectations,
+                               sizeof expectations / sizeof *expectations);
 }
 
 ParameterizedTest(struct expectation *expected, device_split, cases__are_equal_to_the_bit)

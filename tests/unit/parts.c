@@ -181,7 +181,7 @@ void parts_every_op_across_parts__computes_the_same_bits(void)
     scry_buffer *buffer = create(2 * PART);
     for (int kind = 0; kind < SCRY_OP_COUNT; kind++) {
         scry_op op = device_op((scry_op_kind)kind, buffer);
-        expect_same_bits(&op, scry_op_text(op.kind), false);
+        if (device_can_run(device, &op)) expect_same_bits(&op, scry_op_text(op.kind), false);
     }
     scry_buffer_destroy(&buffer);
 }

@@ -18,7 +18,7 @@ extern "C" {
 #endif
 
 /* Raised whenever anything in this header, op.h, tensor.h or device.h changes its layout or meaning. */
-enum { SCRY_BACKEND_ABI = 4 };
+enum { SCRY_BACKEND_ABI = 5 };
 
 #define SCRY_BACKEND_ENTRY "scry_backend_entry"
 
@@ -90,7 +90,8 @@ struct scry_backend {
      * of its last, with whatever lies between. NULL: always. Asked several times for each operand of each run, so cheap
      * and pure. What lies inside a reachable range is reachable, and so are SCRY_REACHABLE_BYTES wherever they lie.
      * The front door cuts ops into pieces until each operand is reachable, save those that no cut makes smaller and
-     * that backends walk through in reachable parts by themselves: lens.unembedding and lens.bias, embed.table. */
+     * that backends walk through in reachable parts by themselves: lens.unembedding and lens.bias, embed.table; and of
+     * the ops of training, embed_backward.d_table, and loss.unembedding and loss.bias with their gradients. */
     bool (*reaches)(const scry_buffer *buffer, size_t offset, size_t bytes);
     /* NULL, or NULL for an op: it has one nameless kernel. Names hold no comma. */
     __typeof__(scry_device_kernels) *kernels;

@@ -13,8 +13,8 @@
 extern "C" {
 #endif
 
-/* X(name, text, member of the union) */
-#define SCRY_OP_LIST(X)                                                                                                \
+/* X(name, text, member of the union). What a forward pass is made of: every backend has these. */
+#define SCRY_FORWARD_OP_LIST(X)                                                                                        \
     X(MATMUL, "matmul", matmul)                                                                                        \
     X(SOFTMAX_CAPTURE, "softmax_capture", softmax)                                                                     \
     X(ATTENTION, "attention", attention)                                                                               \
@@ -27,6 +27,22 @@ extern "C" {
     X(ACTIVATION, "activation", activation)                                                                            \
     X(COPY, "copy", copy)                                                                                              \
     X(FILL, "fill", fill)
+
+/* What training adds, where a backend has it. The gradients of the other ops are those ops again: of a matmul, matmuls
+ * by strides; of rope, rope with `inverse`; of add, copy and add; of scale, scale. */
+#define SCRY_TRAINING_OP_LIST(X)                                                                                       \
+    X(SUM, "sum", sum)                                                                                                 \
+    X(ACTIVATION_BACKWARD, "activation_backward", activation_backward)                                                 \
+    X(NORM_BACKWARD, "norm_backward", norm_backward)                                                                   \
+    X(EMBED_BACKWARD, "embed_backward", embed_backward)                                                                \
+    X(ATTENTION_BACKWARD, "attention_backward", attention_backward)                                                    \
+    X(LOSS, "loss", loss)                                                                                              \
+    X(ADAMW, "adamw", adamw)                                                                                           \
+    X(SGD, "sgd", sgd)
+
+#define SCRY_OP_LIST(X)                                                                                                \
+    SCRY_FORWARD_OP_LIST(X)                                                                                            \
+    SCRY_TRAINING_OP_LIST(X)
 
 typedef enum scry_op_kind {
 #define SCRY_OP_ENUM(name, text, member) SCRY_OP_##name,
@@ -209,6 +225,100 @@ typedef struct scry_fill {
     double      value;
 } scry_fill;
 
+/* --- Training ---
+ *
+ * d_x is the gradient of one scalar (the loss) in x, of the same shape. An op's gradients are each optional, but one at
+ * least is asked for. Where `accumulate` is set, each is added to what its tensor holds, else it is written over. What
+ * adds up over rows or tokens does so in an order that does not change from run to run. */
+
+/* out [n] = the sum over t of x[t, n], or of its square where `squares` (+ out's old content where accumulate).
+ * x [T, n]: the gradient of a bias; as [N, 1], the squared length of a gradient that is to be clipped. */
+typedef struct scry_sum {
+    scry_tensor x, out;
+    bool        squares, accumulate;
+} scry_sum;
+
+/* Of scry_activation: d_x = d_out * f'(x) * gated, d_gated = d_out * f(x); without gated the factor is 1, and there is
+ * no d_gated. relu's slope at 0 is 0. The same shape; d_x may be d_out. */
+typedef struct scry_activation_backward {
+    scry_tensor          x, gated, d_out, d_x, d_gated;
+    scry_activation_kind function;
+    bool                 accumulate;
+} scry_activation_backward;
+
+/* Of scry_norm: x, d_out, d_x [.., d]; d_weight and d_bias [d] are sums over the rows. The statistics are computed
+ * again from x. With r = 1 / sqrt(.. + eps), n the row before weight and bias, and g = d_out * (weight +
+ * weight_offset): layer: d_x = r (g - mean(g) - n mean(g n)); rms: d_x = r (g - n mean(g n)); none: d_x = d_out,
+ * without d_weight and d_bias. d_weight = sum of d_out n, d_bias = sum of d_out; each may be asked for whether the
+ * parameter is present or not. */
+typedef struct scry_norm_backward {
+    scry_tensor          x, d_out, d_x, d_weight, d_bias;
+    scry_norm_parameters parameters;
+    bool                 accumulate;
+} scry_norm_backward;
+
+/* Of scry_embed: d_table[v] = scale * the sum of d_out[t] over the t with ids[t] = v, in ascending t. ids i32 [T],
+ * d_out [T, d], d_table [V, d] f32. Rows that no id names become 0, or stay as they are where accumulate. Ids outside
+ * the table are skipped. scale 0 means 1. */
+typedef struct scry_embed_backward {
+    scry_tensor ids, d_out, d_table;
+    float       scale;
+    bool        accumulate;
+} scry_embed_backward;
+
+/* Of scry_attention: q, k, v, out and lse [B, H, Q] are those of the forward op, with its scale, softcap and mask. With
+ * s = scale * q . k, p = exp(cap(s) + additive - lse), 0 where masked, and o = d_out . out, both with lse and out as
+ * given:
+ *     d_v = sum of p d_out,  d_s = p (d_out . v - o) (1 - (cap(s) / softcap)^2),
+ *     d_q = scale * sum of d_s k,  d_k = scale * sum of d_s q,
+ * the last factor of d_s only where softcap > 0. d_out [B, Q, H, Dv], d_q [B, Q, H, D], d_k [B, K, G, D], d_v [B, K, G,
+ * Dv], last strides 1; the gradients of a key add up over the query heads that read it. A row without any key (lse
+ * -inf) adds 0, whatever it holds, and its d_q is 0. Never stores Q x K. */
+typedef struct scry_attention_backward {
+    scry_tensor q, k, v, out, lse, d_out, d_q, d_k, d_v;
+    float       scale, softcap;
+    scry_mask   mask;
+    bool        accumulate;
+} scry_attention_backward;
+
+/* The loss of rows of predictions, and its gradients, by tiles of the vocabulary: never stores rows x vocabulary.
+ * logits = softcap(unembedding . x * logit_scale + bias), with x [T, d] (normalised already), unembedding (w) [V, d],
+ * bias (w) [V] optional. Either target i32 [T]: loss[t] = lse(logits[t]) - logits[t, target[t]], and a row whose target
+ * is outside the vocabulary does not count: loss 0, gradients 0. Or teacher [T, d]: loss[t] = KL(teacher || x), never
+ * negative and exactly 0 where x equals the teacher, whose logits are read in the same way and are no variables.
+ * loss [T] in nats, optional like the gradients, and always written over. The gradients are those of factor * the sum
+ * of loss (1 / T: of the mean): d_x [T, d], d_unembedding [V, d] and d_bias [V], f32. */
+typedef struct scry_loss {
+    scry_tensor x, unembedding, bias, target, teacher;
+    scry_tensor loss, d_x, d_unembedding, d_bias;
+    float       logit_scale; /* 0 means 1 */
+    float       softcap;     /* 0: none */
+    float       factor;      /* of the gradients, not of loss */
+    bool        accumulate;
+} scry_loss;
+
+/* One step of Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2), in place. All [n].
+ * g = gradient_factor * gradient; first = beta1 first + (1 - beta1) g; second = beta2 second + (1 - beta2) g^2;
+ * parameter -= rate * (decay * parameter + m / (sqrt(v) + epsilon)), with m = first / (1 - beta1^step), v = second / (1
+ * - beta2^step). Moments begin as 0, and step as 1. */
+typedef struct scry_adamw {
+    scry_tensor gradient, parameter, first, second;
+    float       rate, beta1, beta2, epsilon, decay;
+    float       gradient_factor; /* to clip by; 1: as it is */
+    int64_t     step;
+} scry_adamw;
+
+/* One step of stochastic gradient descent, in place. All [n].
+ * g = gradient_factor * gradient + decay * parameter; velocity = momentum * velocity + g; parameter -= rate * velocity,
+ * or where `nesterov`, rate * (g + momentum * velocity). The velocity begins as 0; where momentum is 0 it may be
+ * absent, and g stands for it. */
+typedef struct scry_sgd {
+    scry_tensor gradient, parameter, velocity;
+    float       rate, momentum, decay;
+    float       gradient_factor; /* to clip by; 1: as it is */
+    bool        nesterov;
+} scry_sgd;
+
 typedef struct scry_op {
     scry_op_kind   kind;
     scry_precision precision;
@@ -225,6 +335,16 @@ typedef struct scry_op {
         scry_activation activation;
         scry_copy       copy;
         scry_fill       fill;
+        scry_sum        sum;
+
+        scry_activation_backward activation_backward;
+        scry_norm_backward       norm_backward;
+        scry_embed_backward      embed_backward;
+        scry_attention_backward  attention_backward;
+
+        scry_loss  loss;
+        scry_adamw adamw;
+        scry_sgd   sgd;
     };
 } scry_op;
 
