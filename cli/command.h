@@ -108,6 +108,7 @@ int cli_heads(int argc, char **argv);
 int cli_induction(int argc, char **argv);
 int cli_influence(int argc, char **argv);
 int cli_attribute(int argc, char **argv);
+int cli_steer(int argc, char **argv);
 int cli_diagnose(int argc, char **argv);
 int cli_diff(int argc, char **argv);
 int cli_report(int argc, char **argv);

@@ -16,6 +16,7 @@ static const struct {
     {"induction", "which heads let it say a sequence again, and what feeds them", cli_induction},
     {"influence", "what a position drew on: weights, rollout, and what cutting each edge changes", cli_influence},
     {"attribute", "a logit, or a difference of two, split over embedding, heads, MLPs and biases", cli_attribute},
+    {"steer", "continuations with a vector added at a layer, by strength", cli_steer},
     {"diagnose", "what is wrong: masks, scale, NaN, ignored context, loops", cli_diagnose},
     {"diff", "two checkpoints, prompts or attention files side by side; a series", cli_diff},
     {"trace", "any activations of a forward pass, to .npz", cli_trace},

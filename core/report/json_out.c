@@ -76,27 +76,32 @@ static json_t *tempered_array(scry__json_builder *builder, const scry_generation
     return array;
 }
 
+void scry__json_add_generation(scry__json_builder *builder, json_t *object, const scry_generation *generation)
+{
+    json_t *steps = scry__json_new_array(builder);
+    for (int i = 0; i < generation->step_count && !builder->status; i++) {
+        const scry_step *step = &generation->steps[i];
+        json_t          *line = scry__json_new_object(builder);
+        scry__json_set_int(builder, line, "step", i);
+        scry__json_set(builder, line, "chosen", scry__json_candidate(builder, &step->chosen));
+        scry__json_set(builder, line, "top", scry__json_candidates(builder, step->top, generation->top_count));
+        scry__json_set_number(builder, line, "entropy", step->entropy);
+        scry__json_set_number(builder, line, "lse", step->lse);
+        scry__json_set(builder, line, "flag", flag_text(step->sureness));
+        scry__json_set(builder, line, "temperatures", tempered_array(builder, generation, step));
+        scry__json_append(builder, steps, line);
+    }
+    scry__json_set(builder, object, "steps", steps);
+    scry__json_set_text(builder, object, "text", generation->text);
+    scry__json_set_text(builder, object, "stop_reason", generation->stop_reason);
+}
+
 scry_status scry__json_generation(json_t **out, const scry_generation *generation, const scry__json_source *source)
 {
     scry__json_builder builder = {0};
     json_t            *object  = scry__json_result(&builder, "scry.generation/1", source);
-    json_t            *steps   = scry__json_new_array(&builder);
-    for (int i = 0; i < generation->step_count && !builder.status; i++) {
-        const scry_step *step = &generation->steps[i];
-        json_t          *line = scry__json_new_object(&builder);
-        scry__json_set_int(&builder, line, "step", i);
-        scry__json_set(&builder, line, "chosen", scry__json_candidate(&builder, &step->chosen));
-        scry__json_set(&builder, line, "top", scry__json_candidates(&builder, step->top, generation->top_count));
-        scry__json_set_number(&builder, line, "entropy", step->entropy);
-        scry__json_set_number(&builder, line, "lse", step->lse);
-        scry__json_set(&builder, line, "flag", flag_text(step->sureness));
-        scry__json_set(&builder, line, "temperatures", tempered_array(&builder, generation, step));
-        scry__json_append(&builder, steps, line);
-    }
     scry__json_set(&builder, object, "tokens", scry__json_tokens(&builder, generation->prompt));
-    scry__json_set(&builder, object, "steps", steps);
-    scry__json_set_text(&builder, object, "text", generation->text);
-    scry__json_set_text(&builder, object, "stop_reason", generation->stop_reason);
+    scry__json_add_generation(&builder, object, generation);
     return scry__json_finish(&builder, object, out);
 }
 

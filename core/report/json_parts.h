@@ -27,4 +27,7 @@ json_t *scry__json_numbers(scry__json_builder *builder, const float *values, int
 json_t *scry__json_candidate(scry__json_builder *builder, const scry_candidate *candidate);
 json_t *scry__json_candidates(scry__json_builder *builder, const scry_candidate *candidates, int count);
 
+/* A generation's steps, text and stop_reason. */
+void scry__json_add_generation(scry__json_builder *builder, json_t *object, const scry_generation *generation);
+
 #endif

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/number.h"
 #include "base/text.h"
+#include "report/npy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,19 +130,6 @@ static scry_status check_shape(const scry__npz *npz, const char *name, size_t it
     return SCRY_OK;
 }
 
-/* The .npy head: magic, version 1.0, a dictionary padded with spaces so that data starts at a multiple of 64. */
-static scry_status add_npy_head(scry__text *head, const char *description, int rank, const int64_t *shape)
-{
-    scry__text_add(head, "\x93NUMPY\x01\x00\x00\x00", 10);
-    scry__text_addf(head, "{'descr': '%s', 'fortran_order': False, 'shape': (", description);
-    for (int i = 0; i < rank; i++) scry__text_addf(head, rank == 1 ? "%lld," : "%lld, ", (long long)shape[i]);
-    scry__text_adds(head, "), }");
-    while (!head->status && (head->size + 1) % alignment) scry__text_adds(head, " ");
-    scry__text_adds(head, "\n");
-    if (!head->status) put((uint8_t *)head->data + 8, head->size - 10, 2);
-    return head->status;
-}
-
 /* The local header with its padding; the CRC stays 0 until the entry ends. */
 static scry_status write_local_header(scry__npz *npz, const struct entry *entry)
 {
@@ -197,7 +185,7 @@ static scry_status begin(scry__npz *npz, const char *name, const char *descripti
         npz->capacity = capacity;
     }
     scry__text_addf(&file, "%s.npy", name);
-    status = add_npy_head(&head, description, rank, shape);
+    status = scry__npy_add_head(&head, description, rank, shape);
     if (!status) status = scry__text_take(&file, &entry.name, NULL);
     if (!status) {
         entry.offset               = npz->writer.offset;

@@ -92,11 +92,32 @@ scry_status scry__edit_check_hook(const scry_model *model, scry__hook hook, cons
 
 /* --- checking --- */
 
+static bool takes_values(scry_edit_kind kind)
+{
+    return kind == SCRY_EDIT_ADD || kind == SCRY_EDIT_REPLACE;
+}
+
+/* Is it the same at all positions? */
+static bool has_one_row(const scry_edit *edit)
+{
+    return !takes_values(edit->kind) || edit->values.rows == 1;
+}
+
 static scry_status resolve_range(scry_range *out, scry_range range, int count, const char *what)
 {
     *out = range.begin || range.end ? range : (scry_range){0, count};
     if (out->begin >= 0 && out->begin < out->end && out->end <= count) return SCRY_OK;
     return scry__fail(SCRY_BAD_ARGUMENT, "%s %d:%d: expected a part of 0:%d", what, range.begin, range.end, count);
+}
+
+/* What is said of every position, or of all from one on, holds for those that generation adds too, as far as there are
+ * values. */
+static scry_status resolve_positions(scry_range *out, const scry_edit *edit, const scry__editor_options *options)
+{
+    if (edit->positions.end) return resolve_range(out, edit->positions, options->positions, "positions");
+    *out = (scry_range){edit->positions.begin, has_one_row(edit) ? options->capacity : options->positions};
+    if (out->begin >= 0 && out->begin < out->end) return SCRY_OK;
+    return scry__fail(SCRY_BAD_ARGUMENT, "positions from %d on: expected 0 to %d", out->begin, out->end - 1);
 }
 
 static scry_status resolve_heads(struct resolved *resolved, const scry_edit *edit, int count)
@@ -110,11 +131,6 @@ static scry_status resolve_heads(struct resolved *resolved, const scry_edit *edi
     memcpy(resolved->heads, edit->heads, sizeof resolved->heads);
     for (int head = 0; !any && head < count; head++) resolved->heads[head / 64] |= (uint64_t)1 << head % 64;
     return SCRY_OK;
-}
-
-static bool takes_values(scry_edit_kind kind)
-{
-    return kind == SCRY_EDIT_ADD || kind == SCRY_EDIT_REPLACE;
 }
 
 static scry_status check_values(const scry_edit *edit, const struct resolved *resolved, scry__edit_extent extent)
@@ -142,7 +158,6 @@ static scry_status resolve(struct resolved *resolved, const scry_model *model, c
     if ((unsigned)edit->kind >= SCRY_EDIT_COUNT)
         return scry__fail(SCRY_BAD_ARGUMENT, "kind %d: expected 0 to %d", (int)edit->kind, SCRY_EDIT_COUNT - 1);
     scry__edit_extent extent = scry__edit_extent_of(model, resolved->hook);
-    bool              any    = edit->positions.begin || edit->positions.end;
     scry_status       status = scry__edit_check_hook(model, resolved->hook, edit->hook, options->final);
     if (!extent.by_head && (edit->keys.begin || edit->keys.end))
         return scry__fail(SCRY_BAD_ARGUMENT, "keys %d:%d: expected none, save for scores and patterns",
@@ -152,11 +167,9 @@ static scry_status resolve(struct resolved *resolved, const scry_model *model, c
     resolved->by_head = extent.by_head;
     if (!status) status = resolve_heads(resolved, edit, extent.heads);
     if (!status) status = resolve_range(&resolved->sequences, edit->sequences, options->batch, "sequences");
-    if (!status) status = resolve_range(&resolved->positions, edit->positions, options->positions, "positions");
+    if (!status) status = resolve_positions(&resolved->positions, edit, options);
     if (!status) status = resolve_range(&resolved->keys, edit->keys, options->positions, "keys");
     if (!status) status = check_values(edit, resolved, extent);
-    /* What is said of every position holds for those that generation adds, as far as there are values. */
-    if (!any && (!takes_values(edit->kind) || edit->values.rows == 1)) resolved->positions.end = options->capacity;
     if (extent.by_head && !edit->keys.end && (!takes_values(edit->kind) || edit->values.columns == 1))
         resolved->keys.end = options->capacity;
     if (!extent.by_head) resolved->keys = (scry_range){0, extent.columns};

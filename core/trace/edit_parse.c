@@ -86,13 +86,17 @@ static scry_status parse_heads(struct parser *parser, const char *list)
     return status;
 }
 
-/* "2:6", or "4" for 4:5. */
-static bool parse_range(const char *text, scry_range *range)
+/* "2:6", "4" for 4:5, and where it may be `open`, "4:" for {4, 0}. */
+static bool parse_range(const char *text, scry_range *range, bool open)
 {
     char *end;
     if (*text < '0' || *text > '9') return false;
     errno      = 0;
     long begin = strtol(text, &end, 10), last = begin + 1;
+    if (open && !strcmp(end, ":") && !errno && begin < 1000000000) {
+        *range = (scry_range){(int)begin, 0};
+        return true;
+    }
     if (*end == ':' && end[1] >= '0' && end[1] <= '9') last = strtol(end + 1, &end, 10);
     if (*end || errno || last <= begin || last > 1000000000) return false;
     *range = (scry_range){(int)begin, (int)last};
@@ -112,9 +116,9 @@ static scry_status parse_part(struct parser *parser)
     scry_status status = SCRY_OK;
     if (!strncmp(part, "head=", 5))
         status = parse_heads(parser, part + 5);
-    else if (!strncmp(part, "pos=", 4) && !parse_range(part + 4, &parser->edit.positions))
-        status = expected(parser, "pos=A:B with A < B, or pos=A");
-    else if (!strncmp(part, "key=", 4) && !parse_range(part + 4, &parser->edit.keys))
+    else if (!strncmp(part, "pos=", 4) && !parse_range(part + 4, &parser->edit.positions, true))
+        status = expected(parser, "pos=A:B with A < B, pos=A: or pos=A");
+    else if (!strncmp(part, "key=", 4) && !parse_range(part + 4, &parser->edit.keys, false))
         status = expected(parser, "key=A:B with A < B, or key=A");
     else if (strncmp(part, "pos=", 4) && strncmp(part, "key=", 4))
         status = expected(parser, form);

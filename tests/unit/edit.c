@@ -390,6 +390,7 @@ Test(edit, mistake__is_refused_by_its_place)
         {"expected 0 to 0", NULL, {.hook = "hook_embed", .heads = {2}}},
         {"positions 4:99: expected a part of", NULL, {.hook = "hook_embed", .positions = {4, 99}}},
         {"positions 4:2: expected a part of", NULL, {.hook = "hook_embed", .positions = {4, 2}}},
+        {"positions from 99 on: expected 0 to", NULL, {.hook = "hook_embed", .positions = {99, 0}}},
         {"sequences 1:2: expected a part of 0:1", NULL, {.hook = "hook_embed", .sequences = {1, 2}}},
         {"keys 0:1: expected none", NULL, {.hook = "hook_embed", .keys = {0, 1}}},
         {"no values", NULL, {.hook = "hook_embed", .kind = SCRY_EDIT_ADD}},

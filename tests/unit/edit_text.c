@@ -95,6 +95,7 @@ Test(edit_text, text__says_what_is_edited)
         {"blocks.1.attn.hook_z[head=2,pos=2:6]=zero", 1, "blocks.1.attn.hook_z", SCRY_EDIT_ZERO, 4, {2, 6}, {0}, 0},
         {"blocks.*.hook_mlp_out=scale:0.5", -1, "blocks.0.hook_mlp_out", SCRY_EDIT_SCALE, 0, {0}, {0}, 0.5f},
         {"blocks.0-1.attn.hook_q[head=0,2-3]=scale:-1", 2, "blocks.0.attn.hook_q", SCRY_EDIT_SCALE, 13, {0}, {0}, -1},
+        {"hook_embed[pos=4:]=zero", 1, "hook_embed", SCRY_EDIT_ZERO, 0, {4, 0}, {0}, 0},
         {"blocks.1,0.attn.hook_pattern[pos=4,key=0:2,head=1]=zero",
          2,
          "blocks.0.attn.hook_pattern",
@@ -136,6 +137,7 @@ Test(edit_text, mistake__is_named_with_its_place)
         {"blocks.0.attn.hook_z[head=1,]=zero", "head list \"1,\""},
         {"blocks.0.attn.hook_z[pos=3:3]=zero", "at \"pos=3:3]=zero\": expected pos=A:B with A < B"},
         {"blocks.0.attn.hook_z[key=x]=zero", "expected key=A:B"},
+        {"blocks.0.attn.hook_pattern[key=3:]=zero", "expected key=A:B"},
         {"blocks.0.attn.hook_z[head=1=zero", "head list \"1=zero\""},
         {"blocks.0.attn.hook_z[head=1]zero", "at \"zero\": expected = and"},
         {"hook_embed=nothing", "at \"nothing\": expected zero, scale:X"},
@@ -336,8 +338,10 @@ static void check_everywhere(const char *text)
         cr_expect(fabsf(generation->steps[i].chosen.logit - row[generation->steps[i].chosen.id]) < 1e-3f, "step %d", i);
     }
     const scry_lens_cell *last = scry_lens_at(lens, lens->layer_count - 1, prompt - 1);
-    cr_expect_eq(last->top[0].id, largest_of(logits + (size_t)(prompt - 1) * (size_t)vocabulary, vocabulary));
-    cr_expect(memcmp(plain->captures[0].data, logits, (size_t)vocabulary * sizeof *logits), "the edit has no effect");
+    size_t                row  = (size_t)(prompt - 1) * (size_t)vocabulary;
+    cr_expect_eq(last->top[0].id, largest_of(logits + row, vocabulary));
+    cr_expect(memcmp((const float *)plain->captures[0].data + row, logits + row, (size_t)vocabulary * sizeof *logits),
+              "the edit has no effect");
     scry_trace_destroy(&plain);
     scry_trace_destroy(&trace);
     scry_lens_destroy(&lens);
@@ -349,6 +353,7 @@ Test(edit_text, edits__are_the_same_in_generation_lens_and_trace)
 {
     check_everywhere("blocks.1.hook_mlp_out=scale:-1");
     check_everywhere("blocks.*.hook_resid_pre[pos=0:2]=scale:-3");
+    check_everywhere("blocks.1.hook_mlp_out[pos=3:]=scale:-1");
     check_everywhere("blocks.0.attn.hook_pattern[head=1]=scale:0.5");
     check_everywhere("blocks.*.attn.hook_pattern[key=0]=zero");
 }

@@ -8,5 +8,6 @@
 #include "scry/heads.h"
 #include "scry/influence.h"
 #include "scry/lens.h"
+#include "scry/steer.h"
 
 #endif

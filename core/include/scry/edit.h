@@ -6,7 +6,7 @@
  *
  * Edited scores go through the softmax again, under the model's own mask, and an edited pattern through its product
  * with the values: of these heads and rows only. All other attention stays the fused op. What no edit reaches keeps
- * its bits. */
+ * its bits. Positions without an end, or none named, take in those that generation adds, where values have one row. */
 #ifndef SCRY_EDIT_H
 #define SCRY_EDIT_H
 
@@ -43,7 +43,7 @@ typedef struct scry_edit {
     const char      *hook; /* "blocks.3.attn.hook_z" */
     scry_edit_kind   kind;
     uint64_t         heads[SCRY_MAX_HEADS / 64]; /* set bits; all zero: every head */
-    scry_range       positions;                  /* rows; of scores and patterns, queries */
+    scry_range       positions;                  /* rows; of scores and patterns, queries; {4, 0}: from 4 on */
     scry_range       keys;                       /* columns of scores and patterns */
     scry_range       sequences;                  /* of a batch */
     float            factor;                     /* of SCALE and ADD */
@@ -87,7 +87,7 @@ SCRY_API scry_status scry_edit_fill(scry_edit *edits, int count, scry_model *mod
 /* --- Edits as text --- */
 
 /* Parses edits as people write them, HOOK[head=0-3,5,pos=2:6,key=0:4]=WHAT, where each part in brackets may be left
- * out, `pos=4` is 4:5, and HOOK's block is a number, a list or *: "blocks.0-3,5.attn.hook_z", "blocks.*.hook_mlp_out".
+ * out, `pos=4` is 4:5, `pos=4:` from 4 on, and HOOK's block is a number, a list or *: "blocks.0-3,5.attn.hook_z", "blocks.*.hook_mlp_out".
  * One text gives an edit for each block. WHAT is
  *   zero | scale:X
  *   add:FILE[*X]      a vector or array from an .npy, or from an .npz under the hook point's name
