@@ -115,22 +115,15 @@ done:
     return status;
 }
 
-static void add_token(scry__text *out, const char *what, const scry_candidate *token)
-{
-    scry__text_addf(out, "%s ", what);
-    scry__label_add(out, token->text);
-    scry__text_addf(out, ": logit %.3f, probability %.4g\n", (double)token->logit, (double)token->probability);
-}
-
 static scry_status print_tables(const struct attribute *attribute)
 {
     const scry_attribution *result = attribute->result;
     scry__text              text   = {0};
     scry__text_addf(&text, "Position %d ", result->position);
     scry__label_add(&text, result->tokens->texts[result->position]);
-    add_token(&text, " and the next token", &result->answer);
+    cli_add_candidate(&text, " and the next token", &result->answer);
     if (result->has_wrong) {
-        add_token(&text, "less", &result->wrong);
+        cli_add_candidate(&text, "less", &result->wrong);
         scry__text_addf(&text, "The difference of %+.4f", result->logit);
     } else {
         scry__text_addf(&text, "The logit of %.4f", result->logit);

@@ -28,6 +28,13 @@ scry_status cli_print_json(json_t *object)
     return cli_print(&text);
 }
 
+void cli_add_candidate(scry__text *out, const char *what, const scry_candidate *candidate)
+{
+    scry__text_addf(out, "%s ", what);
+    scry__label_add(out, candidate->text);
+    scry__text_addf(out, ": logit %.3f, probability %.4g\n", (double)candidate->logit, (double)candidate->probability);
+}
+
 /* Width of the terminal on stdout, or 0 where stdout is none. */
 static int terminal_width(void)
 {

@@ -13,6 +13,9 @@
 scry_status cli_print(scry__text *text);
 scry_status cli_print_json(json_t *object);
 
+/* "WHAT Paris: logit 11.204, probability 0.9971" and a line's end. */
+void cli_add_candidate(scry__text *out, const char *what, const scry_candidate *candidate);
+
 /* The terminal on stdout: its width (a wide page where stdout is none) and colours. */
 scry__terminal cli_terminal(void);
 

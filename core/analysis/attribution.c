@@ -39,13 +39,6 @@ static int32_t find_likeliest(const float *logits, int64_t count)
     return best;
 }
 
-static scry_status fill_candidate(scry_candidate *candidate, scry_model *model, const float *logits, double lse)
-{
-    candidate->logit       = logits[candidate->id];
-    candidate->probability = (float)exp((double)candidate->logit - lse);
-    return scry_token_text(model, candidate->id, &candidate->text);
-}
-
 static scry_status read_tokens(struct run *run)
 {
     const float      *logits = run->written.logits;
@@ -56,8 +49,9 @@ static scry_status read_tokens(struct run *run)
     for (int64_t id = 0; id < count; id++) sum += exp((double)logits[id] - (double)logits[best]);
     double lse = log(sum) + (double)logits[best];
     if (result->answer.id < 0) result->answer.id = best;
-    scry_status status = fill_candidate(&result->answer, run->model, logits, lse);
-    if (!status && result->has_wrong) status = fill_candidate(&result->wrong, run->model, logits, lse);
+    scry_status status = scry__question_candidate(&result->answer, run->model, logits[result->answer.id], lse);
+    if (!status && result->has_wrong)
+        status = scry__question_candidate(&result->wrong, run->model, logits[result->wrong.id], lse);
     result->logit = (double)result->answer.logit - (result->has_wrong ? (double)result->wrong.logit : 0);
     return status;
 }

@@ -4,6 +4,8 @@
 #include "base/error.h"
 #include "model/model.h"
 
+#include <math.h>
+
 scry_status scry__question_position(int *out, const scry_tokens *tokens, bool has_position, int position)
 {
     int last = tokens->count - 1;
@@ -38,4 +40,11 @@ scry_status scry__question_likeliest(int32_t *out, scry_model *model, const int3
     if (!status) *out = generation->steps[0].top[0].id;
     scry_generation_destroy(&generation);
     return status;
+}
+
+scry_status scry__question_candidate(scry_candidate *candidate, scry_model *model, float logit, double lse)
+{
+    candidate->logit       = logit;
+    candidate->probability = (float)exp((double)logit - lse);
+    return scry_token_text(model, candidate->id, &candidate->text);
 }

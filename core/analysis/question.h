@@ -14,4 +14,7 @@ scry_status scry__question_tokens(int32_t *answer, int32_t *wrong, scry_model *m
 /* The likeliest token behind `count` ids. */
 scry_status scry__question_likeliest(int32_t *out, scry_model *model, const int32_t *ids, int count);
 
+/* Of a candidate that has its id: logit, probability and text. */
+scry_status scry__question_candidate(scry_candidate *candidate, scry_model *model, float logit, double lse);
+
 #endif

@@ -6,24 +6,6 @@
 #include "report/heatmap.h"
 
 #include <math.h>
-#include <stdio.h>
-
-enum { LABEL_SIZE = 12 };
-
-/* "0" to "11", then "MLP", as columns of the map have them; released with scry__free, both. */
-static const char **name_columns(char (**texts)[LABEL_SIZE], int heads)
-{
-    const char **names = scry__alloc((size_t)heads + 1, sizeof *names);
-    *texts             = scry__alloc((size_t)heads + 1, sizeof **texts);
-    for (int i = 0; names && *texts && i <= heads; i++) {
-        if (i < heads)
-            snprintf((*texts)[i], LABEL_SIZE, "%d", i);
-        else
-            snprintf((*texts)[i], LABEL_SIZE, "MLP");
-        names[i] = (*texts)[i];
-    }
-    return names;
-}
 
 /* The cells [layers, heads + 1]; returns the sum of what has no cell. */
 static double place(float *values, const scry_attribution *attribution)
@@ -52,12 +34,11 @@ static scry_status describe(scry__text *out, const scry_attribution *attribution
 
 scry_status scry__attribution_picture_write(const char *path, const scry_attribution *attribution)
 {
-    int columns = attribution->head_count + 1, cells = attribution->layer_count * columns;
-    char(*texts)[LABEL_SIZE] = NULL;
-    const char **names       = name_columns(&texts, attribution->head_count);
+    int          columns = attribution->head_count + 1, cells = attribution->layer_count * columns;
+    const char **names  = scry__heatmap_head_labels(attribution->head_count, (const char *const[]){"MLP"}, 1);
     float       *values = scry__alloc((size_t)cells, sizeof *values), most = 0;
     scry__text   subtitle = {0};
-    scry_status  status   = names && texts && values ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+    scry_status  status   = names && values ? SCRY_OK : SCRY_OUT_OF_MEMORY;
     if (!status) status = describe(&subtitle, attribution, place(values, attribution));
     for (int i = 0; !status && i < cells; i++) most = fmaxf(most, fabsf(values[i]));
     const scry__heatmap_panel panel = {.values = values};
@@ -80,6 +61,5 @@ scry_status scry__attribution_picture_write(const char *path, const scry_attribu
     scry__text_finish(&subtitle);
     scry__free(values);
     scry__free(names);
-    scry__free(texts);
     return status;
 }

@@ -1,11 +1,14 @@
 /* Heat maps to .png, .svg and .pdf files. See heatmap.h. */
 #include "report/heatmap.h"
 
+#include "base/alloc.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "report/heatmap_layout.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 enum {
     side_limit      = 8192, /* rows or columns of a panel */
@@ -40,6 +43,22 @@ void scry__heatmap_scale(const scry__heatmap *heatmap, double *minimum, double *
         *maximum = fmax(fabs(*minimum), fabs(*maximum));
         *minimum = -*maximum;
     }
+}
+
+enum { NUMBER_SIZE = 12 };
+
+const char **scry__heatmap_head_labels(int heads, const char *const *others, int other_count)
+{
+    size_t       count  = (size_t)heads + (size_t)other_count;
+    const char **labels = scry__alloc(count, sizeof *labels + NUMBER_SIZE);
+    if (!labels) return NULL;
+    char(*numbers)[NUMBER_SIZE] = (char(*)[NUMBER_SIZE])(void *)(labels + count);
+    for (int head = 0; head < heads; head++) {
+        snprintf(numbers[head], NUMBER_SIZE, "%d", head);
+        labels[head] = numbers[head];
+    }
+    if (other_count) memcpy(labels + heads, others, (size_t)other_count * sizeof *labels);
+    return labels;
 }
 
 static void add_labels(scry__text *out, const char *axis, const scry__labels *labels)

@@ -38,6 +38,10 @@ scry_status scry__heatmap_write(const char *path, const scry__heatmap *heatmap);
 /* The scale that a heat map uses, as stated in its legend: an equal minimum and maximum replaced by the data's. */
 void scry__heatmap_scale(const scry__heatmap *heatmap, double *minimum, double *maximum);
 
+/* Labels for columns of heads, "0" to "11", and of what stands beside them, which stays the caller's; in one block, to
+ * be released with scry__free. NULL when memory is refused. */
+const char **scry__heatmap_head_labels(int heads, const char *const *others, int other_count);
+
 /* The value at a cell, NaN where it is blank. */
 float scry__heatmap_value(const scry__heatmap *heatmap, int panel, int row, int column);
 

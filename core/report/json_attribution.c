@@ -3,11 +3,6 @@
 
 #include "report/json_parts.h"
 
-static void set_place(scry__json_builder *builder, json_t *object, const char *key, int place)
-{
-    scry__json_set(builder, object, key, place < 0 ? json_null() : json_integer(place));
-}
-
 static json_t *contribution_array(scry__json_builder *builder, const scry_attribution *attribution)
 {
     json_t *array = scry__json_new_array(builder);
@@ -15,11 +10,11 @@ static json_t *contribution_array(scry__json_builder *builder, const scry_attrib
         const scry_contribution *one  = &attribution->contributions[i];
         json_t                  *line = scry__json_new_object(builder);
         scry__json_set_text(builder, line, "kind", scry_contribution_text(one->kind));
-        set_place(builder, line, "layer", one->layer);
-        set_place(builder, line, "head", one->head);
+        scry__json_set_place(builder, line, "layer", one->layer);
+        scry__json_set_place(builder, line, "head", one->head);
         scry__json_set_number(builder, line, "value", one->value);
         scry__json_set_number(builder, line, "share", one->share);
-        set_place(builder, line, "key", one->key);
+        scry__json_set_place(builder, line, "key", one->key);
         scry__json_set_number(builder, line, "weight", one->weight);
         scry__json_append(builder, array, line);
     }

@@ -3,11 +3,6 @@
 
 #include "report/json_parts.h"
 
-static void set_place(scry__json_builder *builder, json_t *object, const char *key, int value)
-{
-    scry__json_set(builder, object, key, value < 0 ? json_null() : json_integer(value));
-}
-
 static json_t *evidence_array(scry__json_builder *builder, const scry_finding *finding)
 {
     json_t *array = scry__json_new_array(builder);
@@ -26,10 +21,10 @@ static json_t *finding_object(scry__json_builder *builder, const scry_finding *f
     json_t *object = scry__json_new_object(builder);
     scry__json_set_text(builder, object, "kind", scry_diagnosis_text(finding->kind));
     scry__json_set_text(builder, object, "severity", scry_severity_text(finding->severity));
-    set_place(builder, object, "layer", finding->place.layer);
-    set_place(builder, object, "head", finding->place.head);
-    set_place(builder, object, "query", finding->place.query);
-    set_place(builder, object, "key", finding->place.key);
+    scry__json_set_place(builder, object, "layer", finding->place.layer);
+    scry__json_set_place(builder, object, "head", finding->place.head);
+    scry__json_set_place(builder, object, "query", finding->place.query);
+    scry__json_set_place(builder, object, "key", finding->place.key);
     scry__json_set_text(builder, object, "text", finding->text);
     scry__json_set(builder, object, "evidence", evidence_array(builder, finding));
     scry__json_set_text(builder, object, "advice", finding->advice);

@@ -105,6 +105,11 @@ json_t *scry__json_result(scry__json_builder *builder, const char *schema, const
     return object;
 }
 
+void scry__json_set_place(scry__json_builder *builder, json_t *object, const char *key, int place)
+{
+    scry__json_set(builder, object, key, place < 0 ? json_null() : json_integer(place));
+}
+
 json_t *scry__json_candidate(scry__json_builder *builder, const scry_candidate *candidate)
 {
     json_t *object = scry__json_new_object(builder);

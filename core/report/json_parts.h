@@ -23,6 +23,9 @@ json_t *scry__json_tokens(scry__json_builder *builder, const scry_tokens *tokens
 /* [x, ...]; NaN and infinities are null. */
 json_t *scry__json_numbers(scry__json_builder *builder, const float *values, int count);
 
+/* A layer, a head, a position; null where it is -1. */
+void scry__json_set_place(scry__json_builder *builder, json_t *object, const char *key, int place);
+
 /* {"id", "text", "logit", "probability"}, and an array of them. */
 json_t *scry__json_candidate(scry__json_builder *builder, const scry_candidate *candidate);
 json_t *scry__json_candidates(scry__json_builder *builder, const scry_candidate *candidates, int count);
