@@ -32,6 +32,11 @@ const char *scry__element_text(scry__element element)
     return (unsigned)element < SCRY__ELEMENT_COUNT ? elements[element].text : "unknown";
 }
 
+size_t scry__element_bytes(scry__element element)
+{
+    return (unsigned)element < SCRY__ELEMENT_COUNT ? elements[element].size : 0;
+}
+
 const char *scry__shape_text(char out[SCRY__SHAPE_TEXT_SIZE], int rank, const int64_t *shape)
 {
     int used = snprintf(out, SCRY__SHAPE_TEXT_SIZE, "[");

@@ -33,6 +33,7 @@ typedef enum scry__element {
 } scry__element;
 
 const char *scry__element_text(scry__element element);
+size_t      scry__element_bytes(scry__element element);
 
 enum { SCRY__STORED_MAX_RANK = 8 };
 
