@@ -7,5 +7,6 @@
 #include "scry/edit.h"
 #include "scry/model.h"
 #include "scry/trace.h"
+#include "scry/train.h"
 
 #endif

@@ -1,0 +1,33 @@
+/* What a recipe trains and is evaluated on. Each batch follows from the recipe and its number alone, so that who
+ * resumes needs no state of a generator. */
+#ifndef SCRY_TRAIN_DATA_H
+#define SCRY_TRAIN_DATA_H
+
+#include "base/sha256.h"
+#include "scry/model.h"
+#include "scry/train.h"
+
+#include <stdint.h>
+
+typedef struct scry__data {
+    const scry_recipe *recipe;          /* the caller's */
+    uint64_t           train, evaluate; /* streams of noise */
+    double             bound;           /* mean loss that no predictor can beat, in nats; NaN: not known */
+    /* Of data text: */
+    int32_t *ids;
+    int64_t  count, trained;            /* tokens; the first `trained` of them are trained on */
+    char     digest[SCRY__SHA256_TEXT]; /* of the ids; "" for other data */
+} scry__data;
+
+/* Reads what the recipe names, and completes the recipe, which has to stay. */
+scry_status scry__data_open(scry__data *data, scry_recipe *recipe);
+void        scry__data_close(scry__data *data);
+
+/* The batch of a step, from 1: ids [batch, length], and for each the token that follows it, -1 where none does. */
+void scry__data_batch(const scry__data *data, int64_t step, int32_t *ids, int32_t *targets);
+
+/* A batch that is not trained on, from 0. Where the best predictor is known, *best is its mean loss on these very rows,
+ * else NaN. */
+void scry__data_evaluation(const scry__data *data, int64_t number, int32_t *ids, int32_t *targets, double *best);
+
+#endif
