@@ -12,9 +12,9 @@
 
 static atomic_long fail_countdown;
 
-void scry__alloc_fail_at(long n)
+bool scry__alloc_fail_at(long n)
 {
-    atomic_store(&fail_countdown, n);
+    return atomic_exchange(&fail_countdown, n) > 0;
 }
 
 static bool refused(void)

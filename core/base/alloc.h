@@ -5,6 +5,7 @@
 #ifndef SCRY_BASE_ALLOC_H
 #define SCRY_BASE_ALLOC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Zeroed memory for count elements of `size` bytes (a zero product still gives a pointer); NULL when refused. */
@@ -24,7 +25,8 @@ char *scry__strndup(const char *text, size_t size);
 void *scry__alloc_aligned(size_t bytes);
 void  scry__free_aligned(void *memory);
 
-/* For tests: the n-th allocation from now (1 is the next) fails once; 0 switches it off. */
-void scry__alloc_fail_at(long n);
+/* For tests: the n-th allocation from now (1 is the next) fails once; 0 switches it off. Tells whether one that was to
+ * fail is still to come. */
+bool scry__alloc_fail_at(long n);
 
 #endif

@@ -2,9 +2,9 @@
 #include "analysis/certainty.h"
 #include "analysis/received.h"
 #include "analysis/survey.h"
-#include "base/alloc.h"
 #include "fixture.h"
 #include "model/model.h"
+#include "refusals.h"
 #include "scry/analysis.h"
 #include "scry/trace.h"
 
@@ -460,23 +460,17 @@ Test(atlas, twin__is_another_than_a_twin_itself)
 
 Test(atlas, run__survives_every_refused_allocation)
 {
-    struct fixture f;
-    int            refused = 0;
-    long           last    = 0;
+    struct fixture  f;
+    struct refusals refusals = {0};
     fixture_open(&f, "reference", "llama");
     scry_heads_options options = {.ids = f.ids, .id_count = 9, .probe_length = 4, .probe_seeds = 1};
-    for (long n = 1; last < 20; n++) { /* twenty in a row that nothing refuses: they are past the end */
-        scry_heads *heads = NULL;
-        scry__alloc_fail_at(n);
+    while (refusals_next(&refusals)) {
+        scry_heads *heads  = NULL;
         scry_status status = scry_heads_run(&heads, f.model, NULL, &options);
-        scry__alloc_fail_at(0);
-        cr_assert(status == SCRY_OK || status == SCRY_OUT_OF_MEMORY, "allocation %ld: %s", n, scry_last_error());
-        cr_assert_eq(heads != NULL, status == SCRY_OK, "allocation %ld", n);
-        refused += status != SCRY_OK;
-        last = status ? 0 : last + 1;
+        refusals_check(&refusals, status, heads != NULL);
         scry_heads_destroy(&heads);
     }
-    cr_expect_gt(refused, 200);
+    cr_expect_gt(refusals.refused, 200);
     fixture_close(&f);
 }
 

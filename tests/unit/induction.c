@@ -2,10 +2,10 @@
 #include "analysis/composition.h"
 #include "analysis/folded.h"
 #include "analysis/probe.h"
-#include "base/alloc.h"
 #include "fixture.h"
 #include "handmade.h"
 #include "model/model.h"
+#include "refusals.h"
 #include "scry/analysis.h"
 #include "scry/trace.h"
 
@@ -448,21 +448,15 @@ Test(induction, misuse__is_refused)
 Test(induction, run__survives_every_refused_allocation)
 {
     struct handmade              handmade;
-    int                          refused = 0;
-    long                         last    = 0;
-    const scry_induction_options options = {.length = 8, .seeds = 1, .skip_random = true};
+    struct refusals              refusals = {0};
+    const scry_induction_options options  = {.length = 8, .seeds = 1, .skip_random = true};
     handmade_open(&handmade, "cpu", 20, 20);
-    for (long n = 1; last < 20; n++) { /* twenty in a row that nothing refuses: they are past the end */
+    while (refusals_next(&refusals)) {
         scry_induction *induction = NULL;
-        scry__alloc_fail_at(n);
-        scry_status status = scry_induction_run(&induction, handmade.model, &options);
-        scry__alloc_fail_at(0);
-        cr_assert(status == SCRY_OK || status == SCRY_OUT_OF_MEMORY, "allocation %ld: %s", n, scry_last_error());
-        cr_assert_eq(induction != NULL, status == SCRY_OK, "allocation %ld", n);
-        refused += status != SCRY_OK;
-        last = status ? 0 : last + 1;
+        scry_status     status    = scry_induction_run(&induction, handmade.model, &options);
+        refusals_check(&refusals, status, induction != NULL);
         scry_induction_destroy(&induction);
     }
-    cr_expect_gt(refused, 40);
+    cr_expect_gt(refusals.refused, 40);
     handmade_close(&handmade);
 }

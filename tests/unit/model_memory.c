@@ -1,13 +1,10 @@
 /* Every allocation of opening a model and of generating fails once: each time the call says so, leaves nothing behind
  * (the sanitizer builds watch), and works when tried again. */
 #include "fixture.h"
-
-#include "base/alloc.h"
+#include "refusals.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
-
-enum { MOST_ALLOCATIONS = 100000 };
 
 Test(model_memory, open__survives_every_refused_allocation)
 {
@@ -16,46 +13,34 @@ Test(model_memory, open__survives_every_refused_allocation)
     scry_device_options      options = {.name = "reference"};
     cr_assert_eq(scry_device_open(&device, &options), SCRY_OK, "%s", scry_last_error());
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        char        path[512];
-        scry_status status = SCRY_OUT_OF_MEMORY;
-        long        n      = 0;
+        char            path[512];
+        struct refusals refusals = {0};
         snprintf(path, sizeof path, FIXTURES "/%s", names[i]);
-        while (status && n < MOST_ALLOCATIONS) {
-            scry_model *model = NULL;
-            scry__alloc_fail_at(++n);
-            status = scry_model_open(&model, device, path, NULL);
-            scry__alloc_fail_at(0);
-            cr_assert(status == SCRY_OK || status == SCRY_OUT_OF_MEMORY, "%s: allocation %ld: %s", names[i], n,
-                      scry_last_error());
-            cr_assert_eq(model != NULL, status == SCRY_OK, "%s: allocation %ld", names[i], n);
+        while (refusals_next(&refusals)) {
+            scry_model *model  = NULL;
+            scry_status status = scry_model_open(&model, device, path, NULL);
+            refusals_check(&refusals, status, model != NULL);
             scry_model_destroy(&model);
         }
-        cr_expect_gt(n, 40, "%s: only %ld allocations", names[i], n);
-        cr_expect_eq(status, SCRY_OK);
+        cr_expect_gt(refusals.refused, 40, "%s", names[i]);
     }
     scry_device_destroy(&device);
 }
 
-/* Some refusals are survived, such as that of more scratch than an op needs. */
 Test(model_memory, generate__survives_every_refused_allocation)
 {
     struct fixture          f;
-    int                     refused = 0;
-    scry_generation_options options = {.id_count = 3, .max_tokens = 2, .temperature = 1.0f};
+    struct refusals         refusals = {0};
+    scry_generation_options options  = {.id_count = 3, .max_tokens = 2, .temperature = 1.0f};
     fixture_open(&f, "reference", "llama");
     options.ids = f.ids;
-    for (long n = 1; n <= 150; n++) {
+    while (refusals_next(&refusals)) {
         scry_generation *generation = NULL;
-        scry__alloc_fail_at(n);
-        scry_status status = scry_generate(&generation, f.model, NULL, &options);
-        scry__alloc_fail_at(0);
-        cr_assert(status == SCRY_OK || status == SCRY_OUT_OF_MEMORY, "allocation %ld: %s", n, scry_last_error());
-        cr_assert_eq(generation != NULL, status == SCRY_OK, "allocation %ld", n);
-        refused += status != SCRY_OK;
-        if (n == 150) cr_expect_eq(status, SCRY_OK, "%s", scry_last_error());
+        scry_status      status     = scry_generate(&generation, f.model, NULL, &options);
+        refusals_check(&refusals, status, generation != NULL);
         scry_generation_destroy(&generation);
     }
-    cr_expect_gt(refused, 20);
+    cr_expect_gt(refusals.refused, 20);
     fixture_close(&f);
 }
 
@@ -63,22 +48,19 @@ Test(model_memory, generate__survives_every_refused_allocation)
  * are survived: a pattern that cannot be compiled to machine code is interpreted.) */
 Test(model_memory, text__names_a_refused_allocation_as_such)
 {
-    int                 refused = 0;
-    scry_device        *device  = NULL;
-    scry_device_options options = {.name = "reference"};
+    struct refusals     refusals = {0};
+    scry_device        *device   = NULL;
+    scry_device_options options  = {.name = "reference"};
     cr_assert_eq(scry_device_open(&device, &options), SCRY_OK, "%s", scry_last_error());
-    for (long n = 1; n <= 60; n++) {
+    while (refusals_next(&refusals)) {
         scry_model  *model  = NULL;
         scry_tokens *tokens = NULL;
-        cr_assert_eq(scry_model_open(&model, device, SCRY_SOURCE_DIR "/models/demo", NULL), SCRY_OK);
-        scry__alloc_fail_at(n);
-        scry_status status = scry_tokens_create(&tokens, model, "Paris", NULL, 0);
-        scry__alloc_fail_at(0);
-        cr_expect(status == SCRY_OK || status == SCRY_OUT_OF_MEMORY, "allocation %ld: %s", n, scry_last_error());
-        refused += status == SCRY_OUT_OF_MEMORY;
+        scry_status  status = scry_model_open(&model, device, SCRY_SOURCE_DIR "/models/demo", NULL);
+        if (!status) status = scry_tokens_create(&tokens, model, "Paris", NULL, 0);
+        refusals_check(&refusals, status, tokens != NULL);
         scry_tokens_destroy(&tokens);
         scry_model_destroy(&model);
     }
-    cr_expect_gt(refused, 30);
+    cr_expect_gt(refusals.refused, 100);
     scry_device_destroy(&device);
 }

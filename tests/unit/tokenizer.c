@@ -1,4 +1,6 @@
 /* Tests of the tokenizer against the ids that `tokenizers` gives (tests/fixtures/tokenizers), and by hand. */
+#include "refusals.h"
+
 #include "base/alloc.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -439,23 +441,18 @@ Test(tokenizer, allocation__failing_anywhere_is_an_error)
     static const char        text[]  = "  caf\xc3\xa9 e\xcc\x81 <|endoftext|> 12345 <left> \xe4\xb8\x96";
     static const char *const names[] = {"byte_level_flags", "llama2_flags"};
     for (int f = 0; f < 2; f++) {
-        char path[256];
-        bool done = false;
+        char            path[256];
+        struct refusals refusals = {0};
         snprintf(path, sizeof path, FIXTURES "%s", names[f]);
-        for (long n = 1; !done; n++) {
+        while (refusals_next(&refusals)) {
             scry_tokenizer *tokenizer = NULL;
             int32_t        *ids       = NULL;
             char           *back      = NULL;
             int             count     = 0;
-            scry__alloc_fail_at(n);
-            scry_status status = scry_tokenizer_open(&tokenizer, path);
+            scry_status     status    = scry_tokenizer_open(&tokenizer, path);
             if (!status) status = scry_tokenizer_encode(tokenizer, text, sizeof text - 1, true, &ids, &count);
             if (!status) status = scry_tokenizer_decode(tokenizer, ids, count, true, &back, NULL);
-            scry__alloc_fail_at(0);
-            done = !status;
-            cr_assert(done || status == SCRY_OUT_OF_MEMORY, "allocation %ld: %s: %s", n, scry_status_text(status),
-                      scry_last_error());
-            cr_assert(n < 5000, "still failing at allocation %ld", n);
+            refusals_check(&refusals, status, back != NULL);
             scry_free(back);
             scry_free(ids);
             scry_tokenizer_destroy(&tokenizer);
