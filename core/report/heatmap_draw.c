@@ -13,7 +13,9 @@ static const uint32_t faint = 0x9aa0a6, blank = 0xf3f4f6;
 
 void scry__heatmap_number(char out[32], double value, bool short_form)
 {
-    if (short_form)
+    if (short_form && fabs(value) < 0.005)
+        snprintf(out, 32, "0.00"); /* without a sign */
+    else if (short_form)
         snprintf(out, 32, fabs(value) < 10 ? "%.2f" : "%.3g", value);
     else
         snprintf(out, 32, "%.3g", value);

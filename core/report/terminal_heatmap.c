@@ -88,7 +88,8 @@ static void add_cell(scry__text *out, const struct view *view, float value)
         return;
     }
     double place = place_on_scale(view, value);
-    int    size  = wide_cell;
+    if (fabsf(value) < 0.005f) value = 0; /* shown without a sign */
+    int size = wide_cell;
     memset(text, plain ? density(place) : ' ', sizeof text);
     if (view->cell == wide_cell)
         size = snprintf(text, sizeof text, fabsf(value) < 9.995f ? "%5.2f" : "%5.0f", (double)value);

@@ -100,6 +100,18 @@ Test(terminal, heatmap__is_readable_without_colour)
     scry__text_finish(&text);
 }
 
+Test(terminal, heatmap__shows_what_rounds_to_zero_without_a_sign)
+{
+    static const float        values[] = {-0.004f, -0.25f};
+    const scry__heatmap_panel panel    = {values, NULL};
+    scry__heatmap             map      = {
+                         .rows = 1, .columns = 2, .panel_count = 1, .panels = &panel, .unit = "effect", .minimum = -1, .maximum = 1};
+    scry__text text = {0};
+    scry__terminal_heatmap(&text, &plain, &map);
+    cr_expect(strstr(text.data, " 0.00 -0.25") && !strstr(text.data, "-0.00"), "%s", text.data);
+    scry__text_finish(&text);
+}
+
 Test(terminal, heatmap__fits_any_width)
 {
     static float              values[200 * 200];
