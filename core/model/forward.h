@@ -79,4 +79,7 @@ scry_status scry__model_logits(const scry_model *model, const scry_tensor *rows,
 /* The lens op's model half: final norm, unembedding, bias, soft-cap and scale filled in; the rest zero. */
 scry_lens_op scry__model_lens_op(const scry_model *model);
 
+/* The loss op's model half, likewise. */
+scry_loss scry__model_loss_op(const scry_model *model);
+
 #endif

@@ -26,6 +26,16 @@ static scry_tensor head_view(scry_tensor block, int64_t begin, int64_t count, in
     return block;
 }
 
+void scry__fused_heads(scry_tensor heads[3], const scry__arch *arch, const scry_tensor *block)
+{
+    int64_t size = arch->head_size, q_count = arch->head_count, k_count = arch->kv_head_count;
+    bool    by_head = arch->qkv == SCRY__QKV_BY_HEAD;
+    int64_t spacing = by_head ? 3 * size : size;
+    heads[0]        = head_view(*block, 0, q_count, spacing, size);
+    heads[1]        = head_view(*block, by_head ? size : q_count * size, k_count, spacing, size);
+    heads[2]        = head_view(*block, by_head ? 2 * size : (q_count + k_count) * size, k_count, spacing, size);
+}
+
 /* [B, T, G, D] back to [B, T, G * D]: what a matmul writes. */
 static scry_tensor flat_view(scry_tensor heads)
 {
@@ -59,13 +69,12 @@ static scry_status project(const scry__pass *pass, struct heads *heads)
         heads->all_v    = cache_rows(pass, SCRY__SLOT_VALUES, 0, pass->past + pass->rows);
     }
     if (arch->qkv != SCRY__QKV_SEPARATE) {
-        bool        by_head = arch->qkv == SCRY__QKV_BY_HEAD;
-        int64_t     spacing = by_head ? 3 * size : size;
-        scry_tensor block   = scry__pass_wide_block(pass, (q_count + 2 * k_count) * size, &offset);
-        heads->q            = head_view(block, 0, q_count, spacing, size);
-        heads->k            = head_view(block, by_head ? size : q_count * size, k_count, spacing, size);
-        heads->v            = head_view(block, by_head ? 2 * size : (q_count + k_count) * size, k_count, spacing, size);
-        status              = scry__pass_linear(pass, &pass->input, &pass->weights->qkv, &block, 0.0f);
+        scry_tensor block = scry__pass_wide_block(pass, (q_count + 2 * k_count) * size, &offset), fused[3];
+        scry__fused_heads(fused, arch, &block);
+        heads->q = fused[0];
+        heads->k = fused[1];
+        heads->v = fused[2];
+        status   = scry__pass_linear(pass, &pass->input, &pass->weights->qkv, &block, 0.0f);
     } else {
         bool        cached = heads->cached_k.buffer != NULL;
         scry_tensor q      = scry__pass_wide_block(pass, q_count * size, &offset);
@@ -100,17 +109,22 @@ static scry_status copy(const scry__pass *pass, const scry_tensor *x, const scry
     return scry__pass_run(pass, (scry_op){.kind = SCRY_OP_COPY, .copy = {.x = *x, .out = *out}});
 }
 
+scry_rope scry__session_rope(const scry__session *session, int layer)
+{
+    const scry__arch *arch    = &session->model->arch;
+    int               index   = arch->layers[layer].rope;
+    int64_t           shape[] = {session->options.capacity, arch->ropes[index].dims / 2};
+    return (scry_rope){.cosine      = scry_tensor_of(session->slots[SCRY__SLOT_COSINE + index], 0, SCRY_F32, 2, shape),
+                       .sine        = scry_tensor_of(session->slots[SCRY__SLOT_SINE + index], 0, SCRY_F32, 2, shape),
+                       .interleaved = arch->ropes[index].interleaved};
+}
+
 static scry_status rotate(const scry__pass *pass, const scry_tensor *x, const scry_tensor *out)
 {
-    int               index   = pass->arch->layers[pass->layer].rope;
-    const scry__rope *rope    = &pass->arch->ropes[index];
-    int64_t           shape[] = {pass->session->options.capacity, rope->dims / 2};
-    scry_rope         op      = {.x   = *x,
-                                 .out = *out,
-                                 .cosine = scry_tensor_of(pass->session->slots[SCRY__SLOT_COSINE + index], 0, SCRY_F32, 2, shape),
-                                 .sine = scry_tensor_of(pass->session->slots[SCRY__SLOT_SINE + index], 0, SCRY_F32, 2, shape),
-                                 .position_offset = pass->past,
-                                 .interleaved     = rope->interleaved};
+    scry_rope op       = scry__session_rope(pass->session, pass->layer);
+    op.x               = *x;
+    op.out             = *out;
+    op.position_offset = pass->past;
     return scry__pass_run(pass, (scry_op){.kind = SCRY_OP_ROPE, .rope = op});
 }
 
@@ -199,17 +213,21 @@ static scry_status request_captures(const scry__pass *pass, scry_attention_captu
     return status;
 }
 
+scry_attention scry__layer_attention(const scry__arch *arch, int layer)
+{
+    return (scry_attention){.scale   = (float)(arch->score_scale / (arch->scale_by_layer ? layer + 1 : 1)),
+                            .softcap = (float)arch->score_softcap,
+                            .mask    = {.causal = true, .window = arch->layers[layer].window}};
+}
+
 static scry_status attend(const scry__pass *pass, const struct heads *heads)
 {
-    double         scale = pass->arch->score_scale / (pass->arch->scale_by_layer ? pass->layer + 1 : 1);
-    scry_attention op    = {
-           .q       = heads->q,
-           .k       = heads->all_k,
-           .v       = heads->all_v,
-           .out     = heads->z,
-           .scale   = (float)scale,
-           .softcap = (float)pass->arch->score_softcap,
-           .mask    = {.causal = true, .window = pass->arch->layers[pass->layer].window, .query_offset = pass->past}};
+    scry_attention op    = scry__layer_attention(pass->arch, pass->layer);
+    op.q                 = heads->q;
+    op.k                 = heads->all_k;
+    op.v                 = heads->all_v;
+    op.out               = heads->z;
+    op.mask.query_offset = pass->past;
     scry_status status =
         pass->hooks && pass->hooks->mask ? pass->hooks->mask(pass->hooks->user, pass->layer, &op.mask) : SCRY_OK;
     if (!status) status = request_captures(pass, &op.capture);

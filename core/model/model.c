@@ -60,7 +60,8 @@ scry_status scry_model_open(scry_model **out, scry_device *device, const char *p
     if (model->path) status = scry__arch_read(&model->arch, path);
     if (!status) status = open_weights(model);
     if (!status)
-        status = scry__weights_bind(&model->weights, &model->arch, model->checkpoint, device, most_weight_bytes(model));
+        status = scry__weights_bind(&model->weights, &model->arch, model->checkpoint, device, most_weight_bytes(model),
+                                    model->options.trainable);
     if (status) {
         scry_model_destroy(&model);
         return status;

@@ -1,4 +1,5 @@
-/* One forward pass in progress, shared by forward.c (blocks) and forward_attention.c. */
+/* One forward pass in progress, shared by forward.c (blocks) and forward_attention.c; and what the backward pass takes
+ * over from them. */
 #ifndef SCRY_MODEL_PASS_H
 #define SCRY_MODEL_PASS_H
 
@@ -41,6 +42,16 @@ bool scry__pass_materialises(const scry__pass *pass);
 /* Offers scores and pattern of an attention that has run and captured them whole, and computes its output anew where
  * they are edited. */
 scry_status scry__pass_edit_pattern(const scry__pass *pass, const scry_attention *attention);
+
+/* A layer's attention without its tensors: scale, soft-cap and mask (for rows that begin at position 0). */
+scry_attention scry__layer_attention(const scry__arch *arch, int layer);
+
+/* A layer's rotation without x and out, likewise; the session's tables hold the last pass's rows. */
+scry_rope scry__session_rope(const scry__session *session, int layer);
+
+/* Queries, keys and values [B, T, heads, D] in the rows of a fused projection [B, T, columns]; where the family has
+ * separate ones, as blocks. */
+void scry__fused_heads(scry_tensor heads[3], const scry__arch *arch, const scry_tensor *block);
 
 /* Attention of this layer over pass->input: *z is [B, T, H * D]. */
 scry_status scry__pass_attention(const scry__pass *pass, scry_tensor *z);

@@ -205,3 +205,12 @@ scry_lens_op scry__model_lens_op(const scry_model *model)
         .logit_scale = (float)model->arch.logit_scale,
     };
 }
+
+scry_loss scry__model_loss_op(const scry_model *model)
+{
+    return (scry_loss){
+        .unembedding = model->weights.unembedding,
+        .bias        = model->weights.unembedding_bias,
+        .logit_scale = (float)model->arch.logit_scale,
+    };
+}

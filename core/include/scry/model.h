@@ -55,6 +55,9 @@ typedef struct scry_model_options {
      * no weights. The same seed gives the same bits on every machine. */
     bool     random_init;
     uint64_t random_seed;
+    /* For training: the weights are copied into memory of the device's own as f32, whatever is stored, where they may
+     * change. They are never streamed. */
+    bool trainable;
 } scry_model_options;
 
 typedef struct scry_model_info {
