@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { label_most = 18, wide_cell = 5, ramp_width = 20, panel_gap = 2 };
+enum { label_most = 18, widest_cell = 6, ramp_width = 20, panel_gap = 2 };
 static const char densities[] = " .:-=+*#%@";
 
 struct view {
@@ -21,7 +21,8 @@ struct view {
     scry__labels         *rows, *columns; /* NULL where numbered only */
     double                minimum, maximum;
     int                   number_width, label_width;
-    int                   cell;   /* columns of a cell: 5, 2 or 1 */
+    int                   wide;   /* columns of a cell that shows its number: 5, or 6 where it may have a sign */
+    int                   cell;   /* columns of a cell: `wide`, 2 or 1 */
     int                   block;  /* rows and columns of the map that a cell stands for */
     int                   shown;  /* cells in a line of a panel */
     int                   panel;  /* columns of a panel: its cells, or its title where that is wider */
@@ -37,7 +38,7 @@ static void choose_cell(struct view *view)
 {
     const scry__heatmap *map     = view->map;
     int                  room    = scry__terminal_columns(view->terminal) - view->number_width - view->label_width - 2;
-    static const int     sizes[] = {wide_cell, 2, 1};
+    int                  sizes[] = {view->wide, 2, 1};
     if (room < 1) room = 1;
     for (int i = map->panel_count > 1; i < 3; i++) {
         view->cell = sizes[i];
@@ -56,14 +57,16 @@ static void choose_cell(struct view *view)
     if (view->across > map->panel_count) view->across = map->panel_count;
 }
 
-/* The largest value in a block of cells; NaN where all are blank. */
+/* The value in a block of cells that lies farthest from 0; NaN where all are blank. */
 static float block_value(const struct view *view, int panel, int row, int column)
 {
-    float largest = NAN;
+    float farthest = NAN;
     for (int i = row; i < row + view->block && i < view->map->rows; i++)
-        for (int j = column; j < column + view->block && j < view->map->columns; j++)
-            largest = fmaxf(largest, scry__heatmap_value(view->map, panel, i, j));
-    return largest;
+        for (int j = column; j < column + view->block && j < view->map->columns; j++) {
+            float value = scry__heatmap_value(view->map, panel, i, j);
+            if (isnan(farthest) || fabsf(value) > fabsf(farthest)) farthest = value;
+        }
+    return farthest;
 }
 
 static double place_on_scale(const struct view *view, double value)
@@ -82,18 +85,18 @@ static char density(double place)
 static void add_cell(scry__text *out, const struct view *view, float value)
 {
     bool plain = view->terminal->colour == SCRY__TERMINAL_PLAIN;
-    char text[wide_cell + 1];
+    char text[widest_cell + 1];
     if (isnan(value)) {
         scry__text_addf(out, "%*s", view->cell, "");
         return;
     }
     double place = place_on_scale(view, value);
     if (fabsf(value) < 0.005f) value = 0; /* shown without a sign */
-    int size = wide_cell;
+    int size = view->wide;
     memset(text, plain ? density(place) : ' ', sizeof text);
-    if (view->cell == wide_cell)
-        size = snprintf(text, sizeof text, fabsf(value) < 9.995f ? "%5.2f" : "%5.0f", (double)value);
-    if (size > wide_cell) memset(text, '#', sizeof text);
+    if (view->cell == view->wide)
+        size = snprintf(text, sizeof text, "%*.*f", size, fabsf(value) < 9.995f ? 2 : 0, (double)value);
+    if (size > view->wide) memset(text, '#', sizeof text);
     scry__terminal_shade(out, view->terminal, scry__colour_at(view->map->colours, place));
     scry__text_add(out, text, (size_t)view->cell);
 }
@@ -117,13 +120,13 @@ static void add_column_numbers(scry__text *out, const struct view *view)
     int used = 0, width = view->shown * view->cell;
     for (int i = 0; i < view->shown; i++) {
         int column = view->map->column_offset + i * view->block;
-        if (view->cell == wide_cell && view->columns) {
+        if (view->cell == view->wide && view->columns) {
             scry__text_adds(out, " ");
-            scry__label_fit(out, view->columns->texts[i], wide_cell - 1, SCRY__ALIGN_RIGHT);
-            used += wide_cell;
-        } else if (view->cell == wide_cell) {
-            scry__text_addf(out, " %4d", column);
-            used += wide_cell;
+            scry__label_fit(out, view->columns->texts[i], view->wide - 1, SCRY__ALIGN_RIGHT);
+            used += view->wide;
+        } else if (view->cell == view->wide) {
+            scry__text_addf(out, "%*d", view->wide, column);
+            used += view->wide;
         } else if (i % 10 == 0 && (i == 0 || used + digits(column) <= width)) {
             int space = 10 * view->cell < width - used ? 10 * view->cell : width - used;
             scry__text_addf(out, "%-*d", space, column);
@@ -137,7 +140,7 @@ static void add_column_numbers(scry__text *out, const struct view *view)
 static void add_column_list(scry__text *out, const struct view *view)
 {
     int room = scry__terminal_columns(view->terminal), used = 0;
-    if (!view->columns || view->cell == wide_cell || view->map->column_labels == view->map->row_labels) return;
+    if (!view->columns || view->cell == view->wide || view->map->column_labels == view->map->row_labels) return;
     for (int i = 0; i < view->map->columns; i++) {
         int width = digits(view->map->column_offset + i) + scry__label_width(view->columns->texts[i]) + 3;
         if (used && used + width > room) {
@@ -234,6 +237,7 @@ void scry__terminal_heatmap(scry__text *out, const scry__terminal *terminal, con
         scry__heatmap_scale(heatmap, &view.minimum, &view.maximum);
         view.number_width = heatmap->row_names ? 0 : digits(heatmap->row_offset + heatmap->rows - 1);
         view.label_width  = widest(view.rows);
+        view.wide         = view.minimum < 0 ? widest_cell : widest_cell - 1;
         choose_cell(&view);
         if (heatmap->title) {
             scry__terminal_bold(out, terminal);

@@ -100,7 +100,7 @@ Test(terminal, heatmap__is_readable_without_colour)
     scry__text_finish(&text);
 }
 
-Test(terminal, heatmap__shows_what_rounds_to_zero_without_a_sign)
+Test(terminal, heatmap__keeps_signs_apart)
 {
     static const float        values[] = {-0.004f, -0.25f};
     const scry__heatmap_panel panel    = {values, NULL};
