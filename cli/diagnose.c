@@ -57,7 +57,7 @@ static void add_checks(scry__text *out, const scry_diagnosis *result)
     for (int kind = 0; kind < SCRY_DIAGNOSIS_COUNT; kind++) {
         const scry_check *check = &result->checks[kind];
         scry__text_addf(out, "%-14s %-15s", scry_diagnosis_text((scry_diagnosis_kind)kind),
-                        scry_outcome_text(check->outcome));
+                        scry_diagnosis_outcome_text(check->outcome));
         scry__label_prose(out, check->detail);
         scry__text_adds(out, "\n");
     }

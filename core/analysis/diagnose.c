@@ -42,7 +42,7 @@ const char *scry_severity_text(scry_severity severity)
     return (unsigned)severity < sizeof texts / sizeof *texts ? texts[severity] : "unknown";
 }
 
-const char *scry_outcome_text(scry_outcome outcome)
+const char *scry_diagnosis_outcome_text(scry_diagnosis_outcome outcome)
 {
     static const char *const texts[] = {"not applicable", "clear", "finding"};
     return (unsigned)outcome < sizeof texts / sizeof *texts ? texts[outcome] : "unknown";
@@ -72,8 +72,8 @@ scry_status scry__diagnose_add(scry__diagnosing *diagnosing, scry_finding findin
     return SCRY_OK;
 }
 
-scry_status scry__diagnose_settle(scry__diagnosing *diagnosing, scry_diagnosis_kind kind, scry_outcome outcome,
-                                  const char *format, ...)
+scry_status scry__diagnose_settle(scry__diagnosing *diagnosing, scry_diagnosis_kind kind,
+                                  scry_diagnosis_outcome outcome, const char *format, ...)
 {
     scry_check *check = &diagnosing->result->checks[kind];
     char        line[TEXT_SIZE];

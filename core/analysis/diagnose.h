@@ -66,8 +66,9 @@ scry_status scry__diagnose_add(scry__diagnosing *diagnosing, scry_finding findin
     __attribute__((format(printf, 3, 4)));
 
 /* Says how a check ended; where there is a finding of that kind, that stands. */
-scry_status scry__diagnose_settle(scry__diagnosing *diagnosing, scry_diagnosis_kind kind, scry_outcome outcome,
-                                  const char *format, ...) __attribute__((format(printf, 4, 5)));
+scry_status scry__diagnose_settle(scry__diagnosing *diagnosing, scry_diagnosis_kind kind,
+                                  scry_diagnosis_outcome outcome, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 
 /* Runs the prompt once with every op observed, and fills diagnosing->watched and ->finite. Adds what is found of
  * values that are not finite, for only here is known where they come from. */

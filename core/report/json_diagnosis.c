@@ -36,7 +36,7 @@ static json_t *check_object(scry__json_builder *builder, scry_diagnosis_kind kin
     json_t *object = scry__json_new_object(builder);
     scry__json_set_text(builder, object, "kind", scry_diagnosis_text(kind));
     scry__json_set_text(builder, object, "question", scry_diagnosis_question(kind));
-    scry__json_set_text(builder, object, "outcome", scry_outcome_text(check->outcome));
+    scry__json_set_text(builder, object, "outcome", scry_diagnosis_outcome_text(check->outcome));
     scry__json_set_text(builder, object, "detail", check->detail);
     return object;
 }

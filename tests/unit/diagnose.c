@@ -399,9 +399,9 @@ Test(diagnose, context_and_answer__are_told_apart)
 /* --- Loops --- */
 
 static const struct {
-    const char  *text;
-    int          max_tokens;
-    scry_outcome outcome;
+    const char            *text;
+    int                    max_tokens;
+    scry_diagnosis_outcome outcome;
 } loops[] = {
     {capital, 23, SCRY_OUTCOME_CLEAR}, /* 20 of them repeat what stood 7 before: less than three turns more */
     {capital, 24, SCRY_OUTCOME_FINDING},

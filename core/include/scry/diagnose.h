@@ -40,13 +40,18 @@ typedef enum scry_severity {
 #undef SCRY_SEVERITY_ENUM
 } scry_severity;
 
-typedef enum scry_outcome { SCRY_OUTCOME_NOT_APPLICABLE, SCRY_OUTCOME_CLEAR, SCRY_OUTCOME_FINDING } scry_outcome;
+typedef enum scry_diagnosis_outcome {
+    SCRY_OUTCOME_NOT_APPLICABLE,
+    SCRY_OUTCOME_CLEAR,
+    SCRY_OUTCOME_FINDING
+} scry_diagnosis_outcome;
 
 /* Static texts. */
 SCRY_API const char *scry_diagnosis_text(scry_diagnosis_kind kind);     /* "not-finite" */
 SCRY_API const char *scry_diagnosis_question(scry_diagnosis_kind kind); /* "does an op ...?" */
 SCRY_API const char *scry_severity_text(scry_severity severity);        /* "error", "warning", "note" */
-SCRY_API const char *scry_outcome_text(scry_outcome outcome);           /* "not applicable", "clear", "finding" */
+SCRY_API const char *
+scry_diagnosis_outcome_text(scry_diagnosis_outcome outcome); /* "not applicable", "clear", "finding" */
 
 typedef struct scry_evidence {
     const char *name;             /* static */
@@ -71,8 +76,8 @@ typedef struct scry_finding {
 } scry_finding;
 
 typedef struct scry_check {
-    scry_outcome outcome;
-    char        *detail; /* why it does not apply, or what was looked at */
+    scry_diagnosis_outcome outcome;
+    char                  *detail; /* why it does not apply, or what was looked at */
 } scry_check;
 
 typedef struct scry_diagnose_options {
