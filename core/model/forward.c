@@ -143,27 +143,31 @@ static scry_status add_to_stream(const scry__pass *pass, const scry_tensor *bran
                           (scry_op){.kind = SCRY_OP_ADD, .add = {.a = pass->resid, .b = *branch, .out = pass->resid}});
 }
 
-/* resid += x weights + bias, then what edits change of that: rows whose branch stays keep the bits they have without
- * edits. */
+/* resid += x weights + bias, then what edits change of that: rows whose branch stays keep the bits that they have where
+ * nobody looks. */
 static scry_status add_changed_branch(const scry__pass *pass, const scry_tensor *x, const scry__linear *weights,
                                       const scry_tensor *branch, scry__hook hook)
 {
-    scry_tensor change;
-    scry_status status = scry__session_tensor(&change, pass->session, SCRY__SLOT_BARE, SCRY_F32, 3, pass->resid.shape);
-    if (!status) status = scry__pass_run(pass, (scry_op){.kind = SCRY_OP_COPY, .copy = {.x = *branch, .out = change}});
+    bool        edits  = scry__pass_edits(pass, hook);
+    scry_tensor change = {0};
+    scry_status status = SCRY_OK;
+    if (edits) status = scry__session_tensor(&change, pass->session, SCRY__SLOT_BARE, SCRY_F32, 3, pass->resid.shape);
+    if (!status && edits)
+        status = scry__pass_run(pass, (scry_op){.kind = SCRY_OP_COPY, .copy = {.x = *branch, .out = change}});
     if (!status) status = scry__pass_offer(pass, hook, branch);
-    if (!status) status = scry__pass_take_change(pass, branch, &change);
+    if (!status && edits) status = scry__pass_take_change(pass, branch, &change);
     if (!status) status = scry__pass_linear(pass, x, weights, &pass->resid, 1.0f);
-    return status ? status : add_to_stream(pass, &change);
+    return status || !edits ? status : add_to_stream(pass, &change);
 }
 
 /* resid += after(x weights + bias), where `after` is the norm behind a branch, if the family has one. */
 static scry_status add_branch(const scry__pass *pass, const scry_tensor *x, const scry__linear *weights,
                               const scry_norm_parameters *after, scry__hook hook)
 {
-    bool        apart = pass->arch->norm_after || scry__pass_watches(pass, hook); /* even without edits */
+    bool        live  = !pass->hooks || !pass->hooks->edited; /* the watcher may change it, without notice */
+    bool        apart = pass->arch->norm_after || (live && scry__pass_watches(pass, hook));
     scry_tensor branch;
-    if (!apart && !scry__pass_edits(pass, hook)) return scry__pass_linear(pass, x, weights, &pass->resid, 1.0f);
+    if (!apart && !scry__pass_wants(pass, hook)) return scry__pass_linear(pass, x, weights, &pass->resid, 1.0f);
     scry_status status =
         scry__session_tensor(&branch, pass->session, SCRY__SLOT_BRANCH, SCRY_F32, 3, pass->resid.shape);
     if (!status) status = scry__pass_linear(pass, x, weights, &branch, 0.0f);
@@ -286,6 +290,25 @@ static scry_status check_ids(const scry__session *session, const int32_t *ids, i
     return SCRY_OK;
 }
 
+/* How many of the sequences take part from here on. */
+static void set_batch(scry__pass *pass, int64_t batch)
+{
+    pass->batch          = batch;
+    pass->resid.shape[0] = pass->normed.shape[0] = batch;
+}
+
+/* Lets in the sequences that begin at this layer. */
+static scry_status admit(scry__pass *pass)
+{
+    const scry__hooks *hooks  = pass->hooks;
+    int64_t            before = pass->batch;
+    if (!hooks || !hooks->active) return SCRY_OK;
+    set_batch(pass, hooks->active(hooks->user, pass->layer));
+    if (pass->batch == before) return SCRY_OK;
+    const scry_tensor joining = scry_tensor_slice(pass->resid, 0, before, pass->batch - before);
+    return hooks->join(hooks->user, pass->layer, &joining);
+}
+
 static scry__pass new_pass(scry__session *session, int count, const scry__hooks *hooks)
 {
     if (!session->options.keep_cache) session->length = 0;
@@ -300,6 +323,7 @@ static scry__pass new_pass(scry__session *session, int count, const scry__hooks 
                           .resid   = scry__session_residual(session)};
     pass.normed        = pass.resid;
     pass.normed.buffer = session->slots[SCRY__SLOT_NORMED];
+    if (hooks && hooks->active) set_batch(&pass, hooks->active(hooks->user, -1));
     return pass;
 }
 
@@ -310,7 +334,9 @@ static scry_status run_blocks(scry__pass *pass, int64_t first)
     scry_status   status = SCRY_OK;
     for (pass->layer = (int)first; !status && pass->layer < pass->arch->layer_count; pass->layer++) {
         pass->weights = &pass->session->model->weights.layers[pass->layer];
-        if (stream) status = scry__stream_load(stream, pass->layer);
+        status        = admit(pass);
+        if (!status && !pass->batch) continue;
+        if (!status && stream) status = scry__stream_load(stream, pass->layer);
         if (!status) status = block(pass);
         /* The other slot is free once the layer before this one is done, and this one's work is enqueued already. */
         if (!status && stream) status = scry__stream_load(stream, pass->layer + 1);
@@ -328,7 +354,7 @@ scry_status scry__session_forward(scry__session *session, const int32_t *ids, in
     if (status) return status;
     scry__pass pass = new_pass(session, count, hooks);
     status          = scry__session_prepare_ropes(session, pass.past, pass.past + pass.rows);
-    if (!status) status = embed(&pass, ids);
+    if (!status && pass.batch) status = embed(&pass, ids);
     return status ? status : run_blocks(&pass, 0);
 }
 

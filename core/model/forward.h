@@ -21,8 +21,9 @@ typedef struct scry__hooks {
      * come): ops enqueued on it, in place too, take effect on all that follows where hook.h says so. */
     scry_status (*at)(void *user, scry__hook hook, int layer, const scry_tensor *value);
     /* Will `at` change the value of this hook point, wanted or not? The index-th part that changes, from 0 on, until
-     * there are no more; *rows is filled for scores and patterns, which are then captured whole. NULL: `at` may change
-     * only what is not a copy. */
+     * there are no more; *rows is filled for scores and patterns, which are then captured whole. With this callback,
+     * what it does not name must stay, and being watched changes no bit of what follows. NULL: `at` may change only
+     * what is not a copy, and a watched branch is rounded before it is added to the stream. */
     bool (*edited)(void *user, scry__hook hook, int layer, int index, scry__edited_rows *rows);
     /* Called before a layer's attention where scores or pattern are wanted: narrows capture->heads, query_begin,
      * key_begin, and the tile's sizes (*queries, *keys; preset to everything). Not asked where they are edited. */
@@ -30,6 +31,11 @@ typedef struct scry__hooks {
     /* Called before each layer's attention; *mask holds what the model itself masks (causality, the layer's window,
      * query_offset). May add to it, such as an additive tensor, which must last until the pass is over. */
     scry_status (*mask)(void *user, int layer, scry_mask *mask);
+    /* Sequences that join on the way: how many of the session's, the first ones, take part in this layer and those
+     * behind it (-1: in the embedding), never fewer than before; the last layer has at least one. NULL: all, always. */
+    int (*active)(void *user, int layer);
+    /* Called where some join at a layer: fills their residual streams [joining, T, d] in front of it. */
+    scry_status (*join)(void *user, int layer, const scry_tensor *streams);
 } scry__hooks;
 
 /* Does this model's family have the hook point at all? */
@@ -57,7 +63,8 @@ void scry__session_rewind(scry__session *session, int length);
 scry_status scry__session_copy_cache(scry__session *session, const scry__session *source, int sequence, int length);
 
 /* Runs `count` new rows (ids [batch, count], checked against the vocabulary and the capacity) through all blocks. hooks
- * may be NULL. LN_FINAL_* and LOGITS hooks are served too where wanted. */
+ * may be NULL. LN_FINAL_* and LOGITS hooks are served too where wanted. Layers without an active sequence cost nothing.
+ */
 scry_status scry__session_forward(scry__session *session, const int32_t *ids, int count, const scry__hooks *hooks);
 
 /* The same from a layer on: `stream` [batch, count, d] is what enters it, not the session's own residual stream. What

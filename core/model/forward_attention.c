@@ -48,10 +48,12 @@ static scry_tensor flat_view(scry_tensor heads)
 /* Rows [begin, begin + count) of this layer's part of a cache slot: [B, count, G, D]. */
 static scry_tensor cache_rows(const scry__pass *pass, scry__slot slot, int64_t begin, int64_t count)
 {
-    int64_t shape[] = {pass->batch, pass->session->options.capacity, pass->arch->kv_head_count, pass->arch->head_size};
-    int64_t layer   = shape[0] * shape[1] * shape[2] * shape[3];
-    size_t  offset  = (size_t)(layer * pass->layer) * sizeof(float);
-    return scry_tensor_slice(scry_tensor_of(pass->session->slots[slot], offset, SCRY_F32, 4, shape), 1, begin, count);
+    const scry__session_options *options = &pass->session->options;
+    const int64_t shape[] = {options->batch, options->capacity, pass->arch->kv_head_count, pass->arch->head_size};
+    int64_t       layer   = shape[0] * shape[1] * shape[2] * shape[3];
+    size_t        offset  = (size_t)(layer * pass->layer) * sizeof(float);
+    scry_tensor   all     = scry_tensor_of(pass->session->slots[slot], offset, SCRY_F32, 4, shape);
+    return scry_tensor_slice(scry_tensor_slice(all, 0, 0, pass->batch), 1, begin, count);
 }
 
 /* Lays out a layer's attention and enqueues its projections. */

@@ -11,7 +11,7 @@ typedef struct scry__pass {
     const scry__arch          *arch;
     const scry__layer_weights *weights; /* of this layer */
     int                        layer;
-    int64_t                    batch, rows, past; /* sequences, new rows of each, and rows before them */
+    int64_t                    batch, rows, past; /* sequences so far, new rows of each, and rows before them */
     scry_tensor                resid, normed;     /* [B, T, d] */
     scry_tensor                input; /* what the next branch reads: normed, or resid where no norm stands before it */
 } scry__pass;

@@ -2,35 +2,13 @@
  *
  * Every value is seen as [sequence, row, head, column]; an edit is a box of that, and each run of heads in it one op.
  */
-#include "trace/edit.h"
+#include "trace/edit_resolved.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
 
+#include <stdlib.h>
 #include <string.h>
-
-enum { SEQUENCE, ROW, HEAD, COLUMN };
-
-/* An edit as passes need it. */
-struct resolved {
-    scry__hook     hook;
-    int            layer;
-    scry_edit_kind kind;
-    float          factor;
-    bool           by_head;
-    uint64_t       heads[SCRY_MAX_HEADS / 64]; /* at least one */
-    scry_range     sequences, positions, keys; /* `keys` of scores and patterns; elsewhere every column */
-    scry_tensor    values;                     /* [1, rows, heads, columns]; absent where the kind needs none */
-};
-
-struct scry__editor {
-    const scry_model    *model;
-    const scry__session *session;
-    scry__hooks          hooks, inner;
-    scry_buffer         *values;
-    int                  count;
-    struct resolved     *edits;
-};
 
 scry__edit_extent scry__edit_extent_of(const scry_model *model, scry__hook hook)
 {
@@ -62,16 +40,18 @@ scry__edit_extent scry__edit_extent_of(const scry_model *model, scry__hook hook)
 
 bool scry__edit_find_hook(const scry_model *model, const char *name, scry__hook *hook, int *layer)
 {
-    char full[SCRY__HOOK_NAME_SIZE];
+    static const char block[] = "blocks.";
+    const char       *dot     = strncmp(name, block, strlen(block)) ? NULL : strchr(name + strlen(block), '.');
+    long              at      = dot ? strtol(name + strlen(block), NULL, 10) : -1;
+    char              full[SCRY__HOOK_NAME_SIZE];
+    if (at >= scry_model_get_info(model)->layer_count || (dot && at < 0)) return false;
     for (int i = 0; i < SCRY__HOOK_COUNT; i++) {
-        int layers = scry__hook_in_block((scry__hook)i) ? scry_model_get_info(model)->layer_count : 1;
-        for (int at = 0; scry__model_has_hook(model, (scry__hook)i) && at < layers; at++) {
-            scry__hook_full_name((scry__hook)i, at, full);
-            if (strcmp(full, name)) continue;
-            *hook  = (scry__hook)i;
-            *layer = scry__hook_in_block(*hook) ? at : -1;
-            return true;
-        }
+        if (scry__hook_in_block((scry__hook)i) != (dot != NULL)) continue;
+        if (strcmp(scry__hook_name((scry__hook)i), dot ? dot + 1 : name)) continue;
+        *hook  = (scry__hook)i;
+        *layer = (int)at;
+        scry__hook_full_name(*hook, *layer, full); /* "blocks.01." is none */
+        return scry__model_has_hook(model, *hook) && !strcmp(full, name);
     }
     return false;
 }
@@ -92,15 +72,10 @@ scry_status scry__edit_check_hook(const scry_model *model, scry__hook hook, cons
 
 /* --- checking --- */
 
-static bool takes_values(scry_edit_kind kind)
-{
-    return kind == SCRY_EDIT_ADD || kind == SCRY_EDIT_REPLACE;
-}
-
 /* Is it the same at all positions? */
 static bool has_one_row(const scry_edit *edit)
 {
-    return !takes_values(edit->kind) || edit->values.rows == 1;
+    return !scry__edit_takes_values(edit->kind) || edit->values.rows == 1;
 }
 
 static scry_status resolve_range(scry_range *out, scry_range range, int count, const char *what)
@@ -120,7 +95,7 @@ static scry_status resolve_positions(scry_range *out, const scry_edit *edit, con
     return scry__fail(SCRY_BAD_ARGUMENT, "positions from %d on: expected 0 to %d", out->begin, out->end - 1);
 }
 
-static scry_status resolve_heads(struct resolved *resolved, const scry_edit *edit, int count)
+static scry_status resolve_heads(scry__resolved_edit *resolved, const scry_edit *edit, int count)
 {
     bool any = false;
     for (int head = 0; head < SCRY_MAX_HEADS; head++) {
@@ -133,11 +108,11 @@ static scry_status resolve_heads(struct resolved *resolved, const scry_edit *edi
     return SCRY_OK;
 }
 
-static scry_status check_values(const scry_edit *edit, const struct resolved *resolved, scry__edit_extent extent)
+static scry_status check_values(const scry_edit *edit, const scry__resolved_edit *resolved, scry__edit_extent extent)
 {
     const scry_edit_values *values  = &edit->values;
     int                     columns = extent.columns ? extent.columns : resolved->keys.end;
-    if (!takes_values(edit->kind)) return SCRY_OK;
+    if (!scry__edit_takes_values(edit->kind)) return SCRY_OK;
     if (!values->data) return scry__fail(SCRY_BAD_ARGUMENT, "no values: expected what to put there");
     if (values->rows < 1 || (values->rows > 1 && values->rows < resolved->positions.end))
         return scry__fail(SCRY_BAD_ARGUMENT, "values of %d positions: expected 1, or %d as the edit reaches",
@@ -149,7 +124,7 @@ static scry_status check_values(const scry_edit *edit, const struct resolved *re
     return SCRY_OK;
 }
 
-static scry_status resolve(struct resolved *resolved, const scry_model *model, const scry_edit *edit,
+static scry_status resolve(scry__resolved_edit *resolved, const scry_model *model, const scry_edit *edit,
                            const scry__editor_options *options)
 {
     if (!edit->hook || !scry__edit_find_hook(model, edit->hook, &resolved->hook, &resolved->layer))
@@ -170,50 +145,9 @@ static scry_status resolve(struct resolved *resolved, const scry_model *model, c
     if (!status) status = resolve_positions(&resolved->positions, edit, options);
     if (!status) status = resolve_range(&resolved->keys, edit->keys, options->positions, "keys");
     if (!status) status = check_values(edit, resolved, extent);
-    if (extent.by_head && !edit->keys.end && (!takes_values(edit->kind) || edit->values.columns == 1))
+    if (extent.by_head && !edit->keys.end && (!scry__edit_takes_values(edit->kind) || edit->values.columns == 1))
         resolved->keys.end = options->capacity;
     if (!extent.by_head) resolved->keys = (scry_range){0, extent.columns};
-    return status;
-}
-
-/* --- values --- */
-
-static size_t value_count(const scry_edit *edit)
-{
-    const scry_edit_values *values = &edit->values;
-    return takes_values(edit->kind) ? (size_t)values->rows * (size_t)values->heads * (size_t)values->columns : 0;
-}
-
-/* Values of size 1 repeat, by strides of 0. */
-static scry_tensor view_values(const struct resolved *resolved, const scry_edit_values *values, scry_buffer *buffer,
-                               size_t offset)
-{
-    const int64_t shape[] = {1, resolved->by_head ? values->heads : values->rows,
-                             resolved->by_head ? values->rows : values->heads, values->columns};
-    scry_tensor   view    = scry_tensor_of(buffer, offset, SCRY_F32, 4, shape);
-    return resolved->by_head ? scry_tensor_swap(view, ROW, HEAD) : view;
-}
-
-/* All values one behind the other, those of ADD times their factor. */
-static scry_status upload(scry__editor *editor, const scry_edits *edits)
-{
-    size_t count = 0, at = 0;
-    for (int i = 0; i < edits->count; i++) count += value_count(&edits->edits[i]);
-    if (!count) return SCRY_OK;
-    float *host = scry__alloc(count, sizeof *host);
-    if (!host) return SCRY_OUT_OF_MEMORY;
-    scry_status status = scry_buffer_create(&editor->values, scry_model_device(editor->model), count * sizeof *host);
-    for (int i = 0; i < edits->count && !status; i++) {
-        const scry_edit *edit   = &edits->edits[i];
-        float            factor = edit->kind == SCRY_EDIT_ADD ? edit->factor : 1.0f;
-        size_t           own    = value_count(edit);
-        if (!own) continue;
-        for (size_t j = 0; j < own; j++) host[at + j] = factor * edit->values.data[j];
-        editor->edits[i].values = view_values(&editor->edits[i], &edit->values, editor->values, at * sizeof *host);
-        at += own;
-    }
-    if (!status) status = scry_buffer_write(editor->values, 0, host, count * sizeof *host);
-    scry__free(host);
     return status;
 }
 
@@ -239,7 +173,9 @@ scry_status scry__editor_create(scry__editor **out, const scry_model *model, con
             scry__fail_prefix(status, "edit %d, %s", i + 1,
                               edits->edits[i].hook ? edits->edits[i].hook : "without a name");
     }
-    if (!status) status = upload(editor, edits);
+    if (!status) status = scry__edit_upload(editor, edits);
+    editor->used       = editor->edits;
+    editor->used_count = editor->count;
     if (status)
         scry__editor_destroy(&editor);
     else
@@ -247,11 +183,28 @@ scry_status scry__editor_create(scry__editor **out, const scry_model *model, con
     return status;
 }
 
+scry_status scry__editor_use(scry__editor *editor, const scry__edit_use *uses, int count)
+{
+    scry__resolved_edit *used = scry__alloc((size_t)count, sizeof *used);
+    if (!used) return SCRY_OUT_OF_MEMORY;
+    for (int i = 0; i < count; i++) {
+        used[i]                 = editor->edits[uses[i].edit];
+        used[i].sequences.begin = uses[i].sequence;
+        used[i].sequences.end   = uses[i].sequence + 1;
+        if (used[i].positions.begin < uses[i].from) used[i].positions.begin = uses[i].from;
+    }
+    if (editor->used != editor->edits) scry__free(editor->used);
+    editor->used       = used;
+    editor->used_count = count;
+    return SCRY_OK;
+}
+
 void scry__editor_destroy(scry__editor **editor)
 {
     scry__editor *self = editor ? *editor : NULL;
     if (!self) return;
     scry_buffer_destroy(&self->values);
+    if (self->used != self->edits) scry__free(self->used);
     scry__free(self->edits);
     scry__free(self);
     *editor = NULL;
@@ -259,7 +212,7 @@ void scry__editor_destroy(scry__editor **editor)
 
 /* --- in a pass --- */
 
-static bool is_of(const struct resolved *edit, scry__hook hook, int layer)
+static bool is_of(const scry__resolved_edit *edit, scry__hook hook, int layer)
 {
     return edit->hook == hook && edit->layer == layer;
 }
@@ -277,10 +230,10 @@ static void clip(scry_range range, int64_t past, int64_t rows, int64_t *begin, i
 static int find_edit(const scry__editor *editor, scry__hook hook, int layer, int index)
 {
     int64_t past = scry__session_length(editor->session), rows = scry__session_residual(editor->session).shape[1];
-    for (int i = 0; i < editor->count; i++) {
+    for (int i = 0; i < editor->used_count; i++) {
         int64_t begin, count;
-        clip(editor->edits[i].positions, past, rows, &begin, &count);
-        if (count && is_of(&editor->edits[i], hook, layer) && index-- == 0) return i;
+        clip(editor->used[i].positions, past, rows, &begin, &count);
+        if (count && is_of(&editor->used[i], hook, layer) && index-- == 0) return i;
     }
     return -1;
 }
@@ -299,7 +252,7 @@ static scry_tensor cut_values(scry_tensor values, const int64_t begin[4], const 
     return values;
 }
 
-static scry_op edit_op(const struct resolved *edit, const scry_tensor *x, const scry_tensor *values)
+static scry_op edit_op(const scry__resolved_edit *edit, const scry_tensor *x, const scry_tensor *values)
 {
     switch (edit->kind) {
     case SCRY_EDIT_SCALE:
@@ -314,7 +267,7 @@ static scry_op edit_op(const struct resolved *edit, const scry_tensor *x, const 
 }
 
 /* Heads [head, *end): the next run of an edit's from `head` on; false where there is none. */
-static bool next_heads(const struct resolved *edit, int64_t count, int64_t *head, int64_t *end)
+static bool next_heads(const scry__resolved_edit *edit, int64_t count, int64_t *head, int64_t *end)
 {
     while (*head < count && !(edit->heads[*head / 64] >> *head % 64 & 1)) ++*head;
     *end = *head;
@@ -336,7 +289,7 @@ static scry_tensor spread(const scry_tensor *value, bool by_head)
     return out;
 }
 
-static scry_status apply(const scry__editor *editor, const struct resolved *edit, const scry_tensor *value)
+static scry_status apply(const scry__editor *editor, const scry__resolved_edit *edit, const scry_tensor *value)
 {
     scry_tensor all      = spread(value, edit->by_head);
     int64_t     past     = scry__session_length(editor->session), end;
@@ -367,8 +320,8 @@ static scry_status at_hook(void *user, scry__hook hook, int layer, const scry_te
 {
     const scry__editor *editor = user;
     scry_status         status = SCRY_OK;
-    for (int i = 0; i < editor->count && !status; i++)
-        if (is_of(&editor->edits[i], hook, layer)) status = apply(editor, &editor->edits[i], value);
+    for (int i = 0; i < editor->used_count && !status; i++)
+        if (is_of(&editor->used[i], hook, layer)) status = apply(editor, &editor->used[i], value);
     if (status || !wants(user, hook, layer)) return status;
     return editor->inner.at(editor->inner.user, hook, layer, value);
 }
@@ -378,10 +331,10 @@ static bool edited(void *user, scry__hook hook, int layer, int index, scry__edit
     const scry__editor *editor = user;
     int                 found  = find_edit(editor, hook, layer, index);
     if (found < 0) return false;
-    const struct resolved *edit = &editor->edits[found];
-    part->heads                 = edit->heads;
-    part->sequence              = edit->sequences.begin;
-    part->sequences             = edit->sequences.end - edit->sequences.begin;
+    const scry__resolved_edit *edit = &editor->used[found];
+    part->heads                     = edit->heads;
+    part->sequence                  = edit->sequences.begin;
+    part->sequences                 = edit->sequences.end - edit->sequences.begin;
     clip(edit->positions, scry__session_length(editor->session), scry__session_residual(editor->session).shape[1],
          &part->row, &part->rows);
     return true;
@@ -399,6 +352,18 @@ static scry_status mask_layer(void *user, int layer, scry_mask *mask)
     return inner->mask ? inner->mask(inner->user, layer, mask) : SCRY_OK;
 }
 
+static int active(void *user, int layer)
+{
+    const scry__hooks *inner = &((const scry__editor *)user)->inner;
+    return inner->active(inner->user, layer);
+}
+
+static scry_status join(void *user, int layer, const scry_tensor *streams)
+{
+    const scry__hooks *inner = &((const scry__editor *)user)->inner;
+    return inner->join(inner->user, layer, streams);
+}
+
 const scry__hooks *scry__editor_hooks(scry__editor *editor, const scry__session *session, const scry__hooks *inner)
 {
     if (!editor) return inner;
@@ -406,5 +371,9 @@ const scry__hooks *scry__editor_hooks(scry__editor *editor, const scry__session 
     editor->inner   = inner ? *inner : (scry__hooks){0};
     editor->hooks   = (scry__hooks){
           .user = editor, .wants = wants, .at = at_hook, .edited = edited, .tile = tile, .mask = mask_layer};
+    if (editor->inner.active) {
+        editor->hooks.active = active;
+        editor->hooks.join   = join;
+    }
     return &editor->hooks;
 }

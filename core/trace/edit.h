@@ -35,6 +35,23 @@ typedef struct scry__editor_options {
 scry_status scry__editor_create(scry__editor **out, const scry_model *model, const scry__editor_options *options);
 void        scry__editor_destroy(scry__editor **editor);
 
+/* One edit made in the next passes: in one sequence, from a position on. */
+typedef struct scry__edit_use {
+    int edit, sequence, from;
+} scry__edit_use;
+
+/* From now on passes make these edits and no others, in that order; their own `sequences` do not count. */
+scry_status scry__editor_use(scry__editor *editor, const scry__edit_use *uses, int count);
+
+/* Where an edit stands, as it was resolved. */
+void scry__editor_place(const scry__editor *editor, int edit, scry__hook *hook, int *layer);
+
+/* The first position at which an edit, made alone, changes its hook point, bit by bit; -1: at none. `given` is the edit
+ * as it was given. The hook point's value is of one sequence from position 0 on, of this shape, and `host` its elements
+ * as scry__read_tensor gives them; rows that it lacks are not compared. */
+int scry__editor_first_change(const scry__editor *editor, int edit, const scry_edit *given, const scry_tensor *value,
+                              const float *host);
+
 /* Callbacks for passes of `session` that make the edits and then serve `inner` (NULL: nobody), which sees edited
  * values. They last as long as the editor and are replaced by the next call. Without an editor: `inner` itself. */
 const scry__hooks *scry__editor_hooks(scry__editor *editor, const scry__session *session, const scry__hooks *inner);

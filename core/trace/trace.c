@@ -26,6 +26,13 @@ static bool wants(void *user, scry__hook hook, int layer)
     return scry__selection_wants(&tracer->selection, hook, layer);
 }
 
+/* A trace only looks, so that what it shows is what a pass without it computes, to the bit. */
+static bool never(void *user, scry__hook hook, int layer, int index, scry__edited_rows *rows)
+{
+    (void)user, (void)hook, (void)layer, (void)index, (void)rows;
+    return false;
+}
+
 static void tile(void *user, int layer, scry_attention_capture *capture, int64_t *queries, int64_t *keys)
 {
     const scry__selection *selection = &((struct tracer *)user)->selection;
@@ -198,7 +205,7 @@ scry_status scry_trace_run(scry_trace **out, scry_model *model, const char *text
     status = scry__editor_create(&editor, model,
                                  &(scry__editor_options){.edits = options->edits, .positions = count, .final = true});
     if (status) goto done;
-    scry__hooks hooks = {.user = &tracer, .wants = wants, .at = at_hook, .tile = tile};
+    scry__hooks hooks = {.user = &tracer, .wants = wants, .at = at_hook, .edited = never, .tile = tile};
     status =
         scry__session_forward(session, tracer.trace->tokens->ids, count, scry__editor_hooks(editor, session, &hooks));
 done:
