@@ -9,5 +9,6 @@
 #include "scry/influence.h"
 #include "scry/lens.h"
 #include "scry/steer.h"
+#include "scry/sweep.h"
 
 #endif
