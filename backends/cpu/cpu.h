@@ -51,6 +51,14 @@ SCRY__CPU_OP(copy, scry_copy)
 SCRY__CPU_OP(fill, scry_fill)
 #undef SCRY__CPU_OP
 
+/* The first of the pair for an op that needs none. */
+#define SCRY__CPU_NO_SCRATCH(name, type)                                                                               \
+    size_t scry__cpu_##name##_scratch(const struct scry__cpu *cpu, const type *op)                                     \
+    {                                                                                                                  \
+        (void)cpu, (void)op;                                                                                           \
+        return 0;                                                                                                      \
+    }
+
 /* matmul has several kernels: their names, and what there is to say about the one that would run. */
 const char *const *scry__cpu_matmul_kernels(void);
 void               scry__cpu_matmul_describe(const struct scry__cpu *cpu, const scry_matmul *op, scry_op_info *info);

@@ -69,11 +69,7 @@ static void rope_part(const void *job, int part, int parts)
     for (; begin < end; begin++) rope_row(op, begin / rows, begin % rows);
 }
 
-size_t scry__cpu_rope_scratch(const struct scry__cpu *cpu, const scry_rope *op)
-{
-    (void)cpu, (void)op;
-    return 0;
-}
+SCRY__CPU_NO_SCRATCH(rope, scry_rope)
 
 void scry__cpu_rope(const struct scry__cpu *cpu, const scry_rope *op, void *scratch)
 {
