@@ -52,6 +52,12 @@ struct scry__cpu_kernels {
     void (*multiply_half)(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, int64_t rows,
                           int64_t k);
 
+    /* out [k, tile_rows] = `rows` rows of a that lies transposed, [k, rows] of leading size lda; tile_rows at most. */
+    void (*pack_turned)(float *out, const float *a, int64_t lda, int64_t rows, int64_t k);
+    /* multiply for such an a, packed or as it lies. */
+    void (*multiply_turned)(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, int64_t rows,
+                            int64_t k, bool add, const float *bias);
+
     /* c[row, i] = alpha * tile[row, i] + (beta ? beta * c[row, i] : 0) + (bias ? bias[i] : 0) for a tile of
      * multiply's. */
     void (*finish)(float *c, int64_t ldc, const float *tile, int64_t ldt, int64_t rows, int64_t columns, float alpha,

@@ -21,6 +21,7 @@ struct product {
     int64_t                 group;                            /* panels that are packed at once */
     int64_t                 bands, band_rows;                 /* how the rows are shared */
     bool                    few;                              /* rows: B is read as stored */
+    bool                    turned;                           /* A's columns are contiguous, not its rows */
     size_t                  part_bytes;
     char                   *scratch;
 };
@@ -78,6 +79,7 @@ static struct product product_of(const struct scry__cpu *cpu, const scry_matmul 
     p.b_k = b->stride[last - 1], p.b_column = b->stride[last];
     p.c_row   = c->stride[last - 1];
     p.few     = kernel_of(cpu, op) == rows_name;
+    p.turned  = p.a_k != 1 && p.k != 1;
     p.batches = scry__cpu_row_count(c, last - 1);
     p.panels  = (p.n + width - 1) / width;
     p.group   = most(1, least(p.panels, PANEL_BYTES / most(1, width * p.k * 4)));
@@ -104,15 +106,32 @@ static const float *bias_of(const struct product *p, int64_t column, int64_t col
     return scry__cpu_gather(p->cpu, bias, column * bias->stride[0], bias->stride[0], columns, space);
 }
 
-/* Rows [row, row + rows) of A, contiguous in k; *lda is their distance. */
-static const float *rows_of(const struct product *p, int64_t batch, int64_t row, int64_t rows, float *space,
+/* Index of A's first element in a row of a batch. */
+static int64_t row_index(const struct product *p, int64_t batch, int64_t row)
+{
+    const scry_tensor *a = &p->op->a;
+    return scry__cpu_row_index(a, a->rank - 2, batch) + row * p->a_row;
+}
+
+/* Rows [row, row + rows) of A for a tile: as they lie, or, where A is turned, their columns packed; *lda is the
+ * distance of rows, or of columns. */
+static const float *band_of(const struct product *p, int64_t batch, int64_t row, int64_t rows, float *space,
                             int64_t *lda)
 {
+    const float *first = element(&p->op->a, row_index(p, batch, row));
+    *lda               = p->turned ? p->cpu->kernels->tile_rows : p->a_row;
+    if (!p->turned) return first;
+    p->cpu->kernels->pack_turned(space, first, p->a_k, rows, p->k);
+    return space;
+}
+
+/* Rows [0, rows) of A, contiguous in k; *lda is their distance. */
+static const float *rows_of(const struct product *p, int64_t batch, int64_t rows, float *space, int64_t *lda)
+{
     const scry_tensor *a     = &p->op->a;
-    int64_t            index = scry__cpu_row_index(a, a->rank - 2, batch) + row * p->a_row;
-    *lda                     = p->a_row;
-    if (p->a_k == 1 || p->k == 1) return element(a, index);
-    *lda = p->k;
+    int64_t            index = row_index(p, batch, 0);
+    *lda                     = p->turned ? p->k : p->a_row;
+    if (!p->turned) return element(a, index);
     for (int64_t i = 0; i < rows; i++)
         scry__cpu_gather(p->cpu, a, index + i * p->a_row, p->a_k, p->k, space + i * p->k);
     return space;
@@ -122,18 +141,19 @@ static const float *rows_of(const struct product *p, int64_t batch, int64_t row,
 static void tile(const struct product *p, int64_t batch, int64_t row, int64_t rows, int64_t panel, const float *a,
                  int64_t lda, const float *packed, float *space)
 {
-    const struct scry__cpu_kernels *kernels = p->cpu->kernels;
-    const scry_tensor              *c       = &p->op->c;
+    const struct scry__cpu_kernels *kernels  = p->cpu->kernels;
+    __typeof__(kernels->multiply)   multiply = p->turned ? kernels->multiply_turned : kernels->multiply;
+    const scry_tensor              *c        = &p->op->c;
     int64_t                         width = kernels->tile_columns, column = panel * width;
     int64_t                         columns = least(width, p->n - column);
     float                           alpha = p->op->alpha, beta = p->op->beta;
     float       *out  = element(c, scry__cpu_row_index(c, c->rank - 2, batch) + row * p->c_row + column);
     const float *bias = bias_of(p, column, columns, space + kernels->tile_rows * width);
     if (columns == width && alpha == 1 && (beta == 0 || beta == 1)) {
-        kernels->multiply(out, p->c_row, a, lda, packed, rows, p->k, beta == 1, bias);
+        multiply(out, p->c_row, a, lda, packed, rows, p->k, beta == 1, bias);
         return;
     }
-    kernels->multiply(space, width, a, lda, packed, rows, p->k, false, NULL);
+    multiply(space, width, a, lda, packed, rows, p->k, false, NULL);
     kernels->finish(out, p->c_row, space, width, rows, columns, alpha, beta, bias);
 }
 
@@ -153,7 +173,7 @@ static void panel_group(const struct product *p, int64_t batch, int64_t panel, i
     }
     for (int64_t row = begin; row < end; row += height) {
         int64_t      rows = least(height, end - row), lda;
-        const float *a    = rows_of(p, batch, row, rows, rows_space, &lda);
+        const float *a    = band_of(p, batch, row, rows, rows_space, &lda);
         for (int64_t i = 0; i < count; i++) tile(p, batch, row, rows, panel + i, a, lda, scratch + i * size, space);
     }
 }
@@ -179,7 +199,7 @@ static void few_rows(const struct product *p, int64_t batch, int64_t column, int
     const scry_tensor              *b = &p->op->b, *c = &p->op->c;
     float                          *out = scratch, bias_space[ROW_CHUNK];
     int64_t                         lda;
-    const float                    *a    = rows_of(p, batch, 0, p->m, scratch + ROW_CHUNK, &lda);
+    const float                    *a    = rows_of(p, batch, p->m, scratch + ROW_CHUNK, &lda);
     const float                    *bias = bias_of(p, column, columns, bias_space);
     const void *first = element(b, scry__cpu_row_index(b, b->rank - 2, batch) + column * p->b_column);
     for (int64_t row = 0; row < p->m; row++) {

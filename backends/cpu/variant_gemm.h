@@ -123,8 +123,8 @@ static void pack(float *panel, const void *b, scry_dtype dtype, int64_t k, int64
 
 /* --- the register tile: TILE_ROWS x 2 vectors of sums, an element of a broadcast to each --- */
 
-INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, const int rows,
-                          const int vectors, int64_t k, bool add, const float *bias)
+INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t lda, const bool turned, const float *panel,
+                          const int rows, const int vectors, int64_t k, bool add, const float *bias)
 {
     vf sums[TILE_ROWS][2];
     /* Rows are reached from every fourth one: twelve pointers would not leave registers for the loop. */
@@ -136,11 +136,11 @@ INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t lda, co
         __builtin_prefetch(c + i * ldc, 1);
         __builtin_prefetch(c + i * ldc + TILE_COLUMNS - 1, 1);
     }
-    for (int64_t step = 0; step < k; step++, a0++, a1++, a2++, panel += TILE_COLUMNS) {
+    for (int64_t step = 0; step < k; step++, a0 += turned ? lda : 1, a1++, a2++, panel += TILE_COLUMNS) {
         vf b0 = load(panel), b1 = vectors == 2 ? load(panel + LANES) : b0;
 #pragma GCC unroll 12
         for (int i = 0; i < rows; i++) {
-            float x = (i < 4 ? a0 : i < 8 ? a1 : a2)[(i & 3) * lda];
+            float x = turned ? a0[i] : (i < 4 ? a0 : i < 8 ? a1 : a2)[(i & 3) * lda];
             sums[i][0] += x * b0;
             if (vectors == 2) sums[i][1] += x * b1;
         }
@@ -156,13 +156,14 @@ INLINE void multiply_tile(float *c, int64_t ldc, const float *a, int64_t lda, co
     }
 }
 
-INLINE void multiply_rows(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, int64_t rows,
-                          const int vectors, int64_t k, bool add, const float *bias)
+INLINE void multiply_rows(float *c, int64_t ldc, const float *a, int64_t lda, const bool turned, const float *panel,
+                          int64_t rows, const int vectors, int64_t k, bool add, const float *bias)
 {
     int64_t row = 0;
 #define TILE(height)                                                                                                   \
     for (; row + (height) <= rows; row += (height))                                                                    \
-        multiply_tile(c + row * ldc, ldc, a + row * lda, lda, panel, height, vectors, k, add, bias);
+        multiply_tile(c + row * ldc, ldc, a + (turned ? row : row * lda), lda, turned, panel, height, vectors, k, add, \
+                      bias);
     TILE(TILE_ROWS)
 #if LANES == 16
     TILE(8)
@@ -176,13 +177,28 @@ INLINE void multiply_rows(float *c, int64_t ldc, const float *a, int64_t lda, co
 static void multiply(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, int64_t rows, int64_t k,
                      bool add, const float *bias)
 {
-    multiply_rows(c, ldc, a, lda, panel, rows, 2, k, add, bias);
+    multiply_rows(c, ldc, a, lda, false, panel, rows, 2, k, add, bias);
+}
+
+static void pack_turned(float *out, const float *a, int64_t lda, int64_t rows, int64_t k)
+{
+    if (rows == TILE_ROWS)
+        for (int64_t i = 0; i < k; i++) memcpy(out + i * TILE_ROWS, a + i * lda, TILE_ROWS * sizeof *a);
+    else
+        for (int64_t i = 0; i < k; i++)
+            for (int64_t row = 0; row < rows; row++) out[i * TILE_ROWS + row] = a[i * lda + row];
+}
+
+static void multiply_turned(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, int64_t rows,
+                            int64_t k, bool add, const float *bias)
+{
+    multiply_rows(c, ldc, a, lda, true, panel, rows, 2, k, add, bias);
 }
 
 static void multiply_half(float *c, int64_t ldc, const float *a, int64_t lda, const float *panel, int64_t rows,
                           int64_t k)
 {
-    multiply_rows(c, ldc, a, lda, panel, rows, 1, k, false, NULL);
+    multiply_rows(c, ldc, a, lda, false, panel, rows, 1, k, false, NULL);
 }
 
 static void finish(float *c, int64_t ldc, const float *tile, int64_t ldt, int64_t rows, int64_t columns, float alpha,
