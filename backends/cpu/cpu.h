@@ -49,6 +49,14 @@ SCRY__CPU_OP(scale, scry_scale)
 SCRY__CPU_OP(activation, scry_activation)
 SCRY__CPU_OP(copy, scry_copy)
 SCRY__CPU_OP(fill, scry_fill)
+SCRY__CPU_OP(sum, scry_sum)
+SCRY__CPU_OP(activation_backward, scry_activation_backward)
+SCRY__CPU_OP(norm_backward, scry_norm_backward)
+SCRY__CPU_OP(embed_backward, scry_embed_backward)
+SCRY__CPU_OP(attention_backward, scry_attention_backward)
+SCRY__CPU_OP(loss, scry_loss)
+SCRY__CPU_OP(adamw, scry_adamw)
+SCRY__CPU_OP(sgd, scry_sgd)
 #undef SCRY__CPU_OP
 
 /* The first of the pair for an op that needs none. */

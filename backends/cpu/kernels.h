@@ -15,6 +15,29 @@ struct scry__cpu_row {
     float entropy; /* of exp(score - max) * (max - score); >= 0, so that ln(sum) + entropy / sum has no cancellation */
 };
 
+/* A step of AdamW, for each element: g = gradient_factor * gradient; first = keep1 * first + blend1 * g; second = keep2
+ * * second + blend2 * g^2; parameter -= decay * parameter + step * first / (factor2 * sqrt(second) + epsilon). */
+struct scry__cpu_adamw_step {
+    float gradient_factor, keep1, blend1, keep2, blend2, decay, step, factor2, epsilon;
+};
+
+/* What makes probabilities of a row of logits: exp(logit - max) / sum. */
+struct scry__cpu_normaliser {
+    float max, sum;
+};
+
+/* A tile of attention's gradients: keys in rows, queries in the lanes. */
+struct scry__cpu_attention_tile {
+    float         *scores;  /* [keys, leading]: q . k in, probabilities out */
+    float         *mixed;   /* the same: d_out . v in, d_score out */
+    const float   *added;   /* the same: the mask's additive part; NULL: none */
+    int64_t        leading; /* a multiple of `lanes` */
+    int64_t        key, keys, queries;
+    const float   *lse, *mean;        /* of each query; mean: d_out . out */
+    const int32_t *begin[2], *end[2]; /* of each query: the two stretches of keys that it sees */
+    float          scale, softcap;
+};
+
 /* The most lanes of any variant. */
 enum { SCRY__CPU_LANES = 16 };
 
@@ -94,6 +117,30 @@ struct scry__cpu_kernels {
     /* out[i] = (x[i] - centre) * factor * (weight[i] + weight_offset) + bias[i]; weight and bias may be NULL. */
     void (*normalise)(float *out, const float *x, int64_t count, float centre, float factor, const float *weight,
                       float weight_offset, const float *bias);
+
+    /* d_x[i] = d_out[i] * f'(x[i]), times gated[i] where that is not NULL; d_gated[i] = d_out[i] * f(x[i]). d_x or
+     * d_gated may be NULL, and d_x may be d_out. */
+    void (*activate_backward)(float *d_x, float *d_gated, const float *x, const float *gated, const float *d_out,
+                              int64_t count, scry_activation_kind function);
+    /* Sum of a[i] * b[i]. */
+    double (*dot)(const float *a, const float *b, int64_t count);
+    /* out[i] += a[i] * b[i] */
+    void (*accumulate_product)(float *out, const float *a, const float *b, int64_t count);
+    /* out[i] = factor * (g[i] - mean - n[i] * along); in place on n or g allowed. */
+    void (*normalise_backward)(float *out, const float *g, const float *n, int64_t count, float mean, float along,
+                               float factor);
+    void (*adamw)(float *parameter, const float *gradient, float *first, float *second, int64_t count,
+                  const struct scry__cpu_adamw_step *step);
+    /* Scores become probabilities, and what is mixed from values the gradient in scale * q . k; 0 where masked. */
+    void (*attention_backward)(const struct scry__cpu_attention_tile *tile);
+    /* Sum of exp(x[i] - max). Here and in the next two `count` is a multiple of `lanes`. */
+    float (*sum_exponentials)(const float *x, int64_t count, float max);
+    /* Sum of exp(teacher[i] - max) * (teacher[i] - x[i]). */
+    float (*diverge)(const float *teacher, const float *x, int64_t count, float max);
+    /* Logits become their gradients: factor * (p - p_teacher) * cap'(logit), p = exp(logit - max) / sum; without
+     * teacher, factor * p * cap'(logit). */
+    void (*loss_gradient)(float *logits, const float *teacher, int64_t count, struct scry__cpu_normaliser x,
+                          struct scry__cpu_normaliser of_teacher, float factor, float softcap);
 
     /* logits [rows, lanes] of leading size ldt, in place: cap(x * scale + bias[row]); bias may be NULL. */
     void (*lens_logits)(float *logits, int64_t ldt, int64_t rows, float scale, float softcap, const float *bias);

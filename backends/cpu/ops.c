@@ -16,7 +16,15 @@
     X(SCALE, scale, scale)                                                                                             \
     X(ACTIVATION, activation, activation)                                                                              \
     X(COPY, copy, copy)                                                                                                \
-    X(FILL, fill, fill)
+    X(FILL, fill, fill)                                                                                                \
+    X(SUM, sum, sum)                                                                                                   \
+    X(ACTIVATION_BACKWARD, activation_backward, activation_backward)                                                   \
+    X(NORM_BACKWARD, norm_backward, norm_backward)                                                                     \
+    X(EMBED_BACKWARD, embed_backward, embed_backward)                                                                  \
+    X(ATTENTION_BACKWARD, attention_backward, attention_backward)                                                      \
+    X(LOSS, loss, loss)                                                                                                \
+    X(ADAMW, adamw, adamw)                                                                                             \
+    X(SGD, sgd, sgd)
 
 scry_status scry__cpu_query(scry_device *device, const scry_op *op, scry_op_info *info)
 {

@@ -1,0 +1,122 @@
+/* norm_backward: the gradients of LayerNorm and RMSNorm over the last axis.
+ *
+ * Each row's statistics are worked out again. The parameters' gradients are summed over blocks of rows, whose number
+ * follows from the sizes alone, and then over the blocks in f64: the order of sums does not depend on the threads. */
+#include "norm.h"
+
+#include <string.h>
+
+enum { BLOCKS = 64, LEAST_ROWS = 16, ROW_BUFFERS = 5 };
+
+struct norm_job {
+    const struct scry__cpu   *cpu;
+    const scry_norm_backward *op;
+    struct scry__cpu_norm     norm; /* without weight and bias: what they are applied to */
+    const float              *weight;
+    int64_t                   rows, size, block_rows, blocks;
+    float                    *sums;  /* [blocks, 2, size]: of d_weight and d_bias */
+    float                    *space; /* [threads, ROW_BUFFERS, size] */
+};
+
+static struct norm_job job_of(const struct scry__cpu *cpu, const scry_norm_backward *op, float *scratch)
+{
+    int             axes = op->x.rank - 1;
+    struct norm_job job  = {.cpu = cpu, .op = op, .rows = scry__cpu_row_count(&op->x, axes), .size = op->x.shape[axes]};
+    job.block_rows       = most(LEAST_ROWS, (job.rows + BLOCKS - 1) / BLOCKS);
+    job.blocks           = (job.rows + job.block_rows - 1) / job.block_rows;
+    if (!scratch) return job;
+    job.norm        = scry__cpu_norm_of(cpu, &op->parameters, job.size, scratch);
+    job.weight      = job.norm.weight;
+    job.norm.weight = job.norm.bias = NULL;
+    job.sums                        = scratch + 2 * job.size;
+    job.space                       = job.sums + 2 * job.blocks * job.size;
+    return job;
+}
+
+size_t scry__cpu_norm_backward_scratch(const struct scry__cpu *cpu, const scry_norm_backward *op)
+{
+    struct norm_job job = job_of(cpu, op, NULL);
+    return (size_t)((2 + 2 * job.blocks + ROW_BUFFERS * cpu->threads) * job.size) * sizeof(float);
+}
+
+/* g = d_out * (weight + offset), in `space` where there is a weight. */
+static const float *weighted(const struct norm_job *job, const float *d_out, float *space)
+{
+    if (!job->weight) return d_out;
+    job->cpu->kernels->normalise(space, d_out, job->size, 0, 1, job->weight, job->op->parameters.weight_offset, NULL);
+    return space;
+}
+
+static void store_row(const struct norm_job *job, int64_t row, float *made, float *old)
+{
+    const scry_tensor *d_x  = &job->op->d_x;
+    int                axes = d_x->rank - 1;
+    int64_t            to   = scry__cpu_row_index(d_x, axes, row);
+    float             *out  = scry__cpu_place(d_x, to, d_x->stride[axes], made);
+    if (job->op->accumulate)
+        job->cpu->kernels->add(out, made, scry__cpu_gather(job->cpu, d_x, to, d_x->stride[axes], job->size, old),
+                               job->size);
+    else if (out != made)
+        memcpy(out, made, (size_t)job->size * sizeof *made);
+    scry__cpu_scatter(job->cpu, d_x, to, d_x->stride[axes], job->size, out);
+}
+
+static void backward_row(const struct norm_job *job, int64_t row, float *space, float *sums)
+{
+    const struct scry__cpu_kernels *kernels = job->cpu->kernels;
+    const scry_norm_backward       *op      = job->op;
+    const scry_tensor              *x = &op->x, *d = &op->d_out;
+    int                             axes = x->rank - 1;
+    int64_t                         size = job->size;
+    float       *in = space, *out = in + size, *n = out + size, *g_space = n + size, *made = g_space + size;
+    const float *values = scry__cpu_gather(job->cpu, x, scry__cpu_row_index(x, axes, row), x->stride[axes], size, in);
+    const float *d_out  = scry__cpu_gather(job->cpu, d, scry__cpu_row_index(d, axes, row), d->stride[axes], size, out);
+    bool         layer  = op->parameters.kind == SCRY_NORM_LAYER;
+    float        factor = 1 / scry__cpu_norm_row(&job->norm, values, n);
+    if (present(&op->d_weight)) kernels->accumulate_product(sums, d_out, n, size);
+    if (present(&op->d_bias)) kernels->add(sums + size, sums + size, d_out, size);
+    if (!present(&op->d_x)) return;
+    if (op->parameters.kind == SCRY_NORM_NONE) {
+        memcpy(made, d_out, (size_t)size * sizeof *made);
+    } else {
+        const float *g     = weighted(job, d_out, g_space);
+        double       mean  = layer ? kernels->moment(g, size, 0, 1) / (double)size : 0;
+        double       along = kernels->dot(g, n, size) / (double)size;
+        kernels->normalise_backward(made, g, n, size, (float)mean, (float)along, factor);
+    }
+    store_row(job, row, made, in);
+}
+
+static void norm_part(const void *job_of, int part, int parts)
+{
+    const struct norm_job *job = job_of;
+    int64_t                begin, end;
+    scry__cpu_share(job->blocks, 1, part, parts, &begin, &end);
+    for (; begin < end; begin++) {
+        float *sums = job->sums + 2 * begin * job->size;
+        memset(sums, 0, (size_t)(2 * job->size) * sizeof *sums);
+        for (int64_t row = begin * job->block_rows; row < least(job->rows, (begin + 1) * job->block_rows); row++)
+            backward_row(job, row, job->space + part * ROW_BUFFERS * job->size, sums);
+    }
+}
+
+/* The parameter's gradient from the blocks' sums, of which it has the one at `which`. */
+static void merge(const struct norm_job *job, int which, const scry_tensor *out)
+{
+    if (!present(out)) return;
+    for (int64_t i = 0; i < job->size; i++) {
+        float *to    = element(out, i * out->stride[0]);
+        double total = job->op->accumulate ? (double)*to : 0;
+        for (int64_t block = 0; block < job->blocks; block++)
+            total += (double)job->sums[(2 * block + which) * job->size + i];
+        *to = (float)total;
+    }
+}
+
+void scry__cpu_norm_backward(const struct scry__cpu *cpu, const scry_norm_backward *op, void *scratch)
+{
+    struct norm_job job = job_of(cpu, op, scratch);
+    scry__cpu_parallel(cpu->pool, scry__cpu_parts(cpu->threads, (double)(job.rows * job.size)), norm_part, &job);
+    merge(&job, 0, &op->d_weight);
+    merge(&job, 1, &op->d_bias);
+}
