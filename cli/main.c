@@ -15,6 +15,7 @@ static const struct {
     {"heads", "every attention head scored, beside its nulls", cli_heads},
     {"induction", "which heads let it say a sequence again, and what feeds them", cli_induction},
     {"influence", "what a position drew on: weights, rollout, and what cutting each edge changes", cli_influence},
+    {"ablate", "what changes without each head, attention block, MLP and layer", cli_ablate},
     {"attribute", "a logit, or a difference of two, split over embedding, heads, MLPs and biases", cli_attribute},
     {"steer", "continuations with a vector added at a layer, by strength", cli_steer},
     {"diagnose", "what is wrong: masks, scale, NaN, ignored context, loops", cli_diagnose},

@@ -110,6 +110,17 @@ void scry__json_set_place(scry__json_builder *builder, json_t *object, const cha
     scry__json_set(builder, object, key, place < 0 ? json_null() : json_integer(place));
 }
 
+json_t *scry__json_cost(scry__json_builder *builder, const scry_sweep_cost *cost)
+{
+    json_t *object = scry__json_new_object(builder);
+    scry__json_set_int(builder, object, "layer_tokens", cost->layer_tokens);
+    scry__json_set_int(builder, object, "naive_layer_tokens", cost->naive_layer_tokens);
+    scry__json_set_int(builder, object, "patches", cost->patches);
+    scry__json_set_int(builder, object, "skipped", cost->skipped);
+    scry__json_set_int(builder, object, "passes", cost->passes);
+    return object;
+}
+
 json_t *scry__json_candidate(scry__json_builder *builder, const scry_candidate *candidate)
 {
     json_t *object = scry__json_new_object(builder);

@@ -4,6 +4,7 @@
 
 #include "base/json_build.h"
 #include "report/json_out.h"
+#include "scry/sweep.h"
 
 /* More numbers than these belong into an .npz: as JSON they would take gigabytes. */
 enum { SCRY__JSON_MOST_VALUES = 1 << 24 };
@@ -25,6 +26,9 @@ json_t *scry__json_numbers(scry__json_builder *builder, const float *values, int
 
 /* A layer, a head, a position; null where it is -1. */
 void scry__json_set_place(scry__json_builder *builder, json_t *object, const char *key, int place);
+
+/* What a sweep computed: {"layer_tokens", "naive_layer_tokens", "patches", "skipped", "passes"}. */
+json_t *scry__json_cost(scry__json_builder *builder, const scry_sweep_cost *cost);
 
 /* {"id", "text", "logit", "probability"}, and an array of them. */
 json_t *scry__json_candidate(scry__json_builder *builder, const scry_candidate *candidate);

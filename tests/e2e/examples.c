@@ -10,10 +10,15 @@ TestSuite(examples, .init = make_folder, .fini = remove_folder);
 static const struct {
     const char *name, *says; /* a part of what it prints about the demo model */
 } examples[] = {
-    {"attention", "head 1.3  0.99"}, {"attribute", "next: \" Paris\""},
-    {"diagnose", "no finding in "},  {"heads", "induction  head 1."},
-    {"induction", "induction 0.9"},  {"influence", "next: \" Paris\""},
-    {"lens", " 6  Paris"},           {"steer", "1: The capital of France is| Rome"},
+    {"ablate", "without layer     layer 0"},
+    {"attention", "head 1.3  0.99"},
+    {"attribute", "next: \" Paris\""},
+    {"diagnose", "no finding in "},
+    {"heads", "induction  head 1."},
+    {"induction", "induction 0.9"},
+    {"influence", "next: \" Paris\""},
+    {"lens", " 6  Paris"},
+    {"steer", "1: The capital of France is| Rome"},
 };
 
 static struct outcome run_example(const char *name, const char *const *arguments)

@@ -2,6 +2,7 @@
 #ifndef SCRY_ANALYSIS_H
 #define SCRY_ANALYSIS_H
 
+#include "scry/ablate.h"
 #include "scry/attribute.h"
 #include "scry/compare.h"
 #include "scry/diagnose.h"
