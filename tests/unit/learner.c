@@ -4,8 +4,7 @@
 #include "device_ops.h"
 #include "fixture.h"
 #include "lesson.h"
-
-#include "base/alloc.h"
+#include "refusals.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -126,7 +125,10 @@ static void check_gradients(const char *device, const char *name)
 
 Test(learner, gradients__are_those_of_pytorch)
 {
-    for (size_t i = 0; i < COUNT(families); i++) check_gradients("reference", families[i]);
+    for (size_t i = 0; i < COUNT(families); i++) {
+        check_gradients("reference", families[i]);
+        check_gradients("cpu", families[i]);
+    }
 }
 
 static const struct {
@@ -169,5 +171,281 @@ static void check_steps(const char *device, const char *name)
 
 Test(learner, steps__are_those_of_pytorch)
 {
-    for (size_t i = 0; i < COUNT(families); i++) check_steps("reference", families[i]);
+    for (size_t i = 0; i < COUNT(families); i++) {
+        check_steps("reference", families[i]);
+        check_steps("cpu", families[i]);
+    }
+}
+
+/* --- what a learner keeps to --- */
+
+/* Every value of the model, to be freed. */
+static float *all_values(const struct course *c, size_t *bytes)
+{
+    scry_buffer *buffer = c->f.model->weights.buffers[0];
+    *bytes              = scry_buffer_size(buffer);
+    float *values       = malloc(*bytes);
+    MUST(scry_buffer_read(buffer, 0, values, *bytes));
+    return values;
+}
+
+static void take_steps(struct course *c, int count)
+{
+    for (int i = 0; i < count; i++) MUST(scry__learner_step(c->learner, c->ids, c->targets, 0.01, NULL));
+}
+
+static void check_same_bits(const char *device, const char *name)
+{
+    struct course c;
+    float        *values[2];
+    size_t        bytes;
+    for (int i = 0; i < 2; i++) {
+        course_open(&c, device, name, (scry__learner_options){.decay = 0.1, .clip = 1.0});
+        take_steps(&c, 3);
+        values[i] = all_values(&c, &bytes);
+        course_close(&c);
+    }
+    cr_expect_eq(memcmp(values[0], values[1], bytes), 0, "%s on %s", name, device);
+    free(values[0]);
+    free(values[1]);
+}
+
+Test(learner, steps__give_the_same_bits_again)
+{
+    check_same_bits("reference", "gpt2");
+    check_same_bits("cpu", "gpt2");
+    check_same_bits("cpu", "qwen3");
+}
+
+static void copy_values(const scry_tensor *from, const scry_tensor *to)
+{
+    cr_assert_eq(from->buffer != NULL, to->buffer != NULL);
+    if (!from->buffer) return;
+    float *values = read_all(from);
+    MUST(scry_buffer_write(to->buffer, to->offset, values, (size_t)scry_tensor_count(from) * sizeof(float)));
+    free(values);
+}
+
+/* What a checkpoint holds is all that counts: a learner that is given it goes on as the one that it is from. */
+Test(learner, steps__go_on_from_values_and_moments)
+{
+    for (size_t i = 0; i < COUNT(optimisers); i++) {
+        struct course c, other;
+        size_t        bytes;
+        course_open(&c, "reference", "qwen3", optimisers[i].options);
+        course_open(&other, "reference", "qwen3", optimisers[i].options);
+        take_steps(&c, 2);
+        for (int p = 0; p < scry__learner_parameter_count(c.learner); p++) {
+            const scry__parameter *from = scry__learner_parameter(c.learner, p);
+            const scry__parameter *to   = scry__learner_find(other.learner, from->name);
+            copy_values(&from->value, &to->value);
+            copy_values(&from->first, &to->first);
+            copy_values(&from->second, &to->second);
+        }
+        scry__learner_set_steps(other.learner, scry__learner_steps(c.learner));
+        take_steps(&c, 2);
+        take_steps(&other, 2);
+        float *values = all_values(&c, &bytes), *others = all_values(&other, &bytes);
+        cr_expect_eq(memcmp(values, others, bytes), 0, "%s", optimisers[i].name);
+        free(values);
+        free(others);
+        course_close(&other);
+        course_close(&c);
+    }
+}
+
+/* Embeddings that are tied have two sources of gradients, and no gradient at all where they are frozen. */
+Test(learner, frozen__parameters_stay_and_the_rest_moves)
+{
+    static const char *const patterns[] = {"*wte*", "*.1.*", "*ln_f.bias", NULL};
+    struct course            c;
+    course_open(&c, "reference", "gpt2", (scry__learner_options){.frozen = patterns, .decay = 0.1});
+    int    count = scry__learner_parameter_count(c.learner), frozen = 0;
+    float *before[64];
+    for (int p = 0; p < count; p++) before[p] = read_all(&scry__learner_parameter(c.learner, p)->value);
+    take_steps(&c, 2);
+    for (int p = 0; p < count; p++) {
+        const scry__parameter *parameter = scry__learner_parameter(c.learner, p);
+        const char            *name      = parameter->name;
+        bool                   stays     = strstr(name, "wte") || strstr(name, ".1.") || strstr(name, "ln_f.bias");
+        float                 *after     = read_all(&parameter->value);
+        cr_expect_eq(parameter->gradient.buffer == NULL, stays, "%s", name);
+        cr_expect_eq(memcmp(before[p], after, (size_t)scry_tensor_count(&parameter->value) * sizeof(float)) == 0, stays,
+                     "%s", name);
+        frozen += stays;
+        free(after);
+        free(before[p]);
+    }
+    cr_expect_eq(frozen, 14);
+    course_close(&c);
+}
+
+/* Matrices of blocks and an unembedding of its own, and nothing else. */
+Test(learner, decay__is_for_matrices)
+{
+    for (size_t i = 0; i < COUNT(families); i++) {
+        struct course c;
+        course_open(&c, "reference", families[i], (scry__learner_options){0});
+        for (int p = 0; p < scry__learner_parameter_count(c.learner); p++) {
+            const scry__parameter *parameter = scry__learner_parameter(c.learner, p);
+            const char            *name      = parameter->name;
+            bool                   embedding =
+                strstr(name, "wte") || strstr(name, "wpe") || strstr(name, "embed_in") || strstr(name, "embed_tokens");
+            cr_expect_eq(parameter->decays, parameter->value.rank == 2 && !embedding, "%s", name);
+        }
+        course_close(&c);
+    }
+}
+
+/* From a bare config.json on: the architecture before training learns a batch by heart. */
+Test(learner, random_model__learns_a_batch)
+{
+    struct fixture     f;
+    scry__learner     *learner = NULL;
+    scry_model_options open    = {.random_init = true, .random_seed = 5, .trainable = true};
+    int32_t            ids[16], targets[16];
+    float              first, last = 0;
+    fixture_open(&f, "reference", "llama");
+    scry_model_destroy(&f.model);
+    MUST(scry_model_open(&f.model, f.device, f.path, &open));
+    for (int i = 0; i < 16; i++) {
+        ids[i]     = f.ids[i];
+        targets[i] = f.ids[i + 1];
+    }
+    MUST(scry__learner_create(&learner, f.model, &(scry__learner_options){.batch = 2, .rows = 8}));
+    MUST(scry__learner_loss(learner, ids, targets, &first, NULL));
+    for (int i = 0; i < 30; i++) MUST(scry__learner_step(learner, ids, targets, 0.02, &last));
+    cr_expect(fabs(first - log(131)) < 0.1, "a loss of %g before training", first);
+    cr_expect(last < 0.5, "a loss of %g after it", last);
+    scry__learner_destroy(&learner);
+    fixture_close(&f);
+}
+
+/* --- trainable models --- */
+
+static void check_trainable(const char *device, const char *name)
+{
+    struct fixture f;
+    fixture_open(&f, device, name);
+    int64_t parameters = scry_model_get_info(f.model)->parameter_count;
+    scry_model_destroy(&f.model);
+    MUST(scry_model_open(&f.model, f.device, f.path, &(scry_model_options){.round_rope = true, .trainable = true}));
+    const scry_model_info *info = scry_model_get_info(f.model);
+    cr_expect_eq(info->parameter_count, parameters);
+    cr_expect_eq(info->weight_bytes, 4 * (uint64_t)parameters);
+    cr_expect_eq(info->weight_dtype, SCRY_F32);
+    scry__session *session = fixture_session(&f, (scry__session_options){.capacity = f.id_count});
+    fixture_forward(session, f.ids, f.id_count, NULL);
+    float *logits = fixture_logits(&f, session, 1, 0, f.id_count);
+    fixture_expect_logits(&f, "trainable", logits, 0, f.id_count);
+    free(logits);
+    scry__session_destroy(&session);
+    scry_model_destroy(&f.model);
+    cr_expect_eq(
+        scry_model_open(&f.model, f.device, f.path,
+                        &(scry_model_options){.trainable = true, .weight_memory = 4 * (uint64_t)parameters - 1}),
+        SCRY_OUT_OF_MEMORY, "never streamed");
+    fixture_close(&f);
+}
+
+Test(learner, trainable_models__compute_the_same)
+{
+    fixture_for_all(check_trainable);
+}
+
+FIXTURES_ON_PLUGINS(learner, trainable_models, compute_the_same, false, check_trainable)
+
+/* --- misuse and failures --- */
+
+Test(learner, numbers_that_are_not_finite__change_nothing)
+{
+    struct course c;
+    size_t        bytes;
+    const float   nan = NAN;
+    course_open(&c, "reference", "gpt2", (scry__learner_options){0});
+    const scry__parameter *bias = scry__learner_find(c.learner, "transformer.h.1.mlp.c_fc.bias");
+    MUST(scry_buffer_write(bias->value.buffer, bias->value.offset, &nan, sizeof nan));
+    float *before = all_values(&c, &bytes);
+    cr_expect_eq(scry__learner_step(c.learner, c.ids, c.targets, 0.01, NULL), SCRY_CHECK_FAILED);
+    cr_expect(strstr(scry_last_error(), "expected finite ones"), "%s", scry_last_error());
+    float *after = all_values(&c, &bytes);
+    cr_expect_eq(memcmp(before, after, bytes), 0);
+    cr_expect_eq(scry__learner_steps(c.learner), 0);
+    free(before);
+    free(after);
+    course_close(&c);
+}
+
+Test(learner, misuse__is_refused)
+{
+    static const char *const           unknown[] = {"no_such_*", NULL};
+    static const scry__learner_options bad[]     = {
+            {.batch = 0, .rows = 8},
+            {.batch = 1, .rows = 0},
+            {.batch = 1, .rows = 41},
+            {.batch = 1, .rows = 8, .beta1 = 1.0},
+            {.batch = 1, .rows = 8, .beta2 = -0.1},
+            {.batch = 1, .rows = 8, .epsilon = NAN},
+            {.batch = 1, .rows = 8, .momentum = 1.0},
+            {.batch = 1, .rows = 8, .decay = -1.0},
+            {.batch = 1, .rows = 8, .clip = INFINITY},
+            {.batch = 1, .rows = 8, .frozen = unknown},
+    };
+    struct course  c;
+    scry__learner *learner = NULL;
+    course_open(&c, "reference", "gpt2", (scry__learner_options){0});
+    for (size_t i = 0; i < COUNT(bad); i++)
+        cr_expect_eq(scry__learner_create(&learner, c.f.model, &bad[i]), SCRY_BAD_ARGUMENT, "case %zu", i);
+    cr_expect(strstr(scry_last_error(), "no_such_*: no parameter"), "%s", scry_last_error());
+    cr_expect_null(learner);
+
+    int32_t none[64], high[64];
+    for (int i = 0; i < 64; i++) none[i] = high[i] = -1;
+    high[3] = 113;
+    cr_expect_eq(scry__learner_step(c.learner, c.ids, none, 0.01, NULL), SCRY_BAD_ARGUMENT);
+    cr_expect_eq(scry__learner_step(c.learner, c.ids, high, 0.01, NULL), SCRY_BAD_ARGUMENT);
+    cr_expect(strstr(scry_last_error(), "target 3: id 113: expected 0 to 112"), "%s", scry_last_error());
+    cr_expect_eq(scry__learner_step(c.learner, none, c.targets, 0.01, NULL), SCRY_BAD_ARGUMENT);
+    cr_expect_eq(scry__learner_step(c.learner, c.ids, c.targets, NAN, NULL), SCRY_BAD_ARGUMENT);
+    cr_expect_eq(scry__learner_step(c.learner, c.ids, c.targets, -1.0, NULL), SCRY_BAD_ARGUMENT);
+    cr_expect_null(scry__learner_find(c.learner, "wte.weight"));
+    cr_expect_eq(scry__learner_steps(c.learner), 0);
+
+    struct fixture plain;
+    fixture_open(&plain, "reference", "gpt2");
+    cr_expect_eq(scry__learner_create(&learner, plain.model, &(scry__learner_options){.batch = 1, .rows = 8}),
+                 SCRY_BAD_ARGUMENT, "a model that is not trainable");
+    fixture_close(&plain);
+    course_close(&c);
+}
+
+Test(learner, create__survives_every_refused_allocation)
+{
+    struct course   c;
+    struct refusals refusals = {0};
+    course_open(&c, "reference", "qwen3", (scry__learner_options){0});
+    while (refusals_next(&refusals)) {
+        scry__learner        *learner = NULL;
+        scry__learner_options options = {.batch = c.batch, .rows = c.rows};
+        scry_status           status  = scry__learner_create(&learner, c.f.model, &options);
+        refusals_check(&refusals, status, learner != NULL);
+        scry__learner_destroy(&learner);
+    }
+    cr_expect_gt(refusals.refused, 40);
+    course_close(&c);
+}
+
+Test(learner, trainable_open__survives_every_refused_allocation)
+{
+    struct fixture  f;
+    struct refusals refusals = {0};
+    fixture_open(&f, "reference", "llama_f16");
+    while (refusals_next(&refusals)) {
+        scry_model *model  = NULL;
+        scry_status status = scry_model_open(&model, f.device, f.path, &(scry_model_options){.trainable = true});
+        refusals_check(&refusals, status, model != NULL);
+        scry_model_destroy(&model);
+    }
+    cr_expect_gt(refusals.refused, 40);
+    fixture_close(&f);
 }
