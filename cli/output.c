@@ -111,12 +111,14 @@ void cli_progress_start(struct cli_progress *progress, const struct cli_common *
 
 void cli_progress_step(struct cli_progress *progress, int64_t done, int64_t total)
 {
-    double         time     = cli_now();
+    double         time = cli_now(), seconds = time - progress->started;
     scry__terminal terminal = {.width = 78};
     scry__text     line     = {0};
-    if (!progress->on || time - progress->started < 1 || time - progress->shown < 0.1) return;
+    int64_t        own      = done - progress->before;
+    if (!progress->on || seconds < 1 || time - progress->shown < 0.1) return;
     progress->shown = time;
-    scry__terminal_progress(&line, &terminal, progress->label, done, total, time - progress->started);
+    scry__terminal_progress(&line, &terminal, progress->label, done, total, seconds,
+                            own > 0 ? seconds * (double)(total - done) / (double)own : -1);
     if (!line.status) fprintf(stderr, "\r%s", line.data);
     scry__text_finish(&line);
 }

@@ -38,6 +38,7 @@ double cli_now(void);
 struct cli_progress {
     const char *label;
     double      started, shown;
+    int64_t     before; /* steps that were done at the start, and took no time */
     bool        on;
 };
 void cli_progress_start(struct cli_progress *progress, const struct cli_common *common, const char *label);

@@ -84,9 +84,25 @@ static void describe(scry__text *out, const scry__heatmap_layout *layout)
     }
 }
 
-static void draw(cairo_t *cairo, const void *layout)
+/* Maps of one picture, each below the one before. */
+struct stack {
+    int                   count;
+    scry__heatmap_layout *layouts;
+};
+
+static void draw(cairo_t *cairo, const void *state)
 {
-    scry__heatmap_draw(cairo, layout);
+    const struct stack *stack = state;
+    double              top   = 0;
+    cairo_set_source_rgb(cairo, 1, 1, 1);
+    cairo_paint(cairo);
+    for (int i = 0; i < stack->count; i++) {
+        cairo_save(cairo);
+        cairo_translate(cairo, 0, top);
+        scry__heatmap_draw(cairo, &stack->layouts[i]);
+        cairo_restore(cairo);
+        top += stack->layouts[i].height;
+    }
 }
 
 static scry_status check(const char *path, const scry__heatmap *map)
@@ -106,23 +122,40 @@ static scry_status check(const char *path, const scry__heatmap *map)
     return SCRY_OK;
 }
 
+static scry_status measure(struct stack *stack, scry__picture *picture, scry__text *description,
+                           const scry__heatmap *maps, int count)
+{
+    stack->layouts = scry__alloc((size_t)count, sizeof *stack->layouts);
+    if (!stack->layouts) return SCRY_OUT_OF_MEMORY;
+    for (; stack->count < count; stack->count++) {
+        scry__heatmap_layout *layout = &stack->layouts[stack->count];
+        scry_status           status = scry__heatmap_measure(layout, &maps[stack->count]);
+        if (status) return status;
+        picture->width = fmax(picture->width, layout->width);
+        picture->height += layout->height;
+        if (stack->count) scry__text_adds(description, "\n");
+        describe(description, layout);
+    }
+    return description->status;
+}
+
+scry_status scry__heatmaps_write(const char *path, const scry__heatmap *maps, int count)
+{
+    struct stack  stack       = {0};
+    scry__text    description = {0};
+    scry__picture picture     = {.title = maps[0].title ? maps[0].title : "Heat map", .draw = draw, .state = &stack};
+    scry_status   status      = scry__picture_check(path);
+    for (int i = 0; i < count && !status; i++) status = check(path, &maps[i]);
+    if (!status) status = measure(&stack, &picture, &description, maps, count);
+    picture.description = description.data;
+    if (!status) status = scry__picture_write(path, &picture);
+    for (int i = 0; i < stack.count; i++) scry__heatmap_layout_finish(&stack.layouts[i]);
+    scry__free(stack.layouts);
+    scry__text_finish(&description);
+    return status;
+}
+
 scry_status scry__heatmap_write(const char *path, const scry__heatmap *heatmap)
 {
-    scry__heatmap_layout layout      = {0};
-    scry__text           description = {0};
-    scry_status          status      = scry__picture_check(path);
-    if (!status) status = check(path, heatmap);
-    if (!status) status = scry__heatmap_measure(&layout, heatmap);
-    if (status) return status;
-    describe(&description, &layout);
-    const scry__picture picture = {.width       = layout.width,
-                                   .height      = layout.height,
-                                   .title       = heatmap->title ? heatmap->title : "Heat map",
-                                   .description = description.data,
-                                   .draw        = draw,
-                                   .state       = &layout};
-    status                      = description.status ? description.status : scry__picture_write(path, &picture);
-    scry__text_finish(&description);
-    scry__heatmap_layout_finish(&layout);
-    return status;
+    return scry__heatmaps_write(path, heatmap, 1);
 }

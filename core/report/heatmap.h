@@ -28,12 +28,16 @@ typedef struct scry__heatmap {
     const char   *unit;                                      /* of the values, for the scale: "attention weight" */
     float         minimum, maximum; /* the scale; equal: the smallest and largest finite value */
     scry__colours colours;
+    const char   *blank;  /* what stands in a cell of NaN in a terminal; NULL: nothing */
     bool          causal; /* cells whose column number exceeds the row number stay blank (masked) */
 } scry__heatmap;
 
 /* Writes .png, .svg or .pdf, by the path's extension; whole or not at all. SCRY_BAD_ARGUMENT: another extension, or
  * more cells than a picture can show (the message gives the limit). */
 scry_status scry__heatmap_write(const char *path, const scry__heatmap *heatmap);
+
+/* The same of several, one below the other. */
+scry_status scry__heatmaps_write(const char *path, const scry__heatmap *heatmaps, int count);
 
 /* The scale that a heat map uses, as stated in its legend: an equal minimum and maximum replaced by the data's. */
 void scry__heatmap_scale(const scry__heatmap *heatmap, double *minimum, double *maximum);

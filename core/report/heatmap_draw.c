@@ -272,8 +272,6 @@ void scry__heatmap_draw(cairo_t *cairo, const scry__heatmap_layout *layout)
     const scry__heatmap *map         = layout->map;
     double               grid_width  = layout->pitch_x * (layout->panel_columns - 1) + layout->plot_width;
     double               grid_height = layout->pitch_y * (layout->panel_rows - 1) + layout->plot_height;
-    scry__picture_colour(cairo, 0xffffff);
-    cairo_paint(cairo);
     draw_header(cairo, layout);
     for (int panel = 0; panel < map->panel_count; panel++) draw_panel(cairo, layout, panel);
     draw_scale(cairo, layout);

@@ -119,12 +119,16 @@ scry_status scry__terminal_table(scry__text *out, const scry__terminal *terminal
 }
 
 void scry__terminal_progress(scry__text *out, const scry__terminal *terminal, const char *label, int64_t done,
-                             int64_t total, double seconds)
+                             int64_t total, double seconds, double left)
 {
-    char numbers[96], time[32] = "";
+    char numbers[128], time[32] = "", rest[32] = "";
     int  room = scry__terminal_columns(terminal) - 1; /* the last column would wrap in some terminals */
     if (seconds >= 0) snprintf(time, sizeof time, "  %.1f s", seconds);
-    snprintf(numbers, sizeof numbers, "  %lld/%lld%s", (long long)done, (long long)total, time);
+    if (left >= 120)
+        snprintf(rest, sizeof rest, ", %.0f min left", left / 60);
+    else if (left >= 0)
+        snprintf(rest, sizeof rest, ", %.0f s left", left);
+    snprintf(numbers, sizeof numbers, "  %lld/%lld%s%s", (long long)done, (long long)total, time, rest);
     int label_width = scry__label_width(label), number_width = (int)strlen(numbers);
     int bar = room - label_width - number_width - 4;
     if (bar > bar_most) bar = bar_most;

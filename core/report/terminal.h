@@ -40,8 +40,8 @@ typedef struct scry__table {
 
 scry_status scry__terminal_table(scry__text *out, const scry__terminal *terminal, const scry__table *table);
 
-/* "label  [#####.....]  12/40  3.1 s", cut to the width, without a newline; seconds < 0: left out. */
+/* "label  [#####.....]  12/40  3.1 s, 7 s left", cut to the width, without a newline; seconds or left < 0: left out. */
 void scry__terminal_progress(scry__text *out, const scry__terminal *terminal, const char *label, int64_t done,
-                             int64_t total, double seconds);
+                             int64_t total, double seconds, double left);
 
 #endif

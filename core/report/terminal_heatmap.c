@@ -87,7 +87,7 @@ static void add_cell(scry__text *out, const struct view *view, float value)
     bool plain = view->terminal->colour == SCRY__TERMINAL_PLAIN;
     char text[widest_cell + 1];
     if (isnan(value)) {
-        scry__text_addf(out, "%*s", view->cell, "");
+        scry__text_addf(out, "%*s", view->cell, view->map->blank ? view->map->blank : "");
         return;
     }
     double place = place_on_scale(view, value);

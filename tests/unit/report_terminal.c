@@ -160,19 +160,21 @@ Test(terminal, progress__stays_in_one_line)
     static const struct {
         int         width;
         int64_t     done;
-        double      seconds;
+        double      seconds, left;
         const char *line;
     } cases[] = {
-        {60, 12, 3.14, "Reading  [#########.....................]  12/40  3.1 s"},
-        {60, 40, -1, "Reading  [##############################]  40/40"},
-        {24, 0, -1, "Reading  [......]  0/40"},
-        {16, 5, -1, "Reading  5/40"},
-        {12, 5, -1, "Read\xe2\x80\xa6  5/40"},
+        {60, 12, 3.14, -1, "Reading  [#########.....................]  12/40  3.1 s"},
+        {70, 12, 3.14, 7.33, "Reading  [#########.....................]  12/40  3.1 s, 7 s left"},
+        {72, 1, 240, 9360, "Reading  [..............................]  1/40  240.0 s, 156 min left"},
+        {60, 40, -1, -1, "Reading  [##############################]  40/40"},
+        {24, 0, -1, -1, "Reading  [......]  0/40"},
+        {16, 5, -1, -1, "Reading  5/40"},
+        {12, 5, -1, -1, "Read\xe2\x80\xa6  5/40"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         scry__terminal terminal = {cases[i].width, SCRY__TERMINAL_PLAIN};
         scry__text     text     = {0};
-        scry__terminal_progress(&text, &terminal, "Reading", cases[i].done, 40, cases[i].seconds);
+        scry__terminal_progress(&text, &terminal, "Reading", cases[i].done, 40, cases[i].seconds, cases[i].left);
         cr_expect_str_eq(text.data, cases[i].line, "case %zu", i);
         cr_expect_lt(scry__label_width(text.data), cases[i].width);
         scry__text_finish(&text);

@@ -9,6 +9,7 @@
 #include "scry/heads.h"
 #include "scry/influence.h"
 #include "scry/lens.h"
+#include "scry/patch.h"
 #include "scry/steer.h"
 #include "scry/sweep.h"
 

@@ -8,7 +8,7 @@
 #ifndef SCRY_PATCH_H
 #define SCRY_PATCH_H
 
-#include "scry/model.h"
+#include "scry/sweep.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -82,6 +82,23 @@ typedef struct scry_patch_cell {
     float kl;               /* KL(source || patched), nats */
 } scry_patch_cell;
 
+/* X(name, member of a cell and text) */
+#define SCRY_PATCH_METRIC_LIST(X)                                                                                      \
+    X(EFFECT, effect)                                                                                                  \
+    X(LOGIT_DIFFERENCE, logit_difference)                                                                              \
+    X(PROBABILITY, probability)                                                                                        \
+    X(KL, kl)
+
+typedef enum scry_patch_metric {
+#define SCRY_PATCH_METRIC_ENUM(name, member) SCRY_PATCH_METRIC_##name,
+    SCRY_PATCH_METRIC_LIST(SCRY_PATCH_METRIC_ENUM)
+#undef SCRY_PATCH_METRIC_ENUM
+        SCRY_PATCH_METRIC_COUNT
+} scry_patch_metric;
+
+SCRY_API const char *scry_patch_metric_text(scry_patch_metric metric);
+SCRY_API float       scry_patch_cell_number(const scry_patch_cell *cell, scry_patch_metric metric);
+
 typedef struct scry_patch_grid {
     scry_patch_kind  kind;
     int              layer_count;
@@ -107,6 +124,7 @@ typedef struct scry_patching {
     int                  first_difference; /* the baseline's first position that holds another token than its match */
     int                  grid_count;
     scry_patch_grid     *grids; /* in the order of scry_patch_kind */
+    scry_sweep_cost      cost;
 } scry_patching;
 
 /* Runs both prompts and every patch. Texts may be NULL: see the options. */
@@ -117,6 +135,38 @@ SCRY_API void        scry_patching_destroy(scry_patching **patching);
 /* The side that is patched, and the side that values come from. */
 SCRY_API const scry_patch_side *scry_patching_baseline(const scry_patching *patching);
 SCRY_API const scry_patch_side *scry_patching_source(const scry_patching *patching);
+
+/* --- Many pairs --- */
+
+/* Over those pairs in which the number is defined. */
+typedef struct scry_patch_spread {
+    double mean;      /* NaN for none */
+    double deviation; /* the standard deviation, over n - 1; NaN below two */
+    int    count;
+} scry_patch_spread;
+
+/* Grids of one direction, kind and shape: prompts of other lengths have grids by position of their own. */
+typedef struct scry_patch_mean_grid {
+    scry_patch_direction direction;
+    scry_patch_kind      kind;
+    int                  layer_count, head_count, position_count;
+    int                  pair_count;
+    char **labels; /* [position_count]: the token that all prompts have there, else NULL; NULL: no positions */
+    scry_patch_spread *spreads; /* [layer, head, position, scry_patch_metric] */
+} scry_patch_mean_grid;
+
+typedef struct scry_patch_summary {
+    int                   pair_count;
+    int                   defined_count;  /* pairs whose logit differences differ */
+    scry_patch_spread     clean, corrupt; /* the unpatched runs' logit differences */
+    int                   grid_count;
+    scry_patch_mean_grid *grids; /* in the order in which they came */
+} scry_patch_summary;
+
+/* Takes in a pair: its patchings, one for each direction; a *summary that is NULL is made. A failure leaves the summary
+ * as it was. */
+SCRY_API scry_status scry_patch_summary_add(scry_patch_summary **summary, scry_patching *const *patchings, int count);
+SCRY_API void        scry_patch_summary_destroy(scry_patch_summary **summary);
 
 #ifdef __cplusplus
 }
