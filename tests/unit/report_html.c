@@ -330,7 +330,9 @@ Test(html, blocks__hold_the_largest_weight)
 
 Test(html, memory__refused_anywhere_is_an_error_and_leaves_no_file)
 {
+    char            path[64];
     struct refusals refusals = {0};
+    snprintf(path, sizeof path, "/tmp/scry-html-memory-%d.html", (int)getpid());
     fake_lens();
     while (refusals_next(&refusals)) {
         scry__report_attention *attention                      = NULL;
@@ -338,10 +340,10 @@ Test(html, memory__refused_anywhere_is_an_error_and_leaves_no_file)
         scry_status             status = scry__report_attention_create(&attention, 1, heads, count, 1);
         if (!status) status = scry__report_attention_add(attention, 0, pattern);
         struct scry__report report = {.tokens = &tokens, .attention = attention, .lens = &lens};
-        if (!status) status = scry__html_write("/tmp/scry-html-memory.html", &report);
+        if (!status) status = scry__html_write(path, &report);
         scry__report_attention_destroy(&attention);
-        refusals_check(&refusals, status, scry__file_exists("/tmp/scry-html-memory.html"));
-        unlink("/tmp/scry-html-memory.html");
+        refusals_check(&refusals, status, scry__file_exists(path));
+        unlink(path);
     }
     cr_expect_gt(refusals.refused, 20);
 }
