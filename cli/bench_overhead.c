@@ -7,18 +7,26 @@
 
 /* Rows with hardly any work; what they take is launching and waiting. */
 static const char *const rows[SCRY_OP_COUNT] = {
-    [SCRY_OP_MATMUL]          = "matmul/1x1x1",
-    [SCRY_OP_SOFTMAX_CAPTURE] = "softmax/one",
-    [SCRY_OP_ATTENTION]       = "attention/one-bare",
-    [SCRY_OP_ROPE]            = "rope/one",
-    [SCRY_OP_NORM]            = "norm/layer-one-entry",
-    [SCRY_OP_LENS]            = "lens/one",
-    [SCRY_OP_EMBED]           = "embed/one",
-    [SCRY_OP_ADD]             = "add/one",
-    [SCRY_OP_SCALE]           = "scale/zero",
-    [SCRY_OP_ACTIVATION]      = "activation/one",
-    [SCRY_OP_COPY]            = "copy/one",
-    [SCRY_OP_FILL]            = "fill/infinity",
+    [SCRY_OP_MATMUL]              = "matmul/1x1x1",
+    [SCRY_OP_SOFTMAX_CAPTURE]     = "softmax/one",
+    [SCRY_OP_ATTENTION]           = "attention/one-bare",
+    [SCRY_OP_ROPE]                = "rope/one",
+    [SCRY_OP_NORM]                = "norm/layer-one-entry",
+    [SCRY_OP_LENS]                = "lens/one",
+    [SCRY_OP_EMBED]               = "embed/one",
+    [SCRY_OP_ADD]                 = "add/one",
+    [SCRY_OP_SCALE]               = "scale/zero",
+    [SCRY_OP_ACTIVATION]          = "activation/one",
+    [SCRY_OP_COPY]                = "copy/one",
+    [SCRY_OP_FILL]                = "fill/infinity",
+    [SCRY_OP_SUM]                 = "sum/one",
+    [SCRY_OP_ACTIVATION_BACKWARD] = "activation_backward/one",
+    [SCRY_OP_NORM_BACKWARD]       = "norm_backward/layer-one-entry",
+    [SCRY_OP_EMBED_BACKWARD]      = "embed_backward/one",
+    [SCRY_OP_ATTENTION_BACKWARD]  = "attention_backward/one",
+    [SCRY_OP_LOSS]                = "loss/one",
+    [SCRY_OP_ADAMW]               = "adamw/one",
+    [SCRY_OP_SGD]                 = "sgd/one",
 };
 
 /* Of the effort for a row. */
@@ -81,7 +89,6 @@ scry_status bench_measure_overhead(const struct bench_target *target, const stru
     const struct bench_effort part   = {.seconds = effort->seconds * share_of_effort, .repeats = effort->repeats};
     scry_status               status = time_alone(target->device, NULL, &record->wait_seconds);
     for (int kind = 0; !status && kind < SCRY_OP_COUNT; kind++) {
-        if (!rows[kind]) continue;
         bool                  supported = false;
         scry__bench_overhead *overhead  = &record->overheads[record->overhead_count];
         status                          = measure_op(overhead, target->device, (scry_op_kind)kind, &part, &supported);

@@ -2,17 +2,18 @@
  * own; by vocabulary entries, with the logits read once more, for what is summed over rows. */
 #include "reference.h"
 
-/* Of one row: logits and the teacher's [V]. Of every row [T]: their log-sum-exps. Of one entry: the sums over rows [d].
+/* Of one row: logits with the slopes of their soft-cap, and the teacher's logits [V]. Of every row [T]: their
+ * log-sum-exps. Of one entry: the sums over rows [d].
  */
 struct workspace {
-    double         *logits, *taught;
+    double         *logits, *slopes, *taught;
     struct log_sum *lse, *taught_lse;
     struct sum     *d_row;
 };
 
 size_t scry__reference_loss_scratch(const scry_loss *op)
 {
-    return 2 * (size_t)op->unembedding.shape[0] + 4 * (size_t)op->x.shape[0] + 2 * (size_t)op->x.shape[1];
+    return 3 * (size_t)op->unembedding.shape[0] + 4 * (size_t)op->x.shape[0] + 2 * (size_t)op->x.shape[1];
 }
 
 static double scale_of(const scry_loss *op)
@@ -64,9 +65,7 @@ static void store_d_x(const scry_loss *op, struct workspace *work, int64_t t)
     int64_t d = op->x.shape[1];
     for (int64_t i = 0; i < d; i++) work->d_row[i] = (struct sum){0};
     for (int64_t v = 0; v < op->unembedding.shape[0]; v++) {
-        double slope;
-        logit_of(op, &op->x, t, v, &slope);
-        double given = slope * d_logit(op, work, t, v, work->logits[v], work->taught[v]);
+        double given = work->slopes[v] * d_logit(op, work, t, v, work->logits[v], work->taught[v]);
         for (int64_t i = 0; i < d; i++)
             sum_add(&work->d_row[i], given * load(&op->unembedding, at2(&op->unembedding, v, i)));
     }
@@ -77,10 +76,10 @@ static void store_d_x(const scry_loss *op, struct workspace *work, int64_t t)
 static void run_row(const scry_loss *op, struct workspace *work, int64_t t)
 {
     int64_t V = op->unembedding.shape[0];
-    double  slope;
-    for (int64_t v = 0; v < V; v++) work->logits[v] = logit_of(op, &op->x, t, v, &slope);
+    for (int64_t v = 0; v < V; v++) work->logits[v] = logit_of(op, &op->x, t, v, &work->slopes[v]);
     work->lse[t] = scry__reference_log_sum_exp(work->logits, V);
     if (present(&op->teacher)) {
+        double slope;
         for (int64_t v = 0; v < V; v++) work->taught[v] = logit_of(op, &op->teacher, t, v, &slope);
         work->taught_lse[t] = scry__reference_log_sum_exp(work->taught, V);
     }
@@ -110,8 +109,8 @@ static void run_entry(const scry_loss *op, struct workspace *work, int64_t v)
 void scry__reference_loss(const scry_loss *op, double *scratch)
 {
     int64_t          T = op->x.shape[0], V = op->unembedding.shape[0];
-    struct workspace work = {.logits = scratch, .taught = scratch + V};
-    work.lse              = (struct log_sum *)(scratch + 2 * V);
+    struct workspace work = {.logits = scratch, .slopes = scratch + V, .taught = scratch + 2 * V};
+    work.lse              = (struct log_sum *)(scratch + 3 * V);
     work.taught_lse       = work.lse + T;
     work.d_row            = (struct sum *)(work.taught_lse + T);
     for (int64_t t = 0; t < T; t++) run_row(op, &work, t);

@@ -1,5 +1,6 @@
 /* Cases of activation. Bounds follow the formula that op.h gives, with the allowed error of each elementary function,
  * so a device may lose relative accuracy where 1 + erf or 1 + tanh cancels, but no more than that. */
+#include "cases/activation_bounds.h"
 #include "cases/bounds.h"
 #include "cases/judge.h"
 
@@ -130,7 +131,7 @@ static double gelu_error(double x, double f, double error, double slope, double 
     return fabs(x) / 2 * (error + slope + gamma_of(3, u) * (1 + f));
 }
 
-static double function_error(scry_activation_kind function, double x, double u)
+double scry__activation_error(scry_activation_kind function, double x, double u)
 {
     double y;
     switch (function) {
@@ -151,7 +152,7 @@ static double function_error(scry_activation_kind function, double x, double u)
     }
 }
 
-static double function_value(scry_activation_kind function, double x)
+double scry__activation_value(scry_activation_kind function, double x)
 {
     switch (function) {
     case SCRY_GELU_ERF:
@@ -173,8 +174,8 @@ void scry__judge_activation(const scry__plan *plan, scry__verdict *verdict)
     double                 u   = verdict->unit;
     for (int64_t e = 0; e < scry__array_count(out); e++) {
         double value = scry__array_get(x, e), factor = gated ? scry__array_get(gated, e) : 1;
-        double error = function_error(op->function, value, u) * fabs(factor);
-        double last  = gamma_of(1, u) * fabs(function_value(op->function, value) * factor);
+        double error = scry__activation_error(op->function, value, u) * fabs(factor);
+        double last  = gamma_of(1, u) * fabs(scry__activation_value(op->function, value) * factor);
         bool   exact = op->function == SCRY_RELU && !gated;
         scry__verdict_value(verdict, out, e, exact ? 0 : error + last + SCRY__TINY * fmax(1, fabs(factor)));
     }

@@ -1,8 +1,8 @@
-/* Bounds of attention. A score is a dot product of length D, scaled: gamma(D + 4) |scale| sum |q||k|, whether the scale
- * goes to q, to the sum, or carries log2(e); a soft-cap has slope at most 1 and the error of tanh; an additive mask
- * adds a rounding. What these errors do to a row is row_bounds.c's matter. Then output     sum (error of p_j) |v_j| +
- * gamma(K + 4 + K/32) sum p_j |v_j| received, distance   the sum of the errors, and gamma(Q) times the sum itself */
+/* Bounds of attention. Those of a score are attention_scores.h's matter, and what they do to a row row_bounds.c's. Then
+ * output               sum (error of p_j) |v_j| + gamma(K + 4 + K/32) sum p_j |v_j|
+ * received, distance   the sum of the errors, and gamma(Q) times the sum itself */
 #include "base/alloc.h"
+#include "cases/attention_scores.h"
 #include "cases/bounds.h"
 #include "cases/masks.h"
 
@@ -13,7 +13,8 @@ struct judging {
     const scry__plan     *plan;
     scry__verdict        *verdict;
     const scry_attention *op;
-    const scry__array    *q, *k, *v, *out;
+    const scry__array    *v, *out;
+    scry__attention_from  from;
     double               *scores, *score_errors;
     double               *received, *received_errors, *distance, *distance_errors;
     scry__softmax_row     row;
@@ -29,8 +30,13 @@ static bool prepare(struct judging *j, const scry__plan *plan, scry__verdict *ve
     const scry_attention *op = &plan->op.attention;
     int64_t               K = op->k.shape[1], N = distance_count(op);
     *j        = (struct judging){.plan = plan, .verdict = verdict, .op = op};
-    j->q      = scry__plan_find(plan, &op->q);
-    j->k      = scry__plan_find(plan, &op->k);
+    j->from   = (scry__attention_from){.plan    = plan,
+                                       .q       = scry__plan_find(plan, &op->q),
+                                       .k       = scry__plan_find(plan, &op->k),
+                                       .mask    = &op->mask,
+                                       .scale   = op->scale,
+                                       .softcap = op->softcap,
+                                       .unit    = verdict->unit};
     j->v      = scry__plan_find(plan, &op->v);
     j->out    = scry__plan_find(plan, &op->out);
     j->scores = scry__alloc((size_t)(7 * K + 2 * N), sizeof *j->scores);
@@ -49,40 +55,15 @@ static bool prepare(struct judging *j, const scry__plan *plan, scry__verdict *ve
     return true;
 }
 
-/* Score of one visible key and the bound of its error. */
-static double score_of(const struct judging *j, int64_t b, int64_t h, int64_t i, int64_t key, double *error)
-{
-    const scry_attention *op = j->op;
-    int64_t               Q = op->q.shape[1], H = op->q.shape[2], D = op->q.shape[3];
-    int64_t               K = op->k.shape[1], G = op->k.shape[2];
-    double                u = j->verdict->unit, dot = 0, size = 0;
-    for (int64_t d = 0; d < D; d++) {
-        double product = scry__array_get(j->q, ((b * Q + i) * H + h) * D + d) *
-                         scry__array_get(j->k, ((b * K + key) * G + h / (H / G)) * D + d);
-        dot += product;
-        size += fabs(product);
-    }
-    double score = op->scale * dot;
-    *error       = gamma_of((double)D + 4, u) * fabs(op->scale) * size + SCRY__TINY;
-    if (op->softcap > 0) {
-        *error += 2 * u * fabs(score);
-        score = op->softcap * tanh(score / op->softcap);
-        *error += (SCRY__TANH_ERROR + 2) * u * fabs(score);
-    }
-    double additive = scry__mask_additive(j->plan, &op->mask, ((b * H + h) * Q + i) * K + key);
-    if (additive != 0) *error += 2 * u * (fabs(score) + fabs(additive));
-    if (j->plan->exact) *error = 0;
-    return score + additive;
-}
-
 static void fill_row(struct judging *j, int64_t b, int64_t h, int64_t i)
 {
     for (int64_t key = 0; key < j->row.count; key++) {
         j->scores[key]       = -INFINITY;
         j->score_errors[key] = 0;
-        if (scry__mask_visible(j->plan, &j->op->mask, b, i, key))
-            j->scores[key] = score_of(j, b, h, i, key, &j->score_errors[key]);
-        if (j->scores[key] == -INFINITY) j->score_errors[key] = 0;
+        if (!scry__mask_visible(j->plan, &j->op->mask, b, i, key)) continue;
+        scry__capped score   = scry__attention_score(&j->from, b, h, i, key);
+        j->scores[key]       = score.value;
+        j->score_errors[key] = score.value == -INFINITY ? 0 : score.error;
     }
     scry__softmax_row_bounds(&j->row, j->verdict->unit);
 }

@@ -38,4 +38,20 @@ static inline double log_error(double log_x, double u)
 #define SCRY__ERF_ERROR  32. /* absolute, in u: 16 ulp of at most 1 */
 #define SCRY__ROOT_ERROR 8.  /* 1/sqrt(x) or division by sqrt(x), relative, in u */
 
+/* cap(x) = softcap * tanh(x / softcap) of an x known to within `error`, and cap's slope there, 1 - tanh^2: cap has
+ * slope at most 1 and the error of tanh; the slope moves by 2 |tanh| times tanh's error, and by two roundings. */
+typedef struct scry__capped {
+    double value, error, slope, slope_error;
+} scry__capped;
+
+static inline scry__capped scry__cap_bounds(double x, double error, double softcap, double u)
+{
+    double moved = error + 2 * u * fabs(x), t = tanh(x / softcap), slope = 1 / (cosh(x / softcap) * cosh(x / softcap));
+    double rounded = (SCRY__TANH_ERROR + 2) * u * fabs(t), blur = rounded + moved / softcap * slope;
+    return (scry__capped){.value       = softcap * t,
+                          .error       = moved + softcap * rounded,
+                          .slope       = slope,
+                          .slope_error = 2 * fabs(t) * blur + blur * blur + 2 * u};
+}
+
 #endif

@@ -49,6 +49,7 @@ void scry__verdict_order(scry__verdict *verdict, const scry__array *ids, const s
 typedef void scry__judge(const scry__plan *plan, scry__verdict *verdict);
 scry__judge  scry__judge_matmul, scry__judge_softmax, scry__judge_attention, scry__judge_rope, scry__judge_norm,
     scry__judge_lens, scry__judge_embed, scry__judge_add, scry__judge_scale, scry__judge_activation, scry__judge_copy,
-    scry__judge_fill;
+    scry__judge_fill, scry__judge_sum, scry__judge_activation_backward, scry__judge_norm_backward,
+    scry__judge_embed_backward, scry__judge_attention_backward, scry__judge_loss, scry__judge_adamw, scry__judge_sgd;
 
 #endif

@@ -1,15 +1,11 @@
 /* Bounds of lens. A logit is W norm(x) scale + bias: the error of the norm (norm_bounds.h) goes through |W|, and the
  * dot product adds gamma(d + 4) sum |W||h|; soft-cap, lse and entropy then as in attention. Ids and ranks may differ
- * from the reference's only among logits that lie within each other's bounds. KL(p || q) moves by sum p |ln(p/q) - KL|
- * times the error of p's logits and by sum |q - p| times that of q's, and by the arithmetic of the sum and of both lse;
- * it is exactly 0 where the two rows are equal. */
+ * from the reference's only among logits that lie within each other's bounds. */
 #include "base/alloc.h"
 #include "cases/bounds.h"
 #include "cases/judge.h"
 #include "cases/norm_bounds.h"
 #include "cases/row_bounds.h"
-
-#include <string.h>
 
 /* What one row of logits needs: [V] each. */
 enum { LOGITS, LOGIT_ERRORS, PROBABILITIES, ERRORS, LOG_ERRORS, LOGIT_ARRAYS };
@@ -93,13 +89,10 @@ static void fill_row(struct judging *j, scry__softmax_row *row, const scry__arra
         double logit = dot * scale + bias;
         double error = (gamma_of((double)j->d + 4, u) * (size + carried) + carried) * fabs(scale) +
                        2 * u * (fabs(dot * scale) + fabs(bias)) + SCRY__TINY;
-        if (op->softcap > 0) {
-            error += 2 * u * fabs(logit);
-            logit = op->softcap * tanh(logit / op->softcap);
-            error += (SCRY__TANH_ERROR + 2) * u * fabs(logit);
-        }
-        logits[v] = logit;
-        errors[v] = j->plan->exact || logit == -INFINITY ? 0 : error; /* a bias of -inf leaves nothing to round */
+        scry__capped capped = {.value = logit, .error = error};
+        if (op->softcap > 0) capped = scry__cap_bounds(logit, error, op->softcap, u);
+        logits[v] = capped.value;
+        errors[v] = j->plan->exact || logit == -INFINITY ? 0 : capped.error; /* a bias of -inf: nothing to round */
     }
     scry__softmax_row_bounds(row, u);
 }
@@ -127,29 +120,10 @@ static void judge_target(const struct judging *j, int64_t index, int64_t t)
 /* KL(reference || row). */
 static void judge_divergence(const struct judging *j, const scry__array *output, int64_t index)
 {
-    const scry__softmax_row *p = &j->reference_row, *q = &j->row;
-    double                   u = j->verdict->unit, kl = 0, size = 0, moved = 0;
-    double                   last = gamma_of((double)j->V * (1 + 1. / 32) + 8, u);
-    if (!memcmp(p->scores, q->scores, (size_t)j->V * sizeof *p->scores)) {
-        scry__verdict_result(j->verdict, output, index, p->lse - q->lse, 0); /* 0, or NaN where the row is */
-        return;
-    }
-    for (int64_t v = 0; v < j->V; v++)
-        if (p->scores[v] != -INFINITY) kl += p->probabilities[v] * ((p->scores[v] - p->lse) - (q->scores[v] - q->lse));
-    for (int64_t v = 0; v < j->V; v++) {
-        if (p->scores[v] == -INFINITY) continue;
-        double ratio = (p->scores[v] - p->lse) - (q->scores[v] - q->lse), between = fabs(p->scores[v] - q->scores[v]);
-        moved += p->errors[v] * fabs(ratio - kl) + p->probabilities[v] * p->log_errors[v] * fabs(ratio - kl);
-        moved += (fabs(p->probabilities[v] - q->probabilities[v]) + p->errors[v] + q->errors[v]) * q->score_errors[v];
-        moved += (p->probabilities[v] + p->errors[v]) * 2 * u * (fabs(p->scores[v]) + fabs(q->scores[v]));
-        size += p->probabilities[v] * (between + fabs(ratio));
-    }
+    double bound, kl = scry__divergence_of(&j->reference_row, &j->row, j->verdict->unit, &bound);
     double got = output ? scry__array_read(output, output->got, index) : 0;
     if (got < 0) scry__verdict_fail(j->verdict, "kl: element %lld is %.9g: expected 0 or more", (long long)index, got);
-    /* Both lse are rounded and subtracted; their errors from the logits' are counted in `moved`. */
-    double lse_size = 2 + fabs(p->lse) + fabs(q->lse);
-    scry__verdict_result(j->verdict, output, index, kl,
-                         moved + last * (size + lse_size) + log_error(p->lse, u) + log_error(q->lse, u));
+    scry__verdict_result(j->verdict, output, index, kl, bound);
 }
 
 static void judge_row(struct judging *j, int64_t n, int64_t t)

@@ -11,6 +11,8 @@
 
 #include "cases/bounds.h"
 
+#include <string.h>
+
 /* p = exp(s - max) / Z. Returns ln Z; leaves max in *largest. */
 static double exact_row(scry__softmax_row *row, double *largest)
 {
@@ -86,4 +88,24 @@ void scry__softmax_row_bounds(scry__softmax_row *row, double u)
     }
     if (isnan(row->lse)) row->largest = (double)NAN;
     bound_entropy(row, largest, log_z, sum_error, u);
+}
+
+double scry__divergence_of(const scry__softmax_row *p, const scry__softmax_row *q, double u, double *bound)
+{
+    double kl = 0, size = 0, moved = 0, last = gamma_of((double)p->count * (1 + 1. / 32) + 8, u);
+    *bound = 0;
+    if (!memcmp(p->scores, q->scores, (size_t)p->count * sizeof *p->scores)) return p->lse - q->lse;
+    for (int64_t j = 0; j < p->count; j++)
+        if (p->scores[j] != -INFINITY) kl += p->probabilities[j] * ((p->scores[j] - p->lse) - (q->scores[j] - q->lse));
+    for (int64_t j = 0; j < p->count; j++) {
+        if (p->scores[j] == -INFINITY) continue;
+        double ratio = (p->scores[j] - p->lse) - (q->scores[j] - q->lse), between = fabs(p->scores[j] - q->scores[j]);
+        moved += p->errors[j] * fabs(ratio - kl) + p->probabilities[j] * p->log_errors[j] * fabs(ratio - kl);
+        moved += (fabs(p->probabilities[j] - q->probabilities[j]) + p->errors[j] + q->errors[j]) * q->score_errors[j];
+        moved += (p->probabilities[j] + p->errors[j]) * 2 * u * (fabs(p->scores[j]) + fabs(q->scores[j]));
+        size += p->probabilities[j] * (between + fabs(ratio));
+    }
+    /* Both lse are rounded and subtracted; their errors from the scores' are counted in `moved`. */
+    *bound = moved + last * (size + 2 + fabs(p->lse) + fabs(q->lse)) + log_error(p->lse, u) + log_error(q->lse, u);
+    return kl;
 }

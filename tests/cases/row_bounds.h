@@ -20,4 +20,9 @@ typedef struct scry__softmax_row {
 /* Fills all but count, scores and score_errors; u is the unit roundoff. */
 void scry__softmax_row_bounds(scry__softmax_row *row, double u);
 
+/* KL(p || q) in nats of two such rows of equal count, and the bound of its error. It moves by sum p |ln(p/q) - KL|
+ * times the error of p's scores and by sum |q - p| times that of q's, and by the arithmetic of the sum and of both lse;
+ * it is exactly 0 where the two rows are equal (NaN where they are). */
+double scry__divergence_of(const scry__softmax_row *p, const scry__softmax_row *q, double u, double *bound);
+
 #endif

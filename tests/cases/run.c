@@ -9,12 +9,26 @@
 #include <string.h>
 
 static scry__judge *const judges[SCRY_OP_COUNT] = {
-    [SCRY_OP_MATMUL] = scry__judge_matmul,       [SCRY_OP_SOFTMAX_CAPTURE] = scry__judge_softmax,
-    [SCRY_OP_ATTENTION] = scry__judge_attention, [SCRY_OP_ROPE] = scry__judge_rope,
-    [SCRY_OP_NORM] = scry__judge_norm,           [SCRY_OP_LENS] = scry__judge_lens,
-    [SCRY_OP_EMBED] = scry__judge_embed,         [SCRY_OP_ADD] = scry__judge_add,
-    [SCRY_OP_SCALE] = scry__judge_scale,         [SCRY_OP_ACTIVATION] = scry__judge_activation,
-    [SCRY_OP_COPY] = scry__judge_copy,           [SCRY_OP_FILL] = scry__judge_fill,
+    [SCRY_OP_MATMUL]              = scry__judge_matmul,
+    [SCRY_OP_SOFTMAX_CAPTURE]     = scry__judge_softmax,
+    [SCRY_OP_ATTENTION]           = scry__judge_attention,
+    [SCRY_OP_ROPE]                = scry__judge_rope,
+    [SCRY_OP_NORM]                = scry__judge_norm,
+    [SCRY_OP_LENS]                = scry__judge_lens,
+    [SCRY_OP_EMBED]               = scry__judge_embed,
+    [SCRY_OP_ADD]                 = scry__judge_add,
+    [SCRY_OP_SCALE]               = scry__judge_scale,
+    [SCRY_OP_ACTIVATION]          = scry__judge_activation,
+    [SCRY_OP_COPY]                = scry__judge_copy,
+    [SCRY_OP_FILL]                = scry__judge_fill,
+    [SCRY_OP_SUM]                 = scry__judge_sum,
+    [SCRY_OP_ACTIVATION_BACKWARD] = scry__judge_activation_backward,
+    [SCRY_OP_NORM_BACKWARD]       = scry__judge_norm_backward,
+    [SCRY_OP_EMBED_BACKWARD]      = scry__judge_embed_backward,
+    [SCRY_OP_ATTENTION_BACKWARD]  = scry__judge_attention_backward,
+    [SCRY_OP_LOSS]                = scry__judge_loss,
+    [SCRY_OP_ADAMW]               = scry__judge_adamw,
+    [SCRY_OP_SGD]                 = scry__judge_sgd,
 };
 
 /* --- Checks on bytes --- */

@@ -66,6 +66,42 @@ static const struct {
     OPERAND(SCRY_OP_COPY, copy.out, 0),
     OPERAND(SCRY_OP_COPY, copy.x, 0),
     OPERAND(SCRY_OP_FILL, fill.out, 0),
+    OPERAND(SCRY_OP_SUM, sum.out, 0),
+    OPERAND(SCRY_OP_SUM, sum.x, 1),
+    OPERAND(SCRY_OP_ACTIVATION_BACKWARD, activation_backward.x, 0),
+    OPERAND(SCRY_OP_ACTIVATION_BACKWARD, activation_backward.gated, 0),
+    OPERAND(SCRY_OP_ACTIVATION_BACKWARD, activation_backward.d_out, 0),
+    OPERAND(SCRY_OP_ACTIVATION_BACKWARD, activation_backward.d_x, 0),
+    OPERAND(SCRY_OP_ACTIVATION_BACKWARD, activation_backward.d_gated, 0),
+    OPERAND(SCRY_OP_NORM_BACKWARD, norm_backward.x, 0),
+    OPERAND(SCRY_OP_NORM_BACKWARD, norm_backward.d_out, 0),
+    OPERAND(SCRY_OP_NORM_BACKWARD, norm_backward.d_x, 0),
+    OPERAND(SCRY_OP_NORM_BACKWARD, norm_backward.d_weight, NOT_IN_ROWS),
+    OPERAND(SCRY_OP_NORM_BACKWARD, norm_backward.d_bias, NOT_IN_ROWS),
+    OPERAND(SCRY_OP_EMBED_BACKWARD, embed_backward.d_table, 1),
+    OPERAND(SCRY_OP_EMBED_BACKWARD, embed_backward.d_out, 1),
+    OPERAND(SCRY_OP_ATTENTION_BACKWARD, attention_backward.q, 1),
+    OPERAND(SCRY_OP_ATTENTION_BACKWARD, attention_backward.out, 1),
+    OPERAND(SCRY_OP_ATTENTION_BACKWARD, attention_backward.d_out, 1),
+    OPERAND(SCRY_OP_ATTENTION_BACKWARD, attention_backward.d_q, 1),
+    OPERAND(SCRY_OP_ATTENTION_BACKWARD, attention_backward.lse, 2),
+    OPERAND(SCRY_OP_ATTENTION_BACKWARD, attention_backward.mask.additive, 2),
+    OPERAND(SCRY_OP_ATTENTION_BACKWARD, attention_backward.d_k, NOT_IN_ROWS),
+    OPERAND(SCRY_OP_ATTENTION_BACKWARD, attention_backward.d_v, NOT_IN_ROWS),
+    OPERAND(SCRY_OP_LOSS, loss.x, 0),
+    OPERAND(SCRY_OP_LOSS, loss.target, 0),
+    OPERAND(SCRY_OP_LOSS, loss.teacher, 0),
+    OPERAND(SCRY_OP_LOSS, loss.loss, 0),
+    OPERAND(SCRY_OP_LOSS, loss.d_x, 0),
+    OPERAND(SCRY_OP_LOSS, loss.d_unembedding, NOT_IN_ROWS),
+    OPERAND(SCRY_OP_LOSS, loss.d_bias, NOT_IN_ROWS),
+    OPERAND(SCRY_OP_ADAMW, adamw.gradient, 0),
+    OPERAND(SCRY_OP_ADAMW, adamw.parameter, 0),
+    OPERAND(SCRY_OP_ADAMW, adamw.first, 0),
+    OPERAND(SCRY_OP_ADAMW, adamw.second, 0),
+    OPERAND(SCRY_OP_SGD, sgd.gradient, 0),
+    OPERAND(SCRY_OP_SGD, sgd.parameter, 0),
+    OPERAND(SCRY_OP_SGD, sgd.velocity, 0),
 };
 enum { OPERANDS = sizeof operands / sizeof *operands };
 
@@ -93,6 +129,7 @@ static void narrow(scry__plan *plan, int64_t begin, int64_t count)
         }
     }
     if (plan->op.kind == SCRY_OP_ATTENTION) plan->op.attention.mask.query_offset += begin;
+    if (plan->op.kind == SCRY_OP_ATTENTION_BACKWARD) plan->op.attention_backward.mask.query_offset += begin;
     if (plan->op.kind == SCRY_OP_SOFTMAX_CAPTURE) plan->op.softmax.mask.query_offset += begin;
     if (plan->op.kind == SCRY_OP_ROPE && !plan->op.rope.positions.rank) plan->op.rope.position_offset += begin;
 }

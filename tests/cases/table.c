@@ -4,9 +4,26 @@
 #include <string.h>
 
 static const scry__case_table *const tables[] = {
-    &scry__matmul_table, &scry__softmax_table,    &scry__attention_table, &scry__rope_table,
-    &scry__norm_table,   &scry__lens_table,       &scry__embed_table,     &scry__add_table,
-    &scry__scale_table,  &scry__activation_table, &scry__copy_table,      &scry__fill_table,
+    &scry__matmul_table,
+    &scry__softmax_table,
+    &scry__attention_table,
+    &scry__rope_table,
+    &scry__norm_table,
+    &scry__lens_table,
+    &scry__embed_table,
+    &scry__add_table,
+    &scry__scale_table,
+    &scry__activation_table,
+    &scry__copy_table,
+    &scry__fill_table,
+    &scry__sum_table,
+    &scry__activation_backward_table,
+    &scry__norm_backward_table,
+    &scry__embed_backward_table,
+    &scry__attention_backward_table,
+    &scry__loss_table,
+    &scry__adamw_table,
+    &scry__sgd_table,
 };
 enum { TABLES = sizeof tables / sizeof *tables };
 
