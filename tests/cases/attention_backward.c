@@ -17,8 +17,8 @@ static const struct row {
     scry__mask_row       mask;
     int                  outputs;
     scry__attention_data data;
-    float                scale, softcap; /* scale 0: 1 / sqrt(D) */
-    bool                 accumulate, bare, mute;
+    float                scale, softcap;               /* scale 0: 1 / sqrt(D) */
+    bool                 accumulate, bare, mute, wide; /* wide: of d_out */
     unsigned             layout;
     scry__tier           tier;
     bool                 benchmark;
@@ -124,6 +124,13 @@ static const struct row {
      .outputs = D_V,
      .data    = SCRY__DATA_UNIFORM,
      .bare    = true},
+    {.name    = "attention_backward/bare-wide",
+     .size    = {1, 33, 33, 2, 2, 16},
+     .mask    = {.causal = true, .window = 1},
+     .outputs = D_V,
+     .data    = SCRY__DATA_UNIFORM,
+     .bare    = true,
+     .wide    = true},
     {.name = "attention_backward/few-long", .size = {1, 3, 300, 2, 1, 65}, .tier = SCRY__TIER_QUICK},
     {.name = "attention_backward/257",
      .size = {1, 257, 257, 2, 1, 32},
@@ -251,14 +258,16 @@ static void build(scry__plan *plan, int index)
     int64_t                  D = row->size[5], Dv = row->size[6] ? row->size[6] : D;
     plan->bare             = row->bare;
     plan->mute             = row->mute;
+    plan->wide             = row->wide;
     op->scale              = row->scale != 0 ? row->scale : (float)(1 / sqrt((double)D));
     op->softcap            = row->softcap;
     op->accumulate         = row->accumulate;
     struct forward forward = add_forward(plan, row);
     scry__mask_add(plan, &op->mask, &row->mask, (scry__score_shape){B, H, Q, K});
     fill_forward(plan, row, &forward);
-    scry__array_fill_usual(plan, scry__plan_add(plan, &op->d_out, "d_out", SCRY__INPUT, SCRY_F32, row->layout, 4,
-                                                SCRY__SHAPE(B, Q, H, Dv)));
+    scry__array *d_out =
+        scry__plan_add(plan, &op->d_out, "d_out", SCRY__INPUT, SCRY_F32, row->layout, 4, SCRY__SHAPE(B, Q, H, Dv));
+    scry__array_fill_normal(plan, d_out, 0, row->wide ? 1e6 : 1);
     if (outputs & D_Q)
         scry__gradient_add(plan, &op->d_q, "d_q", row->accumulate, row->layout, 4, SCRY__SHAPE(B, Q, H, D));
     if (outputs & D_K)

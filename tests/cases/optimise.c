@@ -76,6 +76,8 @@ static const struct row adamw_rows[] = {
      .epsilon         = 1e-6f,
      .gradient_factor = 1,
      .step            = 4},
+    /* Each output is the gradient, its square, or a power of two times it but for a millionth. */
+    {.name = "adamw/bare", .count = 257, .rate = 1, .epsilon = 0x1p20f, .gradient_factor = 1, .step = 1, .bare = true},
     {.name = "adamw/small", .count = 257, USUAL_ADAMW, .step = 5, .deviation = 1e-5},
     {.name = "adamw/wide", .count = 257, USUAL_ADAMW, .step = 5, .deviation = 1e6},
     {.name = "adamw/padded", .count = 33, USUAL_ADAMW, .step = 2, .layout = P},
@@ -106,6 +108,7 @@ static void build_adamw(scry__plan *plan, int index)
     scry_adamw       *op        = &plan->op.adamw;
     double            deviation = deviation_of(row);
     plan->wide                  = row->deviation >= 1e6;
+    plan->bare                  = row->bare;
     op->rate                    = row->rate;
     op->beta1                   = row->beta1;
     op->beta2                   = row->beta2;
@@ -114,7 +117,8 @@ static void build_adamw(scry__plan *plan, int index)
     op->gradient_factor         = row->gradient_factor;
     op->step                    = row->step;
     add(plan, &op->gradient, "gradient", SCRY__INPUT, row, deviation);
-    add(plan, &op->parameter, "parameter", SCRY__UPDATED, row, 1);
+    scry__array *parameter = add(plan, &op->parameter, "parameter", SCRY__UPDATED, row, 1);
+    if (row->bare) scry__array_fill(parameter, 0);
     scry__array *first  = add(plan, &op->first, "first", SCRY__UPDATED, row, deviation / 2);
     scry__array *second = add(plan, &op->second, "second", SCRY__UPDATED, row, 1);
     for (int64_t i = 0; i < row->count; i++) {

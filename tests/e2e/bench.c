@@ -103,7 +103,7 @@ Test(bench, sections__overhead_and_passes_say_what_a_device_is_handed)
     json_array_foreach(json_object_get(record, "devices"), index, device)
     {
         json_t *overheads = json_object_get(device, "overheads"), *first = json_array_get(overheads, 0);
-        cr_expect_eq(json_array_size(overheads), 12, "every op");
+        cr_expect_eq(json_array_size(overheads), 20, "every op");
         cr_expect(number_of(first, "queued") > 0 && number_of(first, "alone") > 0);
         cr_expect(json_is_null(json_object_get(first, "dispatches")), "nobody counts them");
         cr_expect_gt(number_of(device, "wait_seconds"), 0);

@@ -60,7 +60,7 @@ Test(conform, cpu__passes_and_delivers_f32)
     struct outcome outcome = SCRY("conform", "--device", "cpu", "--tier", "tiny");
     cr_expect_eq(outcome.exit_code, 0, "%s%s", outcome.out, outcome.err);
     cr_expect(strstr(outcome.out, " passed, 0 failed, 0 not supported (tiny tier, "), "%s", outcome.out);
-    cr_expect(strstr(outcome.out, "attention        f32\n"), "%s", outcome.out);
+    cr_expect(strstr(outcome.out, "attention            f32\n"), "%s", outcome.out);
     cr_expect(!strstr(outcome.out, "FAILED"), "%s", outcome.out);
     outcome_free(&outcome);
 }
