@@ -2,6 +2,7 @@
  * the other's, signs change places; and what it says of a prediction is what traces of the same edits say. */
 #include "analysis/steer_vector.h"
 #include "fixture.h"
+#include "refusals.h"
 
 #include "base/alloc.h"
 
@@ -414,6 +415,7 @@ Test(steer, context__that_is_full_leaves_nothing_to_compare)
 {
     static const float strength = 1;
     static int32_t     ids[128];
+    struct counted     counted = {0};
     struct trial       trial;
     scry_steering     *steering = NULL;
     trial_open(&trial, "cpu", "llama");
@@ -426,8 +428,11 @@ Test(steer, context__that_is_full_leaves_nothing_to_compare)
                                   .minus_count    = 1,
                                   .strengths      = &strength,
                                   .strength_count = 1};
+    options.progress           = count_steps;
+    options.user               = &counted;
     cr_assert_eq(scry_steer(&steering, trial.f.model, NULL, &options), SCRY_OK, "%s", scry_last_error());
     cr_expect(steering->runs[0].kl > 0 && steering->plain->step_count == 1);
+    cr_expect_eq(counted.done, counted.total, "steps that were not needed");
     scry_steering_destroy(&steering);
     options.reach = SCRY_STEER_REACH_GENERATED;
     cr_expect_eq(scry_steer(&steering, trial.f.model, NULL, &options), SCRY_BAD_ARGUMENT);
@@ -478,8 +483,8 @@ Test(steer, run__survives_every_refused_allocation, .timeout = 60)
 {
     static const float            strength = 1;
     const scry_generation_options run      = {.max_tokens = 1, .top = 1};
+    struct refusals               refusals = {0};
     struct trial                  trial;
-    int                           refused = 0;
     trial_open(&trial, "reference", "llama");
     scry_steer_options options = {.ids            = trial.f.ids,
                                   .id_count       = 4,
@@ -491,17 +496,12 @@ Test(steer, run__survives_every_refused_allocation, .timeout = 60)
                                   .strengths      = &strength,
                                   .strength_count = 1,
                                   .generation     = &run};
-    for (long n = 1; n <= 400; n++) {
+    while (refusals_next(&refusals)) {
         scry_steering *steering = NULL;
-        scry__alloc_fail_at(n);
-        scry_status status = scry_steer(&steering, trial.f.model, NULL, &options);
-        scry__alloc_fail_at(0);
-        cr_assert(status == SCRY_OK || status == SCRY_OUT_OF_MEMORY, "allocation %ld: %s", n, scry_last_error());
-        cr_assert_eq(steering != NULL, status == SCRY_OK, "allocation %ld", n);
-        refused += status != SCRY_OK;
-        if (n == 400) cr_expect_eq(status, SCRY_OK, "%s", scry_last_error());
+        scry_status    status   = scry_steer(&steering, trial.f.model, NULL, &options);
+        refusals_check(&refusals, status, steering != NULL);
         scry_steering_destroy(&steering);
     }
-    cr_expect_gt(refused, 100);
+    cr_expect_gt(refusals.refused, 100);
     trial_close(&trial);
 }
