@@ -1,13 +1,13 @@
 /* A comparison as an HTML page. See diff.h. */
 #include "cli/diff.h"
 #include "cli/output.h"
+#include "cli/page.h"
 
 #include "base/alloc.h"
 #include "report/html_comparison.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 /* The last side's place in the order of the series. */
 static int last_side(const struct diff *diff)
@@ -84,12 +84,6 @@ static void free_tokens(scry_tokens *tokens)
     scry__free(tokens->ids);
 }
 
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
-
 static scry_status make_part(struct scry__report_part *part, const struct diff *diff, json_t *object)
 {
     const char *names[DIFF_MOST_PAGE_SIDES];
@@ -107,7 +101,7 @@ static scry_status name_page(scry__text *title, const struct diff *diff)
     if (diff->prompts)
         scry__text_addf(title, "%s beside %s", names[0], names[1]);
     else
-        scry__text_addf(title, "%s beside %s", base_name(names[0]), base_name(names[1]));
+        scry__text_addf(title, "%s beside %s", cli_base_name(names[0]), cli_base_name(names[1]));
     if (between > 0) scry__text_addf(title, ", and %d between", between);
     return title->status;
 }
@@ -119,30 +113,24 @@ scry_status diff_write_page(const struct diff *diff, json_t *object)
     scry_tokens              tokens = {0};
     scry_lens               *lens   = NULL;
     struct scry__report_part part   = {0};
-    time_t                   now    = time(NULL);
-    struct tm                utc;
-    char                     date[32] = "";
-    if (gmtime_r(&now, &utc)) strftime(date, sizeof date, "%Y-%m-%d", &utc);
-    scry_status status = make_tokens(&tokens, diff->result);
+    char                     date[CLI_DATE_SIZE];
+    scry_status              status = make_tokens(&tokens, diff->result);
     if (!status && model)
         status = scry_lens_run(&lens, model, NULL,
                                &(scry_lens_options){.ids = tokens.ids, .id_count = tokens.count, .top = 10});
     if (!status) status = make_part(&part, diff, object);
     if (!status) status = name_page(&title, diff);
-    const struct scry__report page = {
+    struct scry__report page = {
         .title      = title.data,
         .prompt     = diff->prompts ? diff->arguments[0] : diff->text,
         .tokens     = &tokens,
-        .model_name = base_name(model ? scry_model_get_info(model)->path : diff->result->names[0]),
-        .model      = model ? scry_model_get_info(model) : NULL,
-        .device     = model ? scry_device_get_info(diff->common.opened_device) : NULL,
-        .fallbacks  = model ? scry_device_fallbacks(diff->common.opened_device) : 0,
-        .date       = date,
+        .model_name = cli_base_name(diff->result->names[0]),
         .attention  = diff->attention[0],
         .lens       = lens,
         .part_count = 1,
         .parts      = &part,
     };
+    cli_page_origin(&page, model, date);
     if (!status) status = scry__html_write(diff->output, &page);
     json_decref(part.object);
     scry_lens_destroy(&lens);

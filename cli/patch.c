@@ -75,7 +75,8 @@ static scry_status check(struct patch *patch)
     if (!status) status = choose_kinds(patch);
     if (!status) status = choose_metric(patch);
     if (!status) status = choose_directions(patch);
-    return status ? status : cli_check_suffix(patch->output, ".json .png .svg .pdf");
+    if (status) return status;
+    return cli_check_suffix(patch->output, patch->pairs ? ".json .png .svg .pdf" : ".html .htm .json .png .svg .pdf");
 }
 
 /* --- one pair --- */
@@ -101,9 +102,14 @@ scry_status patch_run(struct patch *patch, const char *clean, const char *corrup
     return status;
 }
 
+static bool writes(const struct patch *patch, const char *suffix)
+{
+    return patch->output && !strncmp(strrchr(patch->output, '.'), suffix, strlen(suffix));
+}
+
 bool patch_writes_json(const struct patch *patch)
 {
-    return patch->output && !strcmp(strrchr(patch->output, '.'), ".json");
+    return writes(patch, ".json");
 }
 
 scry_status patch_put_json(const struct patch *patch, json_t *object)
@@ -129,7 +135,10 @@ static scry_status write_results(const struct patch *patch, scry_patching *const
         status                   = scry__json_patching(&object, results, count, &source);
         if (!status) status = patch_put_json(patch, object);
     }
-    if (!status && patch->output && !patch_writes_json(patch)) status = patch_draw(patch, results, count);
+    if (!status && writes(patch, ".htm"))
+        status = patch_write_page(patch, results, count);
+    else if (!status && patch->output && !patch_writes_json(patch))
+        status = patch_draw(patch, results, count);
     if (!status && !patch->output && !patch->common.json) status = patch_print(patch, results, count);
     return status;
 }
@@ -199,7 +208,8 @@ int cli_patch(int argc, char **argv)
          "mean and spread over many pairs: a line for each, {\"clean\": \"...\", \"corrupt\": \"...\", \"answer\": "
          "\" ...\", \"wrong\": \" ...\"}",
          0, 0},
-        {'o', "output", CLI_STRING, &patch.output, "FILE", ".json, .png, .svg or .pdf instead of the terminal", 0, 0},
+        {'o', "output", CLI_STRING, &patch.output, "FILE",
+         "a page (.html), .json, .png, .svg or .pdf instead of the terminal", 0, 0},
         {0, "batch", CLI_INT, &patch.options.batch, "N", "patches side by side at most (as memory allows)", 1, 4096},
         {0, "naive", CLI_FLAG, &patch.options.naive, NULL, "every patch as a whole pass: slow, for checks", 0, 0},
         CLI_CHECKPOINT_OPTIONS(patch.common),

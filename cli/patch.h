@@ -1,4 +1,5 @@
-/* Between patch.c (one pair of prompts), patch_pairs.c (a file of them) and patch_show.c, which shows both. */
+/* Between patch.c (one pair of prompts), patch_pairs.c (a file of them) and what shows both: patch_show.c, and
+ * patch_page.c for a pair. */
 #ifndef SCRY_CLI_PATCH_H
 #define SCRY_CLI_PATCH_H
 
@@ -27,6 +28,7 @@ scry_status patch_run_pairs(struct patch *patch);
 
 scry_status patch_print(const struct patch *patch, scry_patching *const *results, int count);
 scry_status patch_draw(const struct patch *patch, scry_patching *const *results, int count);
+scry_status patch_write_page(const struct patch *patch, scry_patching *const *results, int count);
 scry_status patch_print_summary(const struct patch *patch, const scry_patch_summary *summary);
 scry_status patch_draw_summary(const struct patch *patch, const scry_patch_summary *summary);
 

@@ -1,6 +1,7 @@
 /* scry report: every analysis of a prompt in one offline HTML file. */
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/page.h"
 #include "cli/report_collect.h"
 
 #include "report/html.h"
@@ -8,19 +9,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 struct report {
     struct cli_common  common;
     const char        *output, *title;
     struct report_data data;
 };
-
-static const char *base_name(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash && slash[1] ? slash + 1 : path;
-}
 
 /* Would a page show the text as it is? */
 static bool is_plain(const char *text)
@@ -48,19 +42,33 @@ static void add_word(scry__text *out, const char *text)
     scry__text_adds(out, "'");
 }
 
+static void add_option(scry__text *out, const char *name, const char *value)
+{
+    if (value) scry__text_addf(out, " --%s", name);
+    if (value) add_word(out, value);
+}
+
+static void add_token_option(scry__text *out, const char *name, const scry_token_choice *token)
+{
+    add_option(out, name, token->text);
+    if (token->has_id) scry__text_addf(out, " --%s-id %d", name, token->id);
+}
+
 /* What gives this page again, but for the path of its file. */
 static scry_status add_command(scry__text *out, const struct report *report, const char *text)
 {
     scry__text_addf(out, "scry report -n %d%s", report->data.tokens, report->data.quick ? " --quick" : "");
-    if (report->common.model_path) scry__text_adds(out, " --model");
-    if (report->common.model_path) add_word(out, report->common.model_path);
+    add_option(out, "model", report->common.model_path);
     if (report->common.random_init.given)
         scry__text_addf(out, " --random-init %llu", (unsigned long long)report->common.random_init.value);
     scry__text_addf(out, " --device %s", scry_device_get_info(report->common.opened_device)->name);
-    if (report->title) scry__text_adds(out, " --title");
-    if (report->title) add_word(out, report->title);
-    if (report->data.context) scry__text_adds(out, " --context");
-    if (report->data.context) add_word(out, report->data.context);
+    add_option(out, "title", report->title);
+    add_option(out, "context", report->data.context);
+    add_option(out, "corrupt", report->data.corrupt);
+    add_option(out, "corrupt-ids", report->data.corrupt_ids);
+    add_token_option(out, "answer", &report->data.answer);
+    add_token_option(out, "wrong", &report->data.wrong);
+    if (report->data.align) scry__text_adds(out, " --align");
     scry__text_adds(out, text ? " --" : " --ids");
     add_word(out, text ? text : report->common.ids_text);
     return out->status;
@@ -68,34 +76,26 @@ static scry_status add_command(scry__text *out, const struct report *report, con
 
 static scry_status write_page(const struct report *report, const char *text)
 {
-    const scry_model_info *info    = scry_model_get_info(report->common.model);
-    const scry_lens       *lens    = report->data.lens;
-    time_t                 now     = time(NULL);
-    scry__text             command = {0};
-    struct tm              utc;
-    char                   date[32] = "";
-    if (gmtime_r(&now, &utc)) strftime(date, sizeof date, "%Y-%m-%d", &utc);
-    scry_status               status = add_command(&command, report, text);
-    const struct scry__report page   = {
-          .title           = report->title,
-          .prompt          = text,
-          .tokens          = lens->tokens,
-          .model_name      = base_name(info->path),
-          .model           = info,
-          .device          = scry_device_get_info(report->common.opened_device),
-          .fallbacks       = scry_device_fallbacks(report->common.opened_device),
-          .command         = command.data,
-          .date            = date,
-          .attention       = report->data.attention,
-          .neurons         = report->data.neurons,
-          .lens            = lens,
-          .heads           = report->data.heads,
-          .candidate_count = lens->top_count,
-          .candidates      = scry_lens_at(lens, lens->layer_count - 1, lens->token_count - 1)->top,
-          .continuation    = report->data.generation ? report->data.generation->text : NULL,
-          .part_count      = report->data.part_count,
-          .parts           = report->data.parts,
+    const scry_lens    *lens    = report->data.lens;
+    scry__text          command = {0};
+    scry_status         status  = add_command(&command, report, text);
+    struct scry__report page    = {
+           .title           = report->title,
+           .prompt          = text,
+           .tokens          = lens->tokens,
+           .command         = command.data,
+           .attention       = report->data.attention,
+           .neurons         = report->data.neurons,
+           .lens            = lens,
+           .heads           = report->data.heads,
+           .candidate_count = lens->top_count,
+           .candidates      = scry_lens_at(lens, lens->layer_count - 1, lens->token_count - 1)->top,
+           .continuation    = report->data.generation ? report->data.generation->text : NULL,
+           .part_count      = report->data.part_count,
+           .parts           = report->data.parts,
     };
+    char date[CLI_DATE_SIZE];
+    cli_page_origin(&page, report->common.model, date);
     if (!status) status = scry__html_write(report->output, &page);
     scry__text_finish(&command);
     return status;
@@ -143,9 +143,9 @@ static scry_status print_summary(const struct report *report)
     const scry_lens       *lens = report->data.lens;
     const scry_model_info *info = scry_model_get_info(report->common.model);
     scry__text             out  = {0};
-    scry__text_addf(&out, "Model      %s: %s, %d layers x %d heads, %.1f M parameters, on %s\n", base_name(info->path),
-                    info->family, info->layer_count, info->head_count, (double)info->parameter_count * 1e-6,
-                    scry_device_get_info(report->common.opened_device)->name);
+    scry__text_addf(&out, "Model      %s: %s, %d layers x %d heads, %.1f M parameters, on %s\n",
+                    cli_base_name(info->path), info->family, info->layer_count, info->head_count,
+                    (double)info->parameter_count * 1e-6, scry_device_get_info(report->common.opened_device)->name);
     add_prediction(&out, lens);
     scry__text_adds(&out, "Attention\n");
     add_surest(&out, report->data.heads, SCRY_HEAD_PREVIOUS);
@@ -162,10 +162,25 @@ static scry_status print_summary(const struct report *report)
     return cli_print(&out);
 }
 
+static scry_status check(struct report *report)
+{
+    struct report_data *data   = &report->data;
+    scry_status         status = cli_check_suffix(report->output, ".html .htm");
+    if (!status) status = cli_check_token(&data->answer, "answer");
+    if (!status) status = cli_check_token(&data->wrong, "wrong");
+    if (status) return status;
+    bool tokens = data->answer.text || data->answer.has_id || data->wrong.text || data->wrong.has_id;
+    if (data->corrupt && data->corrupt_ids)
+        return cli_bad("--corrupt and --corrupt-ids were given together: expected one of them");
+    if (!data->corrupt && !data->corrupt_ids && (tokens || data->align))
+        return cli_bad("--answer, --wrong and --align say how another prompt is patched: expected --corrupt too");
+    return SCRY_OK;
+}
+
 static scry_status make(void *state, const char *text)
 {
     struct report *report = state;
-    scry_status    status = cli_check_suffix(report->output, ".html .htm");
+    scry_status    status = check(report);
     if (!status) status = cli_open(&report->common, text);
     report->data.common = &report->common;
     report->data.text   = text;
@@ -190,12 +205,20 @@ static scry_status make(void *state, const char *text)
 
 int cli_report(int argc, char **argv)
 {
-    struct report           report    = {.output = "scry-report.html", .data.tokens = 8};
+    struct report report = {.output = "scry-report.html", .data.tokens = 8, .data.answer.id = -1, .data.wrong.id = -1};
     const struct cli_option options[] = {
         {'o', "output", CLI_STRING, &report.output, "F.html", "the file to write (scry-report.html)", 0, 0},
         {0, "title", CLI_STRING, &report.title, "TEXT", "of the page (the prompt)", 0, 0},
         {'n', "tokens", CLI_INT, &report.data.tokens, "N", "tokens of continuation shown (8)", 0, 100000},
         {'c', "context", CLI_STRING, &report.data.context, "PART", "of TEXT, that the prediction is to rest on", 0, 0},
+        {0, "corrupt", CLI_STRING, &report.data.corrupt, "TEXT",
+         "another prompt: what of TEXT's run, put into its run, restores TEXT's answer (see scry patch)", 0, 0},
+        {0, "corrupt-ids", CLI_STRING, &report.data.corrupt_ids, "5,9,3", "the same by token ids", 0, 0},
+        {'a', "answer", CLI_STRING, &report.data.answer.text, "TOKEN", "TEXT's next token (its likeliest)", 0, 0},
+        {0, "answer-id", CLI_INT, &report.data.answer.id, "ID", "the same, by id", 0, 1e9},
+        {'w', "wrong", CLI_STRING, &report.data.wrong.text, "TOKEN", "the other prompt's (its likeliest)", 0, 0},
+        {0, "wrong-id", CLI_INT, &report.data.wrong.id, "ID", "the same, by id", 0, 1e9},
+        {0, "align", CLI_FLAG, &report.data.align, NULL, "match prompts of unequal length, as scry patch does", 0, 0},
         {0, "quick", CLI_FLAG, &report.data.quick, NULL, "leave out what takes many passes", 0, 0},
         CLI_MODEL_OPTIONS(report.common),
         CLI_COMMON_OPTIONS(report.common),
@@ -207,7 +230,7 @@ int cli_report(int argc, char **argv)
             "several\n"
             "views, queries and keys, the lens, what the prediction drew on, the head atlas, how the model goes on, "
             "and\n"
-            "diagnoses.",
+            "diagnoses; with --corrupt, also what each activation makes of another prompt's prediction.",
         .options      = options,
         .option_count = sizeof options / sizeof *options,
         .most         = 1,

@@ -1,9 +1,11 @@
 /* Runs the analyses that a report shows. See report_collect.h. */
 #include "cli/report_collect.h"
 
+#include "base/alloc.h"
 #include "report/json_diagnosis.h"
 #include "report/json_heads.h"
 #include "report/json_influence.h"
+#include "report/json_patching.h"
 #include "scry/analysis.h"
 
 #include <string.h>
@@ -102,6 +104,35 @@ static scry_status collect_influence(struct report_data *data)
     return add_part(data, "influence", status, object);
 }
 
+/* What of the prompt restores its answer in the other prompt's run, and what of that one breaks it. */
+static scry_status collect_patching(struct report_data *data)
+{
+    scry_patching *patchings[SCRY_PATCH_DIRECTION_COUNT] = {NULL};
+    json_t        *object                                = NULL;
+    int32_t       *ids                                   = NULL;
+    int            id_count                              = 0;
+    scry_status    status                                = SCRY_OK;
+    if (!data->corrupt && !data->corrupt_ids) return SCRY_OK;
+    if (data->corrupt_ids) status = cli_parse_ids(data->corrupt_ids, &ids, &id_count);
+    for (int i = 0; i < SCRY_PATCH_DIRECTION_COUNT && !status; i++) {
+        const scry_patch_options options = {.clean_ids        = data->common->ids,
+                                            .clean_id_count   = data->common->id_count,
+                                            .corrupt_ids      = ids,
+                                            .corrupt_id_count = id_count,
+                                            .answer           = data->answer,
+                                            .wrong            = data->wrong,
+                                            .direction        = (scry_patch_direction)i,
+                                            .align            = data->align,
+                                            .progress         = show_progress,
+                                            .user             = &data->progress};
+        status = scry_patching_run(&patchings[i], data->common->model, data->text, data->corrupt, &options);
+    }
+    if (!status) status = scry__json_patching(&object, patchings, SCRY_PATCH_DIRECTION_COUNT, NULL);
+    for (int i = 0; i < SCRY_PATCH_DIRECTION_COUNT; i++) scry_patching_destroy(&patchings[i]);
+    scry__free(ids);
+    return add_part(data, "patching", status, object);
+}
+
 static scry_status collect_diagnosis(struct report_data *data)
 {
     const scry_diagnose_options options   = {.ids        = data->common->ids,
@@ -137,13 +168,9 @@ scry_status report_collect(struct report_data *data)
     static const struct {
         const char *label;
         scry_status (*run)(struct report_data *data);
-    } steps[]          = {{"lens", collect_lens},
-                          {"attention", collect_attention},
-                          {"heads", collect_heads},
-                          {"induction", collect_induction},
-                          {"influence", collect_influence},
-                          {"diagnosis", collect_diagnosis},
-                          {"generation", collect_generation}};
+    } steps[]          = {{"lens", collect_lens},           {"attention", collect_attention},  {"heads", collect_heads},
+                          {"induction", collect_induction}, {"influence", collect_influence},  {"patching", collect_patching},
+                          {"diagnosis", collect_diagnosis}, {"generation", collect_generation}};
     scry_status status = SCRY_OK;
     for (size_t i = 0; i < sizeof steps / sizeof *steps && !status; i++) {
         cli_progress_start(&data->progress, data->common, steps[i].label);

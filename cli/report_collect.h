@@ -10,11 +10,14 @@
 enum { REPORT_PARTS = 8 };
 
 struct report_data {
-    struct cli_common       *common;  /* opened by the caller */
-    const char              *text;    /* NULL: the ids of `common` */
-    const char              *context; /* a part of it that the prediction is to rest on; NULL: none */
-    int                      tokens;  /* to be generated after the prompt */
-    bool                     quick;   /* leave out what takes many passes */
+    struct cli_common       *common;                /* opened by the caller */
+    const char              *text;                  /* NULL: the ids of `common` */
+    const char              *context;               /* a part of it that the prediction is to rest on; NULL: none */
+    const char              *corrupt, *corrupt_ids; /* another prompt that is patched; both NULL: none */
+    scry_token_choice        answer, wrong;         /* of the patching */
+    bool                     align;                 /* its prompts, where they are of unequal length */
+    int                      tokens;                /* to be generated after the prompt */
+    bool                     quick;                 /* leave out what takes many passes */
     struct cli_progress      progress;
     scry_lens               *lens;
     scry__report_attention  *attention;

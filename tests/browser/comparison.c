@@ -11,8 +11,6 @@
 
 TestSuite(comparison, .init = make_folder, .fini = remove_folder);
 
-#define OTHER_PROMPT "The capital of Peru is Lima. The capital of Peru is"
-
 Test(comparison, places__are_the_largest_differences_and_lead_to_their_cell)
 {
     struct page *page = page_start();
@@ -50,7 +48,7 @@ Test(comparison, views__open_for_twins_prompts_and_series)
 {
     static const char *const runs[][8] = {
         {"diff", "--text", MADE_PROMPT, NULL},
-        {"diff", "--prompts", MADE_PROMPT, OTHER_PROMPT, NULL},
+        {"diff", "--prompts", MADE_PROMPT, MADE_OTHER_PROMPT, NULL},
         {"diff", "--text", MADE_PROMPT, "models/demo", "models/demo", "models/demo", NULL},
     };
     static const char *const names[] = {"twin", "prompts", "series"};
@@ -91,10 +89,10 @@ Test(comparison, scrubber__goes_through_the_runs)
 Test(comparison, export__is_the_result)
 {
     struct page *page = page_start();
-    json_t      *diff = RESULT("diff", "--prompts", MADE_PROMPT, OTHER_PROMPT), *file;
+    json_t      *diff = RESULT("diff", "--prompts", MADE_PROMPT, MADE_OTHER_PROMPT), *file;
     size_t       size;
     char        *name;
-    page_open(page, PAGE("diff", "--prompts", MADE_PROMPT, OTHER_PROMPT), "comparison");
+    page_open(page, PAGE("diff", "--prompts", MADE_PROMPT, MADE_OTHER_PROMPT), "comparison");
     char *bytes = page_download(page, "#comparison [data-export=json]", &size, &name);
     file        = json_loadb(bytes, size, 0, NULL);
     cr_assert_not_null(file);

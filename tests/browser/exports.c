@@ -54,7 +54,7 @@ static void export_all(struct page *page)
 Test(exports, files__are_what_they_say)
 {
     struct page *page = page_start();
-    page_open(page, REPORT(MADE_PROMPT), NULL);
+    page_open(page, REPORT(MADE_WHOLE), NULL);
     export_all(page);
     page_close(&page);
 }

@@ -66,7 +66,7 @@ Test(keyboard, arrows__move_the_choice)
 Test(keyboard, controls__have_names_and_are_reached)
 {
     struct page *page = page_start();
-    page_open(page, REPORT(MADE_PROMPT), NULL);
+    page_open(page, REPORT(MADE_WHOLE), NULL);
     json_t *views = made_views(page), *view;
     size_t  at;
     json_array_foreach(views, at, view)

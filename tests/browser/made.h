@@ -8,6 +8,12 @@
 /* A prompt on which the demo model knows the answer, and on which its induction heads have something to do. */
 #define MADE_PROMPT "The capital of France is Paris. The capital of France is"
 
+/* Another, as long, whose answer is another. */
+#define MADE_OTHER_PROMPT "The capital of Peru is Lima. The capital of Peru is"
+
+/* A report with every view. */
+#define MADE_WHOLE MADE_PROMPT, "--corrupt", MADE_OTHER_PROMPT
+
 /* One of at least 256 tokens. */
 const char *made_long_prompt(void);
 

@@ -8,13 +8,13 @@
 
 TestSuite(views, .init = make_folder, .fini = remove_folder);
 
-static const char *const expected[] = {"overview", "text",      "heads-view", "model-view", "heatmap",  "neuron",
-                                       "lens",     "influence", "atlas",      "trace",      "diagnoses"};
+static const char *const expected[] = {"overview", "text",      "heads-view", "model-view", "heatmap", "neuron",
+                                       "lens",     "influence", "patching",   "atlas",      "trace",   "diagnoses"};
 
 Test(views, navigation__leads_to_all_of_them)
 {
     struct page *page = page_start();
-    page_open(page, REPORT(MADE_PROMPT), NULL);
+    page_open(page, REPORT(MADE_WHOLE), NULL);
     json_t *views = made_views(page), *view;
     size_t  at;
     for (size_t i = 0; i < sizeof expected / sizeof *expected; i++) {
@@ -61,7 +61,7 @@ Test(views, pictures__fit_wide_and_narrow_light_and_dark)
         const char *name;
     } looks[]         = {{1280, false, "light"}, {1280, true, "dark"}, {390, false, "narrow"}};
     struct page *page = page_start();
-    const char  *path = REPORT(MADE_PROMPT);
+    const char  *path = REPORT(MADE_WHOLE);
     for (size_t i = 0; i < sizeof looks / sizeof *looks; i++) {
         page_size(page, looks[i].width, 900);
         page_theme(page, looks[i].dark);
@@ -93,7 +93,7 @@ Test(views, pictures__fit_wide_and_narrow_light_and_dark)
 Test(views, text__stands_out_from_what_is_behind_it)
 {
     struct page *page = page_start();
-    page_open(page, REPORT(MADE_PROMPT), NULL);
+    page_open(page, REPORT(MADE_WHOLE), NULL);
     json_t *views = made_views(page), *view;
     size_t  at;
     for (int dark = 0; dark < 2; dark++) {
@@ -128,7 +128,7 @@ Test(views, text__stands_out_from_what_is_behind_it)
 Test(views, address__leads_back_to_what_is_chosen)
 {
     struct page *page = page_start();
-    const char  *path = REPORT(MADE_PROMPT);
+    const char  *path = REPORT(MADE_WHOLE);
     page_open(page, path, NULL);
     made_view(page, "heatmap");
     page_value(page, "scry.update({ layer: 2, head: 5, query: 6, key: 3 })");

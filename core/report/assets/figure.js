@@ -161,7 +161,7 @@ function drawGrid(pen, grid, {left, top, wide, high, tilted}, colours) {
         pen.rect(x + 3, y + 3, wide - 6, high - 6, {stroke: ink, width: 1.5});
       if (wide >= 34)
         pen.text(
-          x + wide / 2, y + high / 2, value.toFixed(Math.abs(value) < 9.995 ? 2 : 1),
+          x + wide / 2, y + high / 2, fixed(value, Math.abs(value) < 9.995 ? 2 : 1),
           {size: 11, align: "center", fill: ink});
     }
   }

@@ -72,6 +72,7 @@ async function startPage() {
   setTheme();
   startViews();
   if (!asked.view && data.comparison && views.has("comparison")) state.view = "comparison";
+  if (!asked.view && data.patching && !data.attention) state.view = "patching";
   if (!views.has(state.view)) state.view = "overview";
   switchView();
   showView({});

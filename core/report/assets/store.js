@@ -27,6 +27,10 @@ const state = {
   checkpoint: 0,
   baseline: 0,
   change: "largest",
+  patchWay: "denoise",
+  patchMetric: "effect",
+  patchKind: "resid_pre",
+  patchPosition: 0,
 };
 
 /* [least, most] of numbers; views add theirs. */

@@ -1,0 +1,181 @@
+/* The view of patching: its numbers are those of --json, in both directions, and it follows pointer and keys. */
+#include "browser/large_model.h"
+#include "browser/made.h"
+#include "browser/shown.h"
+
+#include <criterion/criterion.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+TestSuite(patching, .init = make_folder, .fini = remove_folder);
+
+#define CLEAN   "The Eiffel Tower is located in"
+#define CORRUPT "The Brandenburg Gate is located in"
+#define STORY   "report", CLEAN, "--corrupt", CORRUPT, "--quick"
+
+/* What the view says of the cells of one layer of each grid, another for each metric, in both directions:
+ * [direction, grid, metric, layer, place, value]. Numbers of places are heads' or positions'. */
+#define CELLS_SHOWN                                                                                                    \
+    "(() => { const all = [], readout = document.querySelector('#patching .readout');"                                 \
+    "scry.data.patching.directions.forEach((direction, way) => direction.grids.forEach((grid, order) => "              \
+    "  ['effect', 'logit_difference', 'probability', 'kl'].forEach((metric, shift) => {"                               \
+    "    const layer = (order + shift) %% grid.layer_count;"                                                           \
+    "    for (let place = 0; place < grid.head_count * grid.position_count; place++) {"                                \
+    "      scry.update({ patchWay: direction.direction, patchMetric: metric, patchKind: grid.kind, layer,"             \
+    "        [grid.head_count > 1 ? 'head' : 'patchPosition']: place });"                                              \
+    "      const value = readout.dataset.value;"                                                                       \
+    "      all.push([way, order, metric, layer, place, value === 'null' ? null : Number(value)]); } })));"             \
+    "return all; })()"
+
+Test(patching, cells__are_those_of_the_command)
+{
+    struct page *page   = page_start();
+    json_t      *result = RESULT("patch", CLEAN, CORRUPT, "--direction", "both"), *cell;
+    size_t       i;
+    page_open(page, PAGE(STORY), "patching");
+    json_t *cells = page_value(page, CELLS_SHOWN);
+    cr_assert_eq(json_array_size(cells), 2 * 4 * (4 * 7 + 3 * 8 + 2 * 4));
+    json_array_foreach(cells, i, cell)
+    {
+        json_t     *grid   = at(of(at(of(result, "directions"), (int)json_integer_value(at(cell, 0))), "grids"),
+                                (int)json_integer_value(at(cell, 1)));
+        const char *metric = json_string_value(at(cell, 2));
+        int         layer = (int)json_integer_value(at(cell, 3)), place = (int)json_integer_value(at(cell, 4));
+        json_t     *value =
+            at(of(grid, metric), layer * int_of(grid, "head_count") * int_of(grid, "position_count") + place);
+        double  exact = json_is_null(value) ? NAN : json_number_value(value);
+        json_t *shown = at(cell, 5);
+        expect_close(json_is_null(shown) ? NAN : json_number_value(shown), exact, 1e-6 * (1 + fabs(exact)), metric,
+                     layer, place);
+    }
+    json_decref(cells);
+    json_decref(result);
+    page_close(&page);
+}
+
+/* Both prompts stand above the grids and on their axes. */
+Test(patching, prompts__are_named_where_they_differ)
+{
+    struct page *page = page_start();
+    size_t       size;
+    char        *name;
+    page_open(page, PAGE(STORY), "patching");
+    json_t *rows = page_value(page, CELLS("#patching table tbody tr"));
+    cr_assert_eq(json_array_size(rows), 2);
+    cr_expect(strstr(text_at(at(rows, 0), 1), "␣Eiffel␣Tower is located in"), "%s", text_at(at(rows, 0), 1));
+    cr_expect(strstr(text_at(at(rows, 1), 1), "␣Brandenburg␣Gate is located in"), "%s", text_at(at(rows, 1), 1));
+    cr_expect_gt(read_number(text_at(at(rows, 0), 4)), 1);
+    cr_expect_lt(read_number(text_at(at(rows, 1), 4)), -1);
+    char *csv = page_download(page, "#patching [data-export=csv]", &size, &name);
+    cr_expect(strstr(csv, "denoise,resid_pre,0,,2,␣Eiffel | ␣Brandenburg,"), "%.400s", csv);
+    cr_expect(strstr(csv, "denoise,resid_pre,0,,6,␣in,"), "%.400s", csv);
+    free(csv);
+    free(name);
+    char *svg = page_download(page, "#patching [data-export=svg]", &size, &name);
+    cr_expect(strstr(svg, ">residual stream before the layer<") && strstr(svg, ">patterns<") &&
+              strstr(svg, "␣Eiffel | "));
+    free(svg);
+    free(name);
+    json_decref(rows);
+    page_close(&page);
+}
+
+static char *part_of(struct page *page, const char *selector)
+{
+    return page_text(page, "document.querySelector('#patching %s').textContent", selector);
+}
+
+Test(patching, switches__change_direction_and_metric)
+{
+    static const char *const metrics[] = {"logit_difference", "probability", "kl", "effect"};
+    struct page             *page      = page_start();
+    page_open(page, PAGE(STORY), "patching");
+    char *restores = part_of(page, ".prose");
+    cr_expect(strstr(restores, "restores at least half of the difference at"), "%s", restores);
+    for (size_t i = 0; i < sizeof metrics / sizeof *metrics; i++) {
+        char *before = part_of(page, ".scale"), *value = part_of(page, ".readout");
+        page_choose(page, "#patching .controls select:has(option[value=kl])", metrics[i]);
+        char *after = part_of(page, ".scale"), *same = part_of(page, ".readout");
+        cr_expect_str_neq(before, after, "%s", metrics[i]);
+        cr_expect_str_eq(value, same, "the readout has every metric");
+        free(same);
+        free(after);
+        free(value);
+        free(before);
+    }
+    page_choose(page, "#patching .controls select:has(option[value=noise])", "noise");
+    cr_expect(page_holds(page, "scry.state.patchWay === 'noise'"));
+    char *breaks = part_of(page, ".prose");
+    cr_expect(strstr(breaks, "put into the clean run, breaks"), "%s", breaks);
+    page_screenshot(page, "patching-noise", true);
+    free(breaks);
+    free(restores);
+    page_close(&page);
+}
+
+Test(patching, cells__follow_pointer_click_and_keys)
+{
+    struct page *page = page_start();
+    page_open(page, PAGE(STORY), "patching?patchPosition=0");
+    char *before = part_of(page, ".readout");
+    page_point_at(page, "#patching .even .figure-box:nth-child(3) canvas", 0.9, 0.5);
+    char *pointed = part_of(page, ".readout");
+    cr_expect(strstr(pointed, "output of attention") && strcmp(before, pointed), "%s", pointed);
+    page_point(page, "h1");
+    char *away = part_of(page, ".readout");
+    cr_expect_str_eq(before, away);
+    page_click_at(page, "#patching .three .figure-box:nth-child(1) canvas", 0.9, 0.5);
+    cr_expect(page_holds(page, "scry.state.patchKind === 'z' && scry.state.head > 4"));
+    double head = page_number(page, "scry.state.head"), layer = page_number(page, "scry.state.layer");
+    page_press(page, "ArrowLeft");
+    page_press(page, "ArrowUp");
+    cr_expect_eq(page_number(page, "scry.state.head"), head - 1);
+    cr_expect_eq(page_number(page, "scry.state.layer"), layer - 1);
+    for (int i = 0; i < 9; i++) page_press(page, "ArrowUp");
+    cr_expect_eq(page_number(page, "scry.state.layer"), 0, "never past the edge");
+    free(away);
+    free(pointed);
+    free(before);
+    page_close(&page);
+}
+
+/* Prompts of unequal length have positions without a match; a model that knows nothing has no effects. */
+Test(patching, what_is_not_there__is_said)
+{
+    struct page *page = page_start();
+    page_open(page, PAGE("report", CLEAN, "--corrupt", "The Colosseum is located in", "--align", "--quick"),
+              "patching?patchWay=noise&patchPosition=2");
+    page_value(page, "scry.update({ patchWay: 'noise', patchKind: 'resid_pre', patchPosition: "
+                     "scry.data.patching.directions[1].matches.indexOf(null) })");
+    char *readout = part_of(page, ".readout");
+    cr_expect(strstr(readout, "not patched: no position of the other prompt matches"), "%s", readout);
+    page_open(page,
+              PAGE("patch", "--model", large_model(false), "--clean-ids", "1,2,3", "--corrupt-ids", "1,5,3",
+                   "--answer-id", "2", "--wrong-id", "3"),
+              NULL);
+    char *story = part_of(page, ".prose");
+    cr_expect(strstr(story, "effects are not defined"), "%s", story);
+    free(story);
+    free(readout);
+    page_close(&page);
+}
+
+/* The page that scry patch writes opens there, and has heads by position where asked. */
+Test(patching, page_of_the_command__opens_there)
+{
+    struct page *page = page_start();
+    page_open(page, PAGE("patch", CLEAN, CORRUPT, "--by-position", "--kinds", "resid_pre,z"), NULL);
+    cr_expect(page_holds(page, "scry.state.view === 'patching'"));
+    page_choose(page, "#patching .controls select:has(option[value='6'])", "6");
+    cr_expect(page_holds(page, "scry.state.patchPosition === 6"));
+    page_value(page, "scry.update({ patchKind: 'z', layer: 3, head: 2 })");
+    double shown = page_number(page, "Number(document.querySelector('#patching .readout').dataset.value)");
+    double exact = page_number(page, "scry.data.patching.directions[0].grids[1].effect[(3 * 8 + 2) * 7 + 6]");
+    expect_close(shown, exact, 1e-9, "z", 3, 2);
+    json_t *views = made_views(page), *view;
+    size_t  index;
+    json_array_foreach(views, index, view) made_view(page, json_string_value(view));
+    json_decref(views);
+    page_close(&page);
+}

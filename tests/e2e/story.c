@@ -1,0 +1,118 @@
+/* The demo model's causal story: where the fact that the Eiffel Tower stands in Paris is, on its way to the answer. The
+ * residual stream has it at the subject in early layers, and at the last position in late ones. */
+#include "program.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CLEAN   "The Eiffel Tower is located in"
+#define CORRUPT "The Brandenburg Gate is located in"
+
+enum { SUBJECT = 2, SUBJECT_END = 3, LAST = 6, LAYERS = 6, POSITIONS = 7 };
+
+TestSuite(story, .init = make_folder, .fini = remove_folder);
+
+/* The effect in the stream before a layer at a position. */
+static double effect(const json_t *direction, int layer, int position)
+{
+    const json_t *grid = json_array_get(json_object_get(direction, "grids"), 0);
+    cr_assert_str_eq(json_string_value(json_object_get(grid, "kind")), "resid_pre");
+    cr_assert_eq(json_integer_value(json_object_get(grid, "position_count")), POSITIONS);
+    const json_t *value = json_array_get(json_object_get(grid, "effect"), (size_t)(layer * POSITIONS + position));
+    cr_assert(json_is_number(value), "layer %d, position %d", layer, position);
+    return json_number_value(value);
+}
+
+static json_t *patch(const char *device)
+{
+    struct outcome outcome = SCRY("patch", CLEAN, CORRUPT, "--answer", " Paris", "--wrong", " Berlin", "--kinds",
+                                  "resid_pre", "--direction", "both", "--json", "--device", device);
+    json_t        *object  = outcome_json(&outcome);
+    outcome_free(&outcome);
+    return object;
+}
+
+/* In both directions: what restores the answer is what breaks it. */
+Test(story, answer__goes_from_the_subject_to_the_last_position)
+{
+    static const char *const devices[] = {"cpu", "reference"};
+    for (int i = 0; i < 2; i++) {
+        json_t       *object     = patch(devices[i]);
+        const json_t *directions = json_object_get(object, "directions"), *direction;
+        size_t        index;
+        json_array_foreach((json_t *)directions, index, direction)
+        {
+            for (int layer = 0; layer < 2; layer++) {
+                cr_expect_gt(effect(direction, layer, SUBJECT), 0.9, "layer %d", layer);
+                cr_expect_lt(effect(direction, layer, LAST), 0.1, "layer %d", layer);
+            }
+            for (int layer = LAYERS - 2; layer < LAYERS; layer++) {
+                cr_expect_lt(effect(direction, layer, SUBJECT), 0.2, "layer %d", layer);
+                cr_expect_gt(effect(direction, layer, LAST), 0.8, "layer %d", layer);
+            }
+            for (int layer = 1; layer < LAYERS; layer++) {
+                cr_expect_leq(effect(direction, layer, SUBJECT), effect(direction, layer - 1, SUBJECT));
+                cr_expect_geq(effect(direction, layer, LAST), effect(direction, layer - 1, LAST) - 0.01);
+                for (int position = 0; position < POSITIONS; position++) {
+                    double elsewhere = effect(direction, layer, position);
+                    if (position != SUBJECT && position != LAST)
+                        cr_expect(elsewhere > -0.15 && elsewhere < 0.15, "layer %d, position %d: %g", layer, position,
+                                  elsewhere);
+                }
+            }
+            for (int position = 0; position < SUBJECT; position++)
+                cr_expect_eq(effect(direction, 0, position), 0, "before the prompts differ");
+        }
+        cr_expect_eq(index, 2);
+        json_decref(object);
+    }
+}
+
+/* The report tells it, and names the command that makes it again. */
+Test(story, report__has_it)
+{
+    const char    *path    = in_folder("report.html");
+    struct outcome outcome = SCRY("report", CLEAN, "--corrupt", CORRUPT, "--answer", " Paris", "--quick", "-o", path);
+    size_t         size;
+    cr_assert_eq(outcome.exit_code, 0, "%s", outcome.err);
+    char *page = read_file(path, &size);
+    char *data = strstr(page, "id=\"data\">");
+    cr_assert_not_null(data);
+    data += strlen("id=\"data\">");
+    *strstr(data, "</script>") = 0;
+    json_t *object = json_loads(data, 0, NULL), *restored = patch("cpu");
+    cr_assert_not_null(object);
+    const json_t *shown = json_array_get(json_object_get(json_object_get(object, "patching"), "directions"), 0);
+    const json_t *known = json_array_get(json_object_get(restored, "directions"), 0);
+    for (int layer = 0; layer < LAYERS; layer++)
+        for (int position = 0; position < POSITIONS; position++)
+            cr_expect_eq(effect(shown, layer, position), effect(known, layer, position));
+    json_decref(restored);
+    json_decref(object);
+    free(page);
+    page = read_file(path, &size);
+    cr_expect(strstr(page, "--corrupt &#39;" CORRUPT "&#39; --answer &#39; Paris&#39; -- &#39;" CLEAN "&#39;"));
+    free(page);
+    outcome_free(&outcome);
+}
+
+Test(story, report__refuses_half_a_question)
+{
+    static const struct {
+        const char *option, *value, *says;
+    } cases[] = {
+        {"--answer", " Paris",
+         "--answer, --wrong and --align say how another prompt is patched: expected --corrupt too"},
+        {"--wrong-id", "5", "expected --corrupt too"},
+        {"--corrupt", "The capital of the United Kingdom of old is", "7"},
+        {"--corrupt-ids", "5,x", "--ids \"5,x\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct outcome outcome =
+            SCRY("report", CLEAN, cases[i].option, cases[i].value, "--quick", "-o", in_folder("r.html"));
+        cr_expect_eq(outcome.exit_code, 2, "%s: %d", cases[i].option, outcome.exit_code);
+        cr_expect(strstr(outcome.err, cases[i].says), "%s: %s", cases[i].option, outcome.err);
+        outcome_free(&outcome);
+    }
+}
