@@ -69,10 +69,8 @@ Test(exports, files__are_what_they_say_of_a_comparison)
 
 Test(exports, files__are_what_they_say_whatever_the_tokens)
 {
-    char prompt[512] = "";
-    for (int i = 0; i < HOSTILE_PROMPT; i++) strcat(prompt, hostile_tokens[i].text);
     struct page *page = page_start();
-    page_open(page, REPORT("--model", hostile_model(), prompt), NULL);
+    page_open(page, REPORT("--model", hostile_model(), "--corrupt", hostile_prompt(true), hostile_prompt(false)), NULL);
     export_all(page);
     page_close(&page);
 }

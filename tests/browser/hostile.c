@@ -11,10 +11,8 @@ TestSuite(hostile, .init = make_folder, .fini = remove_folder);
 
 static struct page *open_report(void)
 {
-    char prompt[512] = "";
-    for (int i = 0; i < HOSTILE_PROMPT; i++) strcat(prompt, hostile_tokens[i].text);
     struct page *page = page_start();
-    page_open(page, REPORT("--model", hostile_model(), prompt), NULL);
+    page_open(page, REPORT("--model", hostile_model(), "--corrupt", hostile_prompt(true), hostile_prompt(false)), NULL);
     return page;
 }
 

@@ -88,6 +88,15 @@ static void rename_token(json_t *tokenizer, const struct hostile_token *token)
         if (merge_has(json_array_get(merges, i), token->was)) json_array_remove(merges, i);
 }
 
+const char *hostile_prompt(bool reverse)
+{
+    static char prompts[2][512];
+    char       *prompt = prompts[reverse];
+    *prompt            = 0;
+    for (int i = 0; i < HOSTILE_PROMPT; i++) strcat(prompt, hostile_tokens[reverse ? HOSTILE_PROMPT - 1 - i : i].text);
+    return prompt;
+}
+
 const char *hostile_model(void)
 {
     static char              path[256];

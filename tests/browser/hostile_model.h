@@ -2,6 +2,7 @@
 #ifndef SCRY_TESTS_BROWSER_HOSTILE_MODEL_H
 #define SCRY_TESTS_BROWSER_HOSTILE_MODEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct hostile_token {
@@ -13,6 +14,9 @@ struct hostile_token {
 /* The first HOSTILE_PROMPT of them in a row, each as one token, are a prompt that was "The capital of France is". */
 enum { HOSTILE_PROMPT = 5, HOSTILE_COUNT = 16 };
 extern const struct hostile_token hostile_tokens[HOSTILE_COUNT];
+
+/* That prompt, or its tokens in reverse; valid until the next call of that. */
+const char *hostile_prompt(bool reverse);
 
 /* Makes the model's folder inside the test's (program.h) and gives its path. */
 const char *hostile_model(void);
