@@ -49,7 +49,10 @@ Test(odd, model__that_knows_nothing)
 Test(odd, model__whose_numbers_are_none)
 {
     struct page *page = page_start();
-    page_open(page, REPORT("--model", large_model(true), "--ids", "1,0,2,3", "-n", "2"), NULL);
+    page_open(page,
+              REPORT("--model", large_model(true), "--ids", "1,0,2,3", "-n", "2", "--corrupt-ids", "1,0,5,3",
+                     "--answer-id", "1", "--wrong-id", "2"),
+              NULL);
     use_every_view(page);
     cr_expect(page_holds(page, "scry.data.lens.entropy.at(-1) === null"));
     cr_expect(page_holds(page, "!document.body.innerText.includes('undefined')"));
