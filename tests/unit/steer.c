@@ -434,7 +434,8 @@ Test(steer, context__that_is_full_leaves_nothing_to_compare)
     cr_expect(steering->runs[0].kl > 0 && steering->plain->step_count == 1);
     cr_expect_eq(counted.done, counted.total, "steps that were not needed");
     scry_steering_destroy(&steering);
-    options.reach = SCRY_STEER_REACH_GENERATED;
+    options.reach    = SCRY_STEER_REACH_GENERATED;
+    options.progress = NULL;
     cr_expect_eq(scry_steer(&steering, trial.f.model, NULL, &options), SCRY_BAD_ARGUMENT);
     cr_expect(strstr(scry_last_error(), "positions from 128 on: expected 0 to 127"), "%s", scry_last_error());
     trial_close(&trial);
