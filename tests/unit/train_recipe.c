@@ -39,7 +39,7 @@ Test(recipe, bad_files__are_refused_by_name_and_place)
         {"{\"optimiser\": 1}", "test.json: key \"optimiser\": expected a string, found an integer"},
         {"{\"schedule\": \"\"}", "test.json: key \"schedule\": \"\": expected one of: constant linear cosine"},
         {"{\"rate\": -0.5}", "test.json: key \"rate\": -0.5 is outside 0 to 100"},
-        {"{\"beta2\": 1}", "test.json: key \"beta2\": 1 is outside 0 to 0.999999"},
+        {"{\"beta2\": 1}", "test.json: key \"beta2\": 1 is outside 0.01 to 0.999999"},
         {"{\"text\": [1]}", "test.json: key \"text\": expected a string, found an array"},
         {"{\"checkpoints\": 5}", "test.json: key \"checkpoints\": expected an array, found an integer"},
         {"{\"checkpoints\": [0, \"1\"]}", "test.json: key \"checkpoints\": entry 1: expected a step"},

@@ -97,6 +97,59 @@ SCRY_API scry_status scry_recipe_set(scry_recipe *recipe, const char *field, con
 /* The learning rate of a step, from 1 to `steps`. */
 SCRY_API double scry_recipe_rate(const scry_recipe *recipe, int step);
 
+/* --- Training --- */
+
+/* The mean loss, in nats, on batches that are not trained on. */
+typedef struct scry_evaluation {
+    int    step;
+    double loss, error; /* the sampling error of the mean */
+    double best;        /* the best predictor's loss on these very batches; NaN: not known */
+} scry_evaluation;
+
+/* How a training went. */
+typedef struct scry_training {
+    scry_recipe     *recipe; /* complete */
+    double           bound;  /* mean loss that no predictor can beat; NaN: not known */
+    int              step;   /* the last one done */
+    float           *losses; /* [step]: of each step's batch before the step, in nats */
+    scry_evaluation *evaluations;
+    int              evaluation_count;
+} scry_training;
+
+/* What is reported on the way. */
+typedef struct scry_train_progress {
+    int                    step, steps; /* done, to do; 0: before the first */
+    float                  loss;        /* of the step; NaN at 0 */
+    const scry_evaluation *evaluation;  /* made behind this step; NULL: none */
+    const char            *checkpoint;  /* the folder written behind this step; NULL: none */
+} scry_train_progress;
+
+typedef struct scry_train_options {
+    const scry_recipe *recipe; /* NULL: with `resume`, the one that the folder's newest checkpoint was made by */
+    const char        *output; /* the folder of the checkpoints; it is made where there is none */
+    /* Go on behind the folder's newest whole checkpoint, or begin where it has none: the final weights are then, to the
+     * bit, those of a run that nothing stopped. Without it a folder that has checkpoints is refused. */
+    bool resume;
+    /* Called after each step where not NULL; false stops, SCRY_STOPPED. */
+    bool (*progress)(void *user, const scry_train_progress *progress);
+    void *user;
+} scry_train_options;
+
+/* Trains by the recipe and writes a checkpoint, folder step-N, at each step that has one: config.json,
+ * model.safetensors and the tokenizer's files, as every command and transformers open them; recipe.json; the state of
+ * the training in optimiser.safetensors and training.json; and SHA256SUMS of all these. A checkpoint appears whole or
+ * not at all, also where the process is killed; what is left of one that did not is removed by the next run there. One
+ * process at a time can train into a folder. */
+SCRY_API scry_status scry_train_run(scry_training **out, scry_device *device, const scry_train_options *options);
+SCRY_API void        scry_training_destroy(scry_training **training);
+
+/* The newest checkpoint in a folder that is whole, and its step; NULL where there is none. Damaged ones are passed over
+ * with a warning in the log. Release *path with scry_free. */
+SCRY_API scry_status scry_checkpoint_find(char **path, int *step, const char *folder);
+
+/* How the training that wrote a checkpoint had gone by then. */
+SCRY_API scry_status scry_training_read(scry_training **out, const char *checkpoint);
+
 #ifdef __cplusplus
 }
 #endif
