@@ -1,0 +1,243 @@
+/* Curves to .png, .svg and .pdf files. See curve.h. */
+#include "report/curve.h"
+
+#include "base/error.h"
+#include "report/picture.h"
+
+#include <math.h>
+#include <stdio.h>
+
+enum {
+    WIDTH  = 760,
+    HEIGHT = 460,
+    MARGIN = 28,
+    LEFT   = 84, /* of the plot: numbers and the axis' name stand there */
+    TOP    = 112,
+    BOTTOM = 62,
+    TICKS  = 6, /* about so many numbers on an axis */
+};
+
+static const uint32_t rule = 0xe3e5e8, frame = 0x9aa0a6, mark_colour = 0x5f6368;
+
+/* What an axis' ends stand for, where they lie, and from tick to tick. */
+struct axis {
+    double least, most, from, to, step;
+};
+
+struct layout {
+    const scry__curve *curve;
+    scry__fonts        fonts;
+    struct axis        x, y;
+};
+
+static double place(const struct axis *axis, double value)
+{
+    return axis->from + (axis->to - axis->from) * (value - axis->least) / (axis->most - axis->least);
+}
+
+/* --- ranges --- */
+
+static void include(struct axis *axis, double value)
+{
+    if (!isfinite(value)) return;
+    axis->least = fmin(axis->least, value);
+    axis->most  = fmax(axis->most, value);
+}
+
+/* 1, 2 or 5 times a power of ten, such that about TICKS steps make the range. */
+static void choose_step(struct axis *axis)
+{
+    double rough = (axis->most - axis->least) / TICKS, power = pow(10, floor(log10(rough)));
+    axis->step = rough <= power ? power : rough <= 2 * power ? 2 * power : rough <= 5 * power ? 5 * power : 10 * power;
+}
+
+static void widen(struct axis *axis, double share)
+{
+    double more = axis->most > axis->least ? share * (axis->most - axis->least) : 0.5;
+    axis->least -= more;
+    axis->most += more;
+}
+
+static scry_status choose_ranges(struct layout *layout, const char *path)
+{
+    const scry__curve *curve = layout->curve;
+    struct axis       *x = &layout->x, *y = &layout->y;
+    *x = (struct axis){.least = INFINITY, .most = -INFINITY, .from = LEFT, .to = WIDTH - MARGIN};
+    *y = (struct axis){.least = INFINITY, .most = -INFINITY, .from = HEIGHT - BOTTOM, .to = TOP};
+    for (int i = 0; i < curve->series_count; i++)
+        for (int j = 0; j < curve->series[i].count; j++) {
+            const scry__curve_point *point = &curve->series[i].points[j];
+            if (!isfinite(point->y)) continue;
+            include(x, point->x);
+            include(y, point->y);
+            include(y, point->low);
+            include(y, point->high);
+        }
+    if (x->least > x->most) return scry__fail(SCRY_BAD_ARGUMENT, "%s: nothing to draw: expected a finite value", path);
+    for (int i = 0; i < curve->level_count; i++) include(y, curve->levels[i].y);
+    for (int i = 0; i < curve->mark_count; i++) include(x, curve->marks[i]);
+    if (x->least == x->most) widen(x, 0);
+    widen(y, 0.04);
+    choose_step(x);
+    choose_step(y);
+    return SCRY_OK;
+}
+
+/* --- drawing --- */
+
+static void draw_line(cairo_t *cairo, double x1, double y1, double x2, double y2)
+{
+    cairo_move_to(cairo, x1, y1);
+    cairo_line_to(cairo, x2, y2);
+    cairo_stroke(cairo);
+}
+
+static void draw_axis(cairo_t *cairo, const struct layout *layout, bool horizontal)
+{
+    const struct axis *axis = horizontal ? &layout->x : &layout->y, *x = &layout->x, *y = &layout->y;
+    cairo_set_line_width(cairo, 0.75);
+    for (double tick = ceil(axis->least / axis->step - 1e-9); tick * axis->step <= axis->most; tick++) {
+        double at = place(axis, tick * axis->step);
+        char   number[32];
+        snprintf(number, sizeof number, "%.10g", tick * axis->step);
+        scry__picture_colour(cairo, rule);
+        if (horizontal)
+            draw_line(cairo, at, y->from, at, y->to);
+        else
+            draw_line(cairo, x->from, at, x->to, at);
+        scry__picture_text(cairo, &layout->fonts, number, scry__style_label, horizontal ? at : x->from - 7,
+                           horizontal ? y->from + 12 : at, 0, horizontal ? 0.5 : 1, horizontal ? 0 : 0.5, 0);
+    }
+}
+
+static void draw_frame(cairo_t *cairo, const struct layout *layout)
+{
+    const struct axis *x = &layout->x, *y = &layout->y;
+    scry__picture_colour(cairo, frame);
+    cairo_set_line_width(cairo, 0.75);
+    cairo_rectangle(cairo, x->from, y->to, x->to - x->from, y->from - y->to);
+    cairo_stroke(cairo);
+    scry__picture_text(cairo, &layout->fonts, layout->curve->x_axis, scry__style_axis, (x->from + x->to) / 2,
+                       y->from + 32, 0, 0.5, 0, 0);
+    scry__picture_text(cairo, &layout->fonts, layout->curve->y_axis, scry__style_axis, MARGIN, (y->from + y->to) / 2,
+                       -M_PI / 2, 0.5, 0, 0);
+}
+
+static void draw_marks(cairo_t *cairo, const struct layout *layout)
+{
+    scry__picture_colour(cairo, mark_colour);
+    cairo_set_line_width(cairo, 1.4);
+    for (int i = 0; i < layout->curve->mark_count; i++) {
+        double x = place(&layout->x, layout->curve->marks[i]);
+        draw_line(cairo, x, layout->y.from + 2, x, layout->y.from + 9);
+    }
+}
+
+/* From low to high, there and back again. */
+static void draw_band(cairo_t *cairo, const struct layout *layout, const scry__curve_series *series)
+{
+    for (int i = 0; i < 2 * series->count; i++) {
+        const scry__curve_point *point = &series->points[i < series->count ? i : 2 * series->count - 1 - i];
+        if (isfinite(point->y))
+            cairo_line_to(cairo, place(&layout->x, point->x),
+                          place(&layout->y, i < series->count ? point->low : point->high));
+    }
+    cairo_set_source_rgba(cairo, (series->colour >> 16) / 255.0, (series->colour >> 8 & 0xff) / 255.0,
+                          (series->colour & 0xff) / 255.0, 0.22);
+    cairo_fill(cairo);
+}
+
+static void draw_series(cairo_t *cairo, const struct layout *layout, const scry__curve_series *series)
+{
+    if (!series->dots) draw_band(cairo, layout, series);
+    scry__picture_colour(cairo, series->colour);
+    cairo_set_line_width(cairo, 1.3);
+    for (int i = 0; i < series->count; i++) {
+        const scry__curve_point *point = &series->points[i];
+        double                   x = place(&layout->x, point->x), y = place(&layout->y, point->y);
+        if (!isfinite(point->y)) continue;
+        if (!series->dots) {
+            cairo_line_to(cairo, x, y);
+            continue;
+        }
+        if (point->low < point->high)
+            draw_line(cairo, x, place(&layout->y, point->low), x, place(&layout->y, point->high));
+        cairo_arc(cairo, x, y, 2.6, 0, 2 * M_PI);
+        cairo_fill(cairo);
+    }
+    cairo_stroke(cairo);
+}
+
+static void draw_level(cairo_t *cairo, const struct layout *layout, const scry__curve_level *level)
+{
+    const double dashes[] = {5, 3};
+    double       y        = place(&layout->y, level->y);
+    scry__picture_colour(cairo, level->colour);
+    cairo_set_line_width(cairo, 1.2);
+    cairo_set_dash(cairo, dashes, 2, 0);
+    draw_line(cairo, layout->x.from, y, layout->x.to, y);
+    cairo_set_dash(cairo, NULL, 0, 0);
+}
+
+/* A name behind a piece of what it names; *x moves past both. */
+static void draw_key(cairo_t *cairo, const struct layout *layout, const char *name, uint32_t colour, double *x)
+{
+    const double     y     = TOP - 16;
+    scry__text_style style = scry__style_label;
+    double           width;
+    style.colour = colour;
+    scry__fonts_measure(&layout->fonts, name, style, 0, &width, NULL);
+    scry__picture_colour(cairo, colour);
+    cairo_rectangle(cairo, *x, y - 4, 12, 8);
+    cairo_fill(cairo);
+    scry__picture_text(cairo, &layout->fonts, name, style, *x + 17, y, 0, 0, 0.5, 0);
+    *x += 17 + width + 20;
+}
+
+static void draw_keys(cairo_t *cairo, const struct layout *layout)
+{
+    const scry__curve *curve = layout->curve;
+    double             x     = LEFT;
+    for (int i = 0; i < curve->series_count; i++)
+        if (curve->series[i].count) draw_key(cairo, layout, curve->series[i].name, curve->series[i].colour, &x);
+    for (int i = 0; i < curve->level_count; i++)
+        draw_key(cairo, layout, curve->levels[i].name, curve->levels[i].colour, &x);
+    if (curve->mark_count) draw_key(cairo, layout, curve->mark_name, mark_colour, &x);
+}
+
+static void draw(cairo_t *cairo, const void *state)
+{
+    const struct layout *layout = state;
+    const scry__curve   *curve  = layout->curve;
+    const double         room   = WIDTH - 2 * MARGIN;
+    scry__picture_colour(cairo, 0xffffff);
+    cairo_paint(cairo);
+    scry__picture_text(cairo, &layout->fonts, curve->title, scry__style_title, MARGIN, MARGIN, 0, 0, 0, room);
+    scry__picture_text(cairo, &layout->fonts, curve->subtitle, scry__style_subtitle, MARGIN, MARGIN + 26, 0, 0, 0,
+                       room);
+    draw_axis(cairo, layout, true);
+    draw_axis(cairo, layout, false);
+    draw_marks(cairo, layout);
+    for (int i = 0; i < curve->series_count; i++) draw_series(cairo, layout, &curve->series[i]);
+    for (int i = 0; i < curve->level_count; i++) draw_level(cairo, layout, &curve->levels[i]);
+    draw_frame(cairo, layout);
+    draw_keys(cairo, layout);
+}
+
+scry_status scry__curve_write(const char *path, const scry__curve *curve)
+{
+    struct layout layout = {.curve = curve};
+    scry_status   status = scry__picture_check(path);
+    if (!status) status = choose_ranges(&layout, path);
+    if (status) return status;
+    scry__fonts_create(&layout.fonts);
+    const scry__picture picture = {.width       = WIDTH,
+                                   .height      = HEIGHT,
+                                   .title       = curve->title,
+                                   .description = curve->description,
+                                   .draw        = draw,
+                                   .state       = &layout};
+    status                      = scry__picture_write(path, &picture);
+    scry__fonts_destroy(&layout.fonts);
+    return status;
+}
