@@ -113,6 +113,7 @@ int cli_patch(int argc, char **argv);
 int cli_steer(int argc, char **argv);
 int cli_diagnose(int argc, char **argv);
 int cli_diff(int argc, char **argv);
+int cli_train(int argc, char **argv);
 int cli_report(int argc, char **argv);
 int cli_conform(int argc, char **argv);
 

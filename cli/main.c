@@ -23,6 +23,7 @@ static const struct {
     {"diff", "two checkpoints, prompts or attention files side by side; a series", cli_diff},
     {"trace", "any activations of a forward pass, to .npz", cli_trace},
     {"run", "generate, with the candidates of each step", cli_run},
+    {"train", "train a tiny model, with checkpoints", cli_train},
     {"conform", "check devices against the reference, op by op", cli_conform},
     {"devices", "backends and devices, and why one is not usable", cli_devices},
     {"bench", "how fast each op is, beside roofline and libraries", cli_bench},

@@ -62,7 +62,7 @@ scry__terminal cli_terminal(void)
 
 scry__json_source cli_source(const struct cli_common *common)
 {
-    return (scry__json_source){.model         = scry_model_get_info(common->model),
+    return (scry__json_source){.model         = common->model ? scry_model_get_info(common->model) : NULL,
                                .device        = scry_device_get_info(common->opened_device),
                                .fallbacks     = scry_device_fallbacks(common->opened_device),
                                .last_fallback = scry_device_last_fallback(common->opened_device),

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,7 +38,7 @@ static const size_t max_file = (size_t)1 << 22;
     }
 
 const scry__recipe_field scry__recipe_fields[] = {
-    CHOICE("data", data, SCRY_TRAIN_DATA_LIST, "what is learned: copy (repeated patterns) or text"),
+    CHOICE("data", data, SCRY_TRAIN_DATA_LIST, "what is learned: copy, which repeats patterns, or text"),
     TEXT("text", text, "FILE", "of data text: the text"),
     TEXT("tokenizer", tokenizer, "DIR", "of data text: tokenizer.json, or the folder that holds it"),
     NUMBER("held_out", held_out, 0, 0.5, "share of the text, its end, to evaluate on"),
@@ -64,7 +65,7 @@ const scry__recipe_field scry__recipe_fields[] = {
     INT("warmup", warmup, 0, MOST_STEPS, "steps in which the rate rises to its peak"),
     CHOICE("schedule", schedule, SCRY_TRAIN_SCHEDULE_LIST, "the rate behind its peak: constant, linear or cosine"),
     NUMBER("final_rate", final_rate, 0, 1, "the rate at the last step, as a share of the peak"),
-    NUMBER("decay", decay, 0, 10, "weight decay of matrices"),
+    NUMBER("decay", decay, 0, 10, "weight decay of the blocks' matrices"),
     NUMBER("beta1", beta1, 0.01, 0.999999, "AdamW's first moment"),
     NUMBER("beta2", beta2, 0.01, 0.999999, "AdamW's second moment"),
     NUMBER("epsilon", epsilon, 1e-30, 0.1, "AdamW's smallest denominator"),
@@ -173,12 +174,20 @@ static scry_status read_whole(scry_recipe *recipe, const scry__recipe_field *fie
     return SCRY_OK;
 }
 
+/* To the nine digits that recipe.json has: who resumes by that file goes on with the same number. */
+static double shortened(double value)
+{
+    char text[32];
+    snprintf(text, sizeof text, "%.9g", value);
+    return strtod(text, NULL);
+}
+
 static scry_status read_number(scry_recipe *recipe, const scry__recipe_field *field, scry__json_at at)
 {
     double     *member = (double *)((char *)recipe + field->member), value = *member;
     scry_status status = scry__json_number(at, field->name, false, &value);
     if (!status) status = outside(at, field, value);
-    if (!status) *member = value;
+    if (!status) *member = shortened(value);
     return status;
 }
 

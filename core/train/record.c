@@ -72,11 +72,9 @@ scry_status scry__record_add_evaluation(scry_training *training, const scry_eval
 
 /* --- training.json --- */
 
-json_t *scry__record_json(scry__json_builder *builder, const scry_training *training, const char *digest)
+json_t *scry__record_evaluations(scry__json_builder *builder, const scry_training *training)
 {
-    json_t *object = scry__json_new_object(builder), *losses = scry__json_new_array(builder);
-    json_t *evaluations = scry__json_new_array(builder);
-    for (int i = 0; i < training->step; i++) scry__json_append_number(builder, losses, (double)training->losses[i]);
+    json_t *array = scry__json_new_array(builder);
     for (int i = 0; i < training->evaluation_count; i++) {
         const scry_evaluation *evaluation = &training->evaluations[i];
         json_t                *entry      = scry__json_new_object(builder);
@@ -84,15 +82,22 @@ json_t *scry__record_json(scry__json_builder *builder, const scry_training *trai
         scry__json_set_number(builder, entry, "loss", evaluation->loss);
         scry__json_set_number(builder, entry, "error", evaluation->error);
         scry__json_set_number(builder, entry, "best", evaluation->best);
-        scry__json_append(builder, evaluations, entry);
+        scry__json_append(builder, array, entry);
     }
+    return array;
+}
+
+json_t *scry__record_json(scry__json_builder *builder, const scry_training *training, const char *digest)
+{
+    json_t *object = scry__json_new_object(builder), *losses = scry__json_new_array(builder);
+    for (int i = 0; i < training->step; i++) scry__json_append_number(builder, losses, (double)training->losses[i]);
     scry__json_set_text(builder, object, "schema", SCHEMA);
     scry__json_set_text(builder, object, "version", scry_version());
     scry__json_set_int(builder, object, "step", training->step);
     scry__json_set_number(builder, object, "bound", training->bound);
     scry__json_set_text(builder, object, "data_sha256", *digest ? digest : NULL);
     scry__json_set(builder, object, "losses", losses);
-    scry__json_set(builder, object, "evaluations", evaluations);
+    scry__json_set(builder, object, "evaluations", scry__record_evaluations(builder, training));
     return object;
 }
 

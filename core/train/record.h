@@ -17,4 +17,7 @@ scry_status scry__record_add_evaluation(scry_training *training, const scry_eval
 json_t     *scry__record_json(scry__json_builder *builder, const scry_training *training, const char *digest);
 scry_status scry__record_read(scry_training **out, char **digest, const scry_recipe *recipe, scry__json_at at);
 
+/* [{"step", "loss", "error", "best"}, ...] */
+json_t *scry__record_evaluations(scry__json_builder *builder, const scry_training *training);
+
 #endif

@@ -47,3 +47,11 @@ Test(examples, programs__name_the_folder_that_holds_no_model)
         outcome_free(&outcome);
     }
 }
+
+Test(examples, train__makes_checkpoints)
+{
+    struct outcome outcome = run_example("train", (const char *const[]){in_folder("run"), "20", NULL});
+    cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
+    cr_expect(strstr(outcome.out, "step 20: loss ") && strstr(outcome.out, "at best 0.3"), "%s", outcome.out);
+    outcome_free(&outcome);
+}

@@ -73,7 +73,7 @@ typedef struct scry_recipe {
     int                  warmup;
     scry_train_schedule  schedule;
     double               final_rate;            /* as a share of the peak */
-    double               decay;                 /* decoupled weight decay, of matrices alone */
+    double               decay;                 /* decoupled weight decay, of the matrices of blocks */
     double               beta1, beta2, epsilon; /* of AdamW */
     double               momentum;              /* of SGD */
     double               clip;                  /* longest gradient, over all parameters together; 0: any */
@@ -119,6 +119,7 @@ typedef struct scry_training {
 /* What is reported on the way. */
 typedef struct scry_train_progress {
     int                    step, steps; /* done, to do; 0: before the first */
+    int                    tokens;      /* in a step */
     float                  loss;        /* of the step; NaN at 0 */
     const scry_evaluation *evaluation;  /* made behind this step; NULL: none */
     const char            *checkpoint;  /* the folder written behind this step; NULL: none */

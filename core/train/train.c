@@ -1,0 +1,231 @@
+/* The loop of a training, from its folder to its last checkpoint. See scry/train.h. */
+#include "scry/train.h"
+
+#include "base/alloc.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "base/folder.h"
+#include "train/checkpoint.h"
+#include "train/data.h"
+#include "train/learner.h"
+#include "train/recipe.h"
+#include "train/record.h"
+#include "train/snapshot.h"
+
+#include <math.h>
+#include <string.h>
+
+struct run {
+    const scry_train_options *options;
+    scry_device              *device;
+    int                       lock;       /* of the output folder; -1: none */
+    char                     *checkpoint; /* to go on from; NULL: begin */
+    scry_recipe              *recipe;
+    scry__data                data;
+    scry_training            *training;
+    scry_model               *model;
+    scry__learner            *learner;
+    int32_t                  *ids, *targets; /* a batch */
+};
+
+/* --- from where --- */
+
+static scry_status open_folder(struct run *run)
+{
+    const char *output = run->options->output;
+    int         step, removed;
+    scry_status status = scry__folder_make(output);
+    if (!status) status = scry__folder_lock(&run->lock, output);
+    if (!status) status = scry__folder_sweep(output, SCRY__CHECKPOINT_PREFIX, &removed);
+    if (!status && removed)
+        scry__log(SCRY_LOG_WARNING, "%s: removed %d unfinished checkpoint%s", output, removed, removed == 1 ? "" : "s");
+    if (!status) status = scry_checkpoint_find(&run->checkpoint, &step, output);
+    if (!status && run->checkpoint && !run->options->resume)
+        status = scry__fail(SCRY_BAD_ARGUMENT, "%s: there are checkpoints already: resume, or choose another folder",
+                            output);
+    return status;
+}
+
+/* The recipe that was asked for, which has to be that of the checkpoint, and the data that it names. */
+static scry_status open_data(struct run *run)
+{
+    const scry_recipe *asked  = run->options->recipe;
+    char              *digest = NULL;
+    const char        *name   = NULL;
+    scry_status        status = SCRY_OK;
+    if (run->checkpoint) status = scry__checkpoint_read(&run->training, &digest, run->checkpoint);
+    if (!status && !asked && !run->training)
+        status =
+            scry__fail(SCRY_BAD_ARGUMENT, "%s: no checkpoint to resume from: expected a recipe", run->options->output);
+    if (!status) status = scry__recipe_copy(&run->recipe, asked ? asked : run->training->recipe);
+    if (!status) status = scry__data_open(&run->data, run->recipe);
+    if (!status && run->training) status = scry__recipe_difference(&name, run->recipe, run->training->recipe);
+    if (!status && name)
+        status = scry__fail(SCRY_BAD_ARGUMENT, "%s: its recipe has another %s: expected the same, to resume",
+                            run->checkpoint, name);
+    if (!status && run->training && strcmp(digest, run->data.digest))
+        status = scry__fail(SCRY_BAD_INPUT, "%s: the text is no longer that of %s", run->recipe->text, run->checkpoint);
+    if (!status && !run->training) status = scry__record_create(&run->training, run->recipe, run->data.bound);
+    if (!status) run->training->bound = run->data.bound; /* with all its digits */
+    scry__free(digest);
+    return status;
+}
+
+/* The model before training: drawn by a config.json that lies in a leftover's folder for the time. */
+static scry_status draw_model(struct run *run)
+{
+    scry__folder       folder;
+    scry_model_options options = {.trainable = true, .random_init = true, .random_seed = run->recipe->seed};
+    char              *path    = scry__path_join(run->options->output, SCRY__CHECKPOINT_PREFIX "start");
+    if (!path) return SCRY_OUT_OF_MEMORY;
+    scry_status status = scry__folder_begin(&folder, path);
+    if (!status) {
+        status = scry__checkpoint_write_config(folder.temporary, run->recipe);
+        if (!status) status = scry_model_open(&run->model, run->device, folder.temporary, &options);
+        scry__folder_abort(&folder);
+    }
+    scry__free(path);
+    return status;
+}
+
+static scry_status open_model(struct run *run)
+{
+    scry_model_options options = {.trainable = true};
+    if (!run->checkpoint) return draw_model(run);
+    return scry_model_open(&run->model, run->device, run->checkpoint, &options);
+}
+
+static scry_status open_learner(struct run *run)
+{
+    const scry_recipe    *recipe  = run->recipe;
+    bool                  adamw   = recipe->optimiser == SCRY_TRAIN_OPTIMISER_ADAMW;
+    scry__learner_options options = {.batch     = recipe->batch,
+                                     .rows      = recipe->length,
+                                     .optimiser = adamw ? SCRY__OPTIMISER_ADAMW : SCRY__OPTIMISER_SGD,
+                                     .beta1     = recipe->beta1,
+                                     .beta2     = recipe->beta2,
+                                     .epsilon   = recipe->epsilon,
+                                     .momentum  = recipe->momentum,
+                                     .nesterov  = recipe->momentum > 0,
+                                     .decay     = recipe->decay,
+                                     .clip      = recipe->clip};
+    size_t                count   = (size_t)recipe->batch * (size_t)recipe->length;
+    scry_status           status  = scry__learner_create(&run->learner, run->model, &options);
+    if (!status && run->checkpoint) status = scry__snapshot_restore_moments(run->learner, run->checkpoint);
+    if (status) return status;
+    scry__learner_set_steps(run->learner, run->training->step);
+    run->ids     = scry__alloc(count, sizeof *run->ids);
+    run->targets = scry__alloc(count, sizeof *run->targets);
+    return run->ids && run->targets ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+}
+
+/* --- on the way --- */
+
+/* Batches' mean losses differ by their samples; so does their mean, by the root of their number less. */
+static scry_status evaluate(struct run *run)
+{
+    int             count      = run->recipe->evaluation_batches;
+    double          squares    = 0;
+    scry_evaluation evaluation = {.step = run->training->step};
+    for (int i = 0; i < count; i++) {
+        float  loss;
+        double best;
+        scry__data_evaluation(&run->data, i, run->ids, run->targets, &best);
+        scry_status status = scry__learner_loss(run->learner, run->ids, run->targets, &loss, NULL);
+        if (status) return status;
+        evaluation.loss += (double)loss / count;
+        evaluation.best += best / count;
+        squares += (double)loss * (double)loss / count;
+    }
+    double variance  = fmax(squares - evaluation.loss * evaluation.loss, 0) * count / fmax(count - 1, 1);
+    evaluation.error = count > 1 ? sqrt(variance / count) : NAN;
+    return scry__record_add_evaluation(run->training, &evaluation);
+}
+
+static scry_status write_checkpoint(struct run *run, char **path)
+{
+    scry__snapshot weights = {0}, moments = {0};
+    scry_status    status = scry__snapshot_take(&weights, run->learner, false);
+    if (!status) status = scry__snapshot_take(&moments, run->learner, true);
+    if (!status) {
+        scry__checkpoint checkpoint = {.training     = run->training,
+                                       .digest       = run->data.digest,
+                                       .weights      = weights.tensors,
+                                       .weight_count = weights.count,
+                                       .moments      = moments.tensors,
+                                       .moment_count = moments.count};
+        status                      = scry__checkpoint_write(path, run->options->output, &checkpoint);
+    }
+    scry__snapshot_finish(&weights);
+    scry__snapshot_finish(&moments);
+    return status;
+}
+
+/* What comes behind a step: evaluation, checkpoint, report. */
+static scry_status end_step(struct run *run)
+{
+    scry_training      *training = run->training;
+    int                 step = training->step, before = training->evaluation_count;
+    char               *path     = NULL;
+    scry_status         status   = SCRY_OK;
+    scry_train_progress progress = {.step   = step,
+                                    .steps  = run->recipe->steps,
+                                    .tokens = run->recipe->batch * run->recipe->length,
+                                    .loss   = step ? training->losses[step - 1] : NAN};
+    if (scry__recipe_has_evaluation(run->recipe, step)) status = evaluate(run);
+    if (!status && scry__recipe_has_checkpoint(run->recipe, step)) status = write_checkpoint(run, &path);
+    if (!status && run->options->progress) {
+        if (training->evaluation_count > before) progress.evaluation = &training->evaluations[before];
+        progress.checkpoint = path;
+        if (!run->options->progress(run->options->user, &progress))
+            status = scry__fail(SCRY_STOPPED, "training: stopped behind step %d", step);
+    }
+    scry__free(path);
+    return status;
+}
+
+static scry_status take_step(struct run *run)
+{
+    int         step = run->training->step + 1;
+    float       loss = NAN;
+    scry_status status;
+    scry__data_batch(&run->data, step, run->ids, run->targets);
+    status = scry__learner_step(run->learner, run->ids, run->targets, scry_recipe_rate(run->recipe, step), &loss);
+    if (!status) status = scry__record_add_loss(run->training, loss);
+    return status ? status : end_step(run);
+}
+
+static scry_status go(struct run *run)
+{
+    scry_status status = open_folder(run);
+    if (!status) status = open_data(run);
+    if (!status && run->training->step >= run->recipe->steps) return SCRY_OK;
+    if (!status) status = open_model(run);
+    if (!status) status = open_learner(run);
+    if (!status && !run->checkpoint) status = end_step(run);
+    while (!status && run->training->step < run->recipe->steps) status = take_step(run);
+    return status;
+}
+
+scry_status scry_train_run(scry_training **out, scry_device *device, const scry_train_options *options)
+{
+    if (!device || !options || !options->output || !*options->output)
+        return scry__fail(SCRY_BAD_ARGUMENT, "training: expected a device and an output folder");
+    if (!options->recipe && !options->resume)
+        return scry__fail(SCRY_BAD_ARGUMENT, "training: expected a recipe, or to resume");
+    struct run  run    = {.options = options, .device = device, .lock = -1};
+    scry_status status = go(&run);
+    scry__free(run.targets);
+    scry__free(run.ids);
+    scry__learner_destroy(&run.learner);
+    scry_model_destroy(&run.model);
+    scry__data_close(&run.data);
+    scry_recipe_destroy(&run.recipe);
+    scry__free(run.checkpoint);
+    if (run.lock >= 0) scry__folder_unlock(run.lock);
+    if (status)
+        scry_training_destroy(&run.training);
+    else
+        *out = run.training;
+    return status;
+}

@@ -1,0 +1,167 @@
+/* scry train as a user runs it: a recipe to checkpoints that every command opens, killed at any moment and gone on
+ * with. */
+#include "program.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+TestSuite(train, .init = make_folder, .fini = remove_folder, .timeout = 120);
+
+#define TINY                                                                                                           \
+    "--layers", "1", "--hidden", "16", "--batch", "4", "--steps", "30", "--warmup", "2", "--checkpoint-every", "3",    \
+        "--evaluate-every", "10", "--evaluation-batches", "2", "--device", "cpu"
+
+static void expect_file(const char *path, const char *part)
+{
+    size_t size;
+    char  *text = read_file(path, &size);
+    cr_expect(strstr(text, part), "%s: %s", path, part);
+    free(text);
+}
+
+Test(train, json__says_how_it_went)
+{
+    const char    *folder  = in_folder("run");
+    struct outcome outcome = SCRY("train", "--recipe", "copy", "-o", folder, TINY, "--json");
+    json_t        *object = outcome_json(&outcome), *recipe = json_object_get(object, "recipe");
+    cr_expect_str_eq(json_string_value(json_object_get(object, "schema")), "scry.training/1");
+    cr_expect_str_eq(json_string_value(json_object_get(object, "output")), folder);
+    cr_expect_eq(json_integer_value(json_object_get(object, "step")), 30);
+    cr_expect_eq(json_integer_value(json_object_get(recipe, "hidden")), 16);
+    cr_expect_eq(json_integer_value(json_object_get(recipe, "context")), 24);
+    cr_expect_float_eq(json_number_value(json_object_get(object, "bound")), 0.31889, 5e-6);
+    cr_expect_eq(json_array_size(json_object_get(object, "losses")), 30);
+    cr_expect_eq(json_array_size(json_object_get(object, "evaluations")), 4);
+    cr_expect_eq(json_array_size(json_object_get(object, "checkpoints")), 16); /* 1, 2, 4, 8, 16 and every third */
+    expect_file(in_folder("run/loss.csv"), "step,rate,loss,evaluation,error,best\n0,,,");
+    expect_file(in_folder("run/loss.svg"), "<title>Training: copying patterns</title>");
+    json_decref(object);
+    outcome_free(&outcome);
+}
+
+/* A series for scry diff, a recipe for another run. */
+Test(train, checkpoints__are_opened_by_other_commands)
+{
+    struct outcome made = SCRY("train", "-o", in_folder("run"), TINY, "--style", "llama");
+    cr_assert_eq(made.exit_code, 0, "%s", made.err);
+    cr_expect(strstr(made.out, "evaluation") && strstr(made.out, "Step 30 of 30"), "%s", made.out);
+    struct outcome lens = SCRY("lens", "--model", in_folder("run/step-30"), "--ids", "1,2,3,1,2", "--json");
+    json_decref(outcome_json(&lens));
+    struct outcome diff = SCRY("diff", in_folder("run/step-3"), in_folder("run/step-15"), in_folder("run/step-30"),
+                               "--ids", "1,2,3,1,2", "--json");
+    json_decref(outcome_json(&diff));
+    struct outcome again = SCRY("train", "--recipe", in_folder("run/step-3/recipe.json"), "-o", in_folder("again"),
+                                "--device", "cpu", "-q");
+    cr_assert_eq(again.exit_code, 0, "%s", again.err);
+    size_t size, other;
+    char  *a = read_file(in_folder("run/step-30/model.safetensors"), &size),
+         *b  = read_file(in_folder("again/step-30/model.safetensors"), &other);
+    cr_expect(size == other && !memcmp(a, b, size));
+    free(a);
+    free(b);
+    outcome_free(&again);
+    outcome_free(&diff);
+    outcome_free(&lens);
+    outcome_free(&made);
+}
+
+Test(train, text__is_learned_with_its_tokenizer)
+{
+    struct outcome outcome = SCRY("train", "--text", "models/demo/README.md", "--tokenizer", "models/demo", "--length",
+                                  "32", "-o", in_folder("run"), TINY);
+    cr_assert_eq(outcome.exit_code, 0, "%s", outcome.err);
+    struct outcome run = SCRY("run", "The capital", "--model", in_folder("run/step-30"), "--json");
+    json_decref(outcome_json(&run));
+    outcome_free(&run);
+    outcome_free(&outcome);
+}
+
+Test(train, wrong_arguments__are_named)
+{
+    static const struct {
+        const char *arguments[6];
+        int         exit_code;
+        const char *says;
+    } cases[] = {
+        {{"--recipe", "copy"}, 2, "expected --output FOLDER"},
+        {{"-o", "FOLDER", "--layers", "0"}, 2, "key \"layers\": 0 is outside 1 to 1024"},
+        {{"-o", "FOLDER", "--hidden", "63"}, 2, "hidden 63: expected a multiple of the 2 heads"},
+        {{"-o", "FOLDER", "--style", "gpt3"}, 2, "\"gpt3\": expected one of: gpt2 llama"},
+        {{"-o", "FOLDER", "--text", "/nonesuch"}, 2, "data text: expected a text and a tokenizer"},
+        {{"-o", "FOLDER", "--text", "/nonesuch", "--tokenizer", "models/demo"}, 3, "/nonesuch: No such file"},
+        {{"-o", "FOLDER", "--recipe", "/nonesuch"}, 3, "/nonesuch: No such file"},
+        {{"-o", "FOLDER", "--recipe", "models/demo/config.json"}, 3, "key \"architectures\": expected one of: data"},
+        {{"-o", "FOLDER", "--resume"}, 2, "no checkpoint to resume from"},
+        {{"-o", "README.md"}, 6, "README.md: expected a folder or a new name"},
+        {{"-o", "/proc/nonesuch"}, 6, "/proc/nonesuch: cannot make this folder"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *arguments[9] = {"train"};
+        for (int j = 0; j < 6; j++) {
+            const char *argument = cases[i].arguments[j];
+            arguments[j + 1]     = argument && !strcmp(argument, "FOLDER") ? in_folder("run") : argument;
+        }
+        struct outcome outcome = run_scry(arguments);
+        cr_expect_eq(outcome.exit_code, cases[i].exit_code, "%s: %d, %s", cases[i].says, outcome.exit_code,
+                     outcome.err);
+        cr_expect(strstr(outcome.err, cases[i].says), "%s: %s", cases[i].says, outcome.err);
+        outcome_free(&outcome);
+    }
+}
+
+/* --- killed --- */
+
+static pid_t start(const char *const *arguments)
+{
+    pid_t child = fork();
+    cr_assert_geq(child, 0);
+    if (child) return child;
+    int nothing = open("/dev/null", O_RDWR);
+    dup2(nothing, STDOUT_FILENO);
+    dup2(nothing, STDERR_FILENO);
+    execv(program_path(), (char *const *)arguments);
+    _exit(127);
+}
+
+/* Killed at random moments until it is done, whatever it was doing: the same bytes as undisturbed, and no leftovers. */
+Test(train, killed_runs__end_with_the_same_bytes)
+{
+    static const char *const files[] = {"model.safetensors", "optimiser.safetensors", "training.json", "recipe.json"};
+    struct outcome           whole   = SCRY("train", "-o", in_folder("whole"), TINY);
+    cr_assert_eq(whole.exit_code, 0, "%s", whole.err);
+    outcome_free(&whole);
+    char folder[256];
+    snprintf(folder, sizeof folder, "%s", in_folder("killed"));
+    const char *const arguments[] = {"scry", "train", "--resume", "-o", folder, TINY, NULL};
+    int               kills = 0, how = -1;
+    srand(20261121);
+    for (int round = 0; round < 400; round++) {
+        pid_t child = start(arguments);
+        usleep((useconds_t)(20000 + rand() % (60000 + 1000 * round))); /* longer, so that slow machines get on */
+        kill(child, SIGKILL);
+        cr_assert_eq(waitpid(child, &how, 0), child);
+        if (!WIFSIGNALED(how)) break;
+        kills++;
+    }
+    cr_assert(WIFEXITED(how) && WEXITSTATUS(how) == 0, "after %d kills: %d", kills, how);
+    cr_expect_gt(kills, 2);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        char   a[64], b[64];
+        size_t size, other;
+        snprintf(a, sizeof a, "whole/step-30/%s", files[i]);
+        snprintf(b, sizeof b, "killed/step-30/%s", files[i]);
+        char *one = read_file(in_folder(a), &size), *two = read_file(in_folder(b), &other);
+        cr_expect(size == other && !memcmp(one, two, size), "%s", files[i]);
+        free(one);
+        free(two);
+    }
+    struct outcome left = run_program("/bin/sh", (const char *const[]){"-c", "ls -d $0/*.part", folder, NULL});
+    cr_expect_neq(left.exit_code, 0, "%s", left.out);
+    outcome_free(&left);
+}
