@@ -179,7 +179,7 @@ scry_status cli_parse_ids(const char *text, int32_t **ids, int *count)
         long value = strtol(at, &end, 10);
         if (end == at || (*end && *end != ',') || errno || value < INT32_MIN || value > INT32_MAX) {
             scry__free(numbers);
-            return cli_bad("--ids \"%.60s\": expected numbers and commas such as 5,17,3; wrong at \"%.20s\"", text, at);
+            return cli_bad("token ids \"%.60s\": expected numbers and commas such as 5,17,3; wrong at \"%.20s\"", text, at);
         }
         numbers[(*count)++] = (int32_t)value;
         if (!*end) break;

@@ -97,18 +97,49 @@ static void set_scale(scry__patch_maps *maps, size_t cells, scry_patch_metric me
     }
 }
 
-/* Whether a grid's only panel can stand beside those of the map before. */
-static bool joins(const scry__patch_maps *maps, const scry__heatmap *map, int panels)
+/* Can a grid's only panel stand beside another's? */
+static bool match(const scry_patch_grid *a, const scry_patch_grid *b)
 {
-    const scry__heatmap *before = maps->count ? &maps->maps[maps->count - 1] : NULL;
-    return before && panels == 1 && before->rows == map->rows && before->columns == map->columns &&
-           !strcmp(before->row_axis, map->row_axis) && !strcmp(before->column_axis, map->column_axis);
+    return panels_of(a) == 1 && panels_of(b) == 1 && has_heads(a) == has_heads(b) && a->layer_count == b->layer_count &&
+           a->head_count == b->head_count && a->position_count == b->position_count;
+}
+
+/* Is it shown in an earlier one's map? */
+static bool is_taken(const scry_patch_grid *grids, int index, const scry__patch_view *view)
+{
+    for (int i = 0; i < index && !view->apart; i++)
+        if (match(&grids[i], &grids[index])) return true;
+    return false;
+}
+
+/* Panels and values that are in use so far. */
+struct fill {
+    size_t panels, values;
+};
+
+static void add_panels(scry__patch_maps *maps, struct fill *fill, const scry_patch_grid *grid,
+                       const scry__patch_view *view)
+{
+    int    own  = panels_of(grid);
+    size_t size = cells_of(grid) / (size_t)own;
+    place(maps->values + fill->values, grid, view);
+    for (int layer = 0; layer < own; layer++) {
+        char *title = maps->titles[fill->panels];
+        if (own > 1)
+            snprintf(title, sizeof *maps->titles, "%s, layer %d", scry_patch_kind_text(grid->kind), layer);
+        else
+            snprintf(title, sizeof *maps->titles, "%s", scry_patch_kind_text(grid->kind));
+        maps->panels[fill->panels++] = (scry__heatmap_panel){maps->values + fill->values, title};
+        fill->values += size;
+    }
+    maps->maps[maps->count - 1].panel_count += own;
 }
 
 scry_status scry__patch_maps_create(scry__patch_maps *maps, const scry_patch_grid *grids, int count,
                                     const scry__patch_view *view)
 {
-    size_t cells = 0, panels = 0, panel = 0, cell = 0;
+    struct fill fill  = {0};
+    size_t      cells = 0, panels = 0;
     *maps = (scry__patch_maps){0};
     for (int i = 0; i < count; i++) {
         cells += cells_of(&grids[i]);
@@ -123,19 +154,12 @@ scry_status scry__patch_maps_create(scry__patch_maps *maps, const scry_patch_gri
         return SCRY_OUT_OF_MEMORY;
     }
     for (int i = 0; i < count; i++) {
-        scry__heatmap map = map_of(&grids[i], view);
-        int           own = panels_of(&grids[i]);
-        if (view->apart || !joins(maps, &map, own)) {
-            map.panels                = &maps->panels[panel];
-            maps->maps[maps->count++] = map;
-        }
-        maps->maps[maps->count - 1].panel_count += own;
-        place(maps->values + cell, &grids[i], view);
-        for (int layer = 0; layer < own; layer++, panel++, cell += cells_of(&grids[i]) / (size_t)own) {
-            const char *kind = scry_patch_kind_text(grids[i].kind);
-            snprintf(maps->titles[panel], sizeof *maps->titles, own > 1 ? "%s, layer %d" : "%s", kind, layer);
-            maps->panels[panel] = (scry__heatmap_panel){maps->values + cell, maps->titles[panel]};
-        }
+        if (is_taken(grids, i, view)) continue;
+        maps->maps[maps->count]          = map_of(&grids[i], view);
+        maps->maps[maps->count++].panels = &maps->panels[fill.panels];
+        add_panels(maps, &fill, &grids[i], view);
+        for (int other = i + 1; other < count && !view->apart; other++)
+            if (match(&grids[i], &grids[other])) add_panels(maps, &fill, &grids[other], view);
     }
     set_scale(maps, cells, view->metric);
     if (count) maps->maps[0].title = view->title;

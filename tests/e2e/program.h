@@ -20,6 +20,8 @@ const char *program_path(void);
 struct outcome run_scry(const char *const *arguments);
 /* The same for another program. */
 struct outcome run_program(const char *path, const char *const *arguments);
+/* run_scry, killed (SIGKILL) after so many seconds. */
+struct outcome run_scry_for(double seconds, const char *const *arguments);
 #define SCRY(...) run_scry((const char *const[]){__VA_ARGS__, NULL})
 
 void outcome_free(struct outcome *outcome);
