@@ -1,20 +1,28 @@
-/* Times one op of any size through the public API and prints one line of JSON; the scry side of bench/compare_gpu.py.
+/* Times one op of any size through the public API and prints one line of JSON; the scry side of bench/compare_gpu.py
+ * and bench/compare_training.py.
  *
  *   scry-bench-op matmul M N K [option ...]         c [M, N] = a [M, K] b [K, N]; b as weights lie: [N, K] transposed
  *   scry-bench-op attention B H T D [option ...]    causal, H heads of D
  *   scry-bench-op lens N T V D [option ...]         N x T rows of D, top 10, lse, entropy and a target's rank
+ *   scry-bench-op KIND SIZES [option ...]           an op of training with every gradient that it has: sum T N,
+ *                                                   activation_backward T D, norm_backward T D, embed_backward T V D,
+ *                                                   attention_backward B H T D, loss T V D, adamw N, sgd N
  *
  *   --device D         (default: the best)
  *   --kernel NAME      instead of the device's choice
  *   --precision P      strict (default), tf32, f16 or bf16: what the op is allowed
  *   --weights TYPE     f32 (default), f16 or bf16: of b, and of the unembedding
+ *   --gradient         matmul: the gradient of weights: a and b as activations lie, [K, M] transposed and [K, N]
  *   --statistics       attention: lse, entropy, largest probability and its key per row, received mass per key
+ *   --threads N        of the cpu device (all)
+ *   --dump FILE        what the operands hold before and after the first run, one behind the other in the order in
+ *                      which they are made: the op's make function says it
  *   --repeat N         samples (10), each one run and one wait, after three that are not counted
  *
  * Operands are uniform random numbers. What the numbers are worth is the matter of `scry conform`. */
-#include "bench/measure.h"
+#include "bench/op.h"
 
-#include "scry/scry.h"
+#include "bench/measure.h"
 
 #include <getopt.h>
 #include <math.h>
@@ -22,22 +30,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_REPEAT = 1000, WARM_UP = 3, MAX_BUFFERS = 24, TOP = 10, PIECE = 1 << 22 };
-
-struct bench {
-    const char    *kind, *device_name, *kernel;
-    int64_t        size[4];
-    scry_precision precision;
-    scry_dtype     weights;
-    bool           statistics;
-    int            repeat;
-    scry_device   *device;
-    scry_buffer   *buffers[MAX_BUFFERS];
-    int            buffer_count;
-    uint64_t       random;
-    float         *piece; /* PIECE numbers on the host */
-    scry_op        op;
-};
+enum { MAX_REPEAT = 1000, WARM_UP = 3, TOP = 10, PIECE = 1 << 22 };
 
 /* --- operands --- */
 
@@ -76,58 +69,62 @@ static scry_status fill_random(struct bench *bench, scry_buffer *buffer, size_t 
     return status;
 }
 
-/* A tensor in a buffer of its own, random where it is an `input`. */
-static scry_tensor make(struct bench *bench, scry_status *status, bool input, scry_dtype dtype, int rank,
-                        const int64_t *shape)
+static size_t bytes_of(const scry_tensor *x)
 {
-    scry_tensor shaped = scry_tensor_of(NULL, 0, dtype, rank, shape);
-    size_t      bytes  = scry_dtype_size(dtype);
-    for (int i = 0; i < rank; i++) bytes *= (size_t)shape[i];
-    if (*status || bench->buffer_count == MAX_BUFFERS) return shaped;
-    scry_buffer **buffer = &bench->buffers[bench->buffer_count];
-    *status              = scry_buffer_create(buffer, bench->device, bytes);
-    if (*status) return shaped;
-    bench->buffer_count++;
-    if (input) *status = fill_random(bench, *buffer, bytes, dtype);
-    return scry_tensor_of(*buffer, 0, dtype, rank, shape);
+    size_t bytes = scry_dtype_size(x->dtype);
+    for (int i = 0; i < x->rank; i++) bytes *= (size_t)x->shape[i];
+    return bytes;
 }
 
-#define SHAPE(...)                                                                                                     \
-    (const int64_t[])                                                                                                  \
-    {                                                                                                                  \
-        __VA_ARGS__                                                                                                    \
-    }
+scry_tensor bench_make(struct bench *bench, scry_status *status, bool input, scry_dtype dtype, int rank,
+                       const int64_t *shape)
+{
+    scry_tensor  shaped = scry_tensor_of(NULL, 0, dtype, rank, shape);
+    scry_buffer *buffer = NULL;
+    if (*status || bench->operand_count == BENCH_MAX_OPERANDS) return shaped;
+    *status = scry_buffer_create(&buffer, bench->device, bytes_of(&shaped));
+    if (*status) return shaped;
+    shaped.buffer                           = buffer;
+    bench->operands[bench->operand_count++] = shaped;
+    if (input) *status = fill_random(bench, buffer, bytes_of(&shaped), dtype);
+    return shaped;
+}
 
 static scry_status make_matmul(struct bench *bench)
 {
     int64_t     m = bench->size[0], n = bench->size[1], k = bench->size[2];
     scry_status status = SCRY_OK;
     bench->op          = (scry_op){.kind = SCRY_OP_MATMUL, .matmul = {.alpha = 1}};
-    bench->op.matmul.a = make(bench, &status, true, SCRY_F32, 2, SHAPE(m, k));
-    bench->op.matmul.b = scry_tensor_swap(make(bench, &status, true, bench->weights, 2, SHAPE(n, k)), 0, 1);
-    bench->op.matmul.c = make(bench, &status, false, SCRY_F32, 2, SHAPE(m, n));
+    if (bench->gradient) {
+        bench->op.matmul.a = scry_tensor_swap(bench_make(bench, &status, true, SCRY_F32, 2, SHAPE(k, m)), 0, 1);
+        bench->op.matmul.b = bench_make(bench, &status, true, bench->weights, 2, SHAPE(k, n));
+    } else {
+        bench->op.matmul.a = bench_make(bench, &status, true, SCRY_F32, 2, SHAPE(m, k));
+        bench->op.matmul.b = scry_tensor_swap(bench_make(bench, &status, true, bench->weights, 2, SHAPE(n, k)), 0, 1);
+    }
+    bench->op.matmul.c = bench_make(bench, &status, false, SCRY_F32, 2, SHAPE(m, n));
     return status;
 }
 
-static scry_status make_attention(struct bench *bench)
+scry_status bench_make_attention(struct bench *bench)
 {
     int64_t         batches = bench->size[0], heads = bench->size[1], tokens = bench->size[2], size = bench->size[3];
     const int64_t  *shape = SHAPE(batches, tokens, heads, size), *rows = SHAPE(batches, heads, tokens);
     scry_status     status    = SCRY_OK;
     scry_attention *attention = &bench->op.attention;
     bench->op                 = (scry_op){.kind = SCRY_OP_ATTENTION};
-    attention->q              = make(bench, &status, true, SCRY_F32, 4, shape);
-    attention->k              = make(bench, &status, true, SCRY_F32, 4, shape);
-    attention->v              = make(bench, &status, true, SCRY_F32, 4, shape);
-    attention->out            = make(bench, &status, false, SCRY_F32, 4, shape);
+    attention->q              = bench_make(bench, &status, true, SCRY_F32, 4, shape);
+    attention->k              = bench_make(bench, &status, true, SCRY_F32, 4, shape);
+    attention->v              = bench_make(bench, &status, true, SCRY_F32, 4, shape);
+    attention->out            = bench_make(bench, &status, false, SCRY_F32, 4, shape);
     attention->scale          = 1 / sqrtf((float)size);
     attention->mask.causal    = true;
     if (!bench->statistics) return status;
-    attention->capture.rows.lse     = make(bench, &status, false, SCRY_F32, 3, rows);
-    attention->capture.rows.entropy = make(bench, &status, false, SCRY_F32, 3, rows);
-    attention->capture.rows.max     = make(bench, &status, false, SCRY_F32, 3, rows);
-    attention->capture.rows.argmax  = make(bench, &status, false, SCRY_I32, 3, rows);
-    attention->capture.received     = make(bench, &status, false, SCRY_F32, 3, rows);
+    attention->capture.rows.lse     = bench_make(bench, &status, false, SCRY_F32, 3, rows);
+    attention->capture.rows.entropy = bench_make(bench, &status, false, SCRY_F32, 3, rows);
+    attention->capture.rows.max     = bench_make(bench, &status, false, SCRY_F32, 3, rows);
+    attention->capture.rows.argmax  = bench_make(bench, &status, false, SCRY_I32, 3, rows);
+    attention->capture.received     = bench_make(bench, &status, false, SCRY_F32, 3, rows);
     return status;
 }
 
@@ -138,19 +135,40 @@ static scry_status make_lens(struct bench *bench)
     scry_lens_op *lens   = &bench->op.lens;
     bench->op            = (scry_op){.kind = SCRY_OP_LENS};
     lens->norm           = (scry_norm_parameters){.kind = SCRY_NORM_RMS, .epsilon = 1e-5F};
-    lens->x              = make(bench, &status, true, SCRY_F32, 3, SHAPE(layers, tokens, size));
-    lens->unembedding    = make(bench, &status, true, bench->weights, 2, SHAPE(vocabulary, size));
-    lens->target         = make(bench, &status, false, SCRY_I32, 1, SHAPE(tokens));
-    lens->top_id         = make(bench, &status, false, SCRY_I32, 3, SHAPE(layers, tokens, TOP));
-    lens->top_logit      = make(bench, &status, false, SCRY_F32, 3, SHAPE(layers, tokens, TOP));
-    lens->lse            = make(bench, &status, false, SCRY_F32, 2, SHAPE(layers, tokens));
-    lens->entropy        = make(bench, &status, false, SCRY_F32, 2, SHAPE(layers, tokens));
-    lens->target_rank    = make(bench, &status, false, SCRY_I32, 2, SHAPE(layers, tokens));
+    lens->x              = bench_make(bench, &status, true, SCRY_F32, 3, SHAPE(layers, tokens, size));
+    lens->unembedding    = bench_make(bench, &status, true, bench->weights, 2, SHAPE(vocabulary, size));
+    lens->target         = bench_make(bench, &status, false, SCRY_I32, 1, SHAPE(tokens));
+    lens->top_id         = bench_make(bench, &status, false, SCRY_I32, 3, SHAPE(layers, tokens, TOP));
+    lens->top_logit      = bench_make(bench, &status, false, SCRY_F32, 3, SHAPE(layers, tokens, TOP));
+    lens->lse            = bench_make(bench, &status, false, SCRY_F32, 2, SHAPE(layers, tokens));
+    lens->entropy        = bench_make(bench, &status, false, SCRY_F32, 2, SHAPE(layers, tokens));
+    lens->target_rank    = bench_make(bench, &status, false, SCRY_I32, 2, SHAPE(layers, tokens));
     if (status) return status;
     return scry_device_run(bench->device, &(scry_op){.kind = SCRY_OP_FILL, .fill = {.out = lens->target, .value = 1}});
 }
 
 /* --- measuring --- */
+
+static const struct bench_kind kinds[] = {
+    {"matmul", 3, make_matmul},
+    {"attention", 4, bench_make_attention},
+    {"lens", 4, make_lens},
+    {"sum", 2, bench_make_sum},
+    {"activation_backward", 2, bench_make_activation_backward},
+    {"norm_backward", 2, bench_make_norm_backward},
+    {"embed_backward", 3, bench_make_embed_backward},
+    {"attention_backward", 4, bench_make_attention_backward},
+    {"loss", 3, bench_make_loss},
+    {"adamw", 1, bench_make_adamw},
+    {"sgd", 1, bench_make_sgd},
+};
+
+static const struct bench_kind *find_kind(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (!strcmp(kinds[i].name, name)) return &kinds[i];
+    return NULL;
+}
 
 static scry_status run_once(struct bench *bench, double *ms)
 {
@@ -161,18 +179,47 @@ static scry_status run_once(struct bench *bench, double *ms)
     return status;
 }
 
+/* What every operand holds, one behind the other. */
+static scry_status dump(struct bench *bench, FILE *file)
+{
+    scry_status status = SCRY_OK;
+    for (int i = 0; i < bench->operand_count && !status; i++) {
+        scry_tensor *x     = &bench->operands[i];
+        void        *bytes = malloc(bytes_of(x));
+        if (!bytes) return SCRY_OUT_OF_MEMORY;
+        status = scry_buffer_read(x->buffer, 0, bytes, bytes_of(x));
+        if (!status && fwrite(bytes, 1, bytes_of(x), file) != bytes_of(x)) status = SCRY_IO;
+        free(bytes);
+    }
+    return status;
+}
+
+/* The first run, between two dumps. */
+static scry_status dump_run(struct bench *bench)
+{
+    double ms;
+    FILE  *file = fopen(bench->dump_path, "wb");
+    if (!file) return SCRY_IO;
+    scry_status status = dump(bench, file);
+    if (!status) status = run_once(bench, &ms);
+    if (!status) status = dump(bench, file);
+    if (fclose(file) && !status) status = SCRY_IO;
+    return status;
+}
+
 static scry_status measure(struct bench *bench)
 {
     static const char *const precisions[] = {"strict", "tf32", "f16", "bf16"};
     double                   ms[MAX_REPEAT];
     scry_op_info             info   = {0};
     scry_status              status = scry_device_query(bench->device, &bench->op, &info);
+    if (bench->dump_path && !status) status = dump_run(bench);
     for (int i = 0; i < WARM_UP && !status; i++) status = run_once(bench, ms);
     for (int i = 0; i < bench->repeat && !status; i++) status = run_once(bench, &ms[i]);
     if (status) return status;
     printf("{\"op\":\"%s\",\"device\":\"%s\",\"kernel\":\"%s\",\"precision\":\"%s\",\"scratch_bytes\":%zu,"
            "\"flops\":%.0f,\"times_ms\":[",
-           bench->kind, scry_device_get_info(bench->device)->name, info.kernel, precisions[info.precision],
+           bench->kind->name, scry_device_get_info(bench->device)->name, info.kernel, precisions[info.precision],
            info.scratch_bytes, info.flops);
     for (int i = 0; i < bench->repeat; i++) printf("%s%.4f", i ? "," : "", ms[i]);
     puts("]}");
@@ -181,19 +228,16 @@ static scry_status measure(struct bench *bench)
 
 static scry_status prepare(struct bench *bench)
 {
-    static const struct {
-        const char *name;
-        scry_status (*make)(struct bench *bench);
-    } kinds[] = {{"matmul", make_matmul}, {"attention", make_attention}, {"lens", make_lens}};
     char kernels[64];
-    snprintf(kernels, sizeof kernels, "%s=%s", bench->kind, bench->kernel ? bench->kernel : "");
+    snprintf(kernels, sizeof kernels, "%s=%s", bench->kind->name, bench->kernel ? bench->kernel : "");
     bench->piece = malloc(PIECE * sizeof *bench->piece);
     if (!bench->piece) return SCRY_OUT_OF_MEMORY;
-    scry_status status = scry_device_open(
-        &bench->device,
-        &(scry_device_options){.name = bench->device_name, .kernels = bench->kernel ? kernels : NULL, .untuned = true});
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds && !status; i++)
-        if (!strcmp(kinds[i].name, bench->kind)) status = kinds[i].make(bench);
+    scry_status status =
+        scry_device_open(&bench->device, &(scry_device_options){.name    = bench->device_name,
+                                                                .kernels = bench->kernel ? kernels : NULL,
+                                                                .threads = bench->threads,
+                                                                .untuned = true});
+    if (!status) status = bench->kind->make(bench);
     bench->op.precision = bench->precision;
     return status;
 }
@@ -210,17 +254,15 @@ static bool choose(const char *text, const char *const *names, int *chosen)
 
 static bool parse(struct bench *bench, int argc, char **argv)
 {
-    static const struct option options[]    = {{"device", required_argument, NULL, 'd'},
-                                               {"kernel", required_argument, NULL, 'k'},
-                                               {"precision", required_argument, NULL, 'p'},
-                                               {"weights", required_argument, NULL, 'w'},
-                                               {"statistics", no_argument, NULL, 's'},
-                                               {"repeat", required_argument, NULL, 'r'},
-                                               {0}};
-    static const char *const   precisions[] = {"strict", "tf32", "f16", "bf16", NULL};
-    static const char *const   weights[]    = {"f32", "f16", "bf16", NULL};
-    static const char *const   kinds[]      = {"matmul", "attention", "lens", NULL};
-    int                        chosen       = 0;
+    static const struct option options[] = {
+        {"device", required_argument, NULL, 'd'},    {"kernel", required_argument, NULL, 'k'},
+        {"precision", required_argument, NULL, 'p'}, {"weights", required_argument, NULL, 'w'},
+        {"statistics", no_argument, NULL, 's'},      {"gradient", no_argument, NULL, 'g'},
+        {"dump", required_argument, NULL, 'D'},      {"threads", required_argument, NULL, 't'},
+        {"repeat", required_argument, NULL, 'r'},    {0}};
+    static const char *const precisions[] = {"strict", "tf32", "f16", "bf16", NULL};
+    static const char *const weights[]    = {"f32", "f16", "bf16", NULL};
+    int                      chosen       = 0;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'd')
             bench->device_name = optarg;
@@ -228,6 +270,12 @@ static bool parse(struct bench *bench, int argc, char **argv)
             bench->kernel = optarg;
         else if (option == 's')
             bench->statistics = true;
+        else if (option == 'D')
+            bench->dump_path = optarg;
+        else if (option == 'g')
+            bench->gradient = true;
+        else if (option == 't')
+            bench->threads = atoi(optarg);
         else if (option == 'r')
             bench->repeat = atoi(optarg);
         else if (option == 'p' && choose(optarg, precisions, &chosen))
@@ -237,9 +285,8 @@ static bool parse(struct bench *bench, int argc, char **argv)
         else
             return false;
     }
-    if (optind == argc || !choose(argv[optind], kinds, &chosen)) return false;
-    bench->kind = kinds[chosen];
-    if (argc - optind != (chosen ? 5 : 4) || bench->repeat < 1 || bench->repeat > MAX_REPEAT) return false;
+    if (optind == argc || !(bench->kind = find_kind(argv[optind]))) return false;
+    if (argc - optind != 1 + bench->kind->sizes || bench->repeat < 1 || bench->repeat > MAX_REPEAT) return false;
     for (int i = optind + 1; i < argc; i++)
         if ((bench->size[i - optind - 1] = strtoll(argv[i], NULL, 10)) < 1) return false;
     return true;
@@ -249,16 +296,20 @@ int main(int argc, char **argv)
 {
     struct bench bench = {.repeat = 10, .weights = SCRY_F32, .random = 0x9E3779B97F4A7C15U};
     if (!parse(&bench, argc, argv)) {
-        fputs("usage: scry-bench-op matmul M N K | attention B H T D | lens N T V D\n"
-              "                     [--device D] [--kernel NAME] [--precision strict|tf32|f16|bf16]\n"
-              "                     [--weights f32|f16|bf16] [--statistics] [--repeat N]\n",
+        fputs("usage: scry-bench-op KIND SIZE ... [--device D] [--kernel NAME] [--precision strict|tf32|f16|bf16]\n"
+              "                     [--weights f32|f16|bf16] [--gradient] [--statistics] [--threads N] [--dump FILE]\n"
+              "                     [--repeat N]\n"
+              "kinds and numbers of sizes:",
               stderr);
+        for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+            fprintf(stderr, " %s %d%s", kinds[i].name, kinds[i].sizes,
+                    i + 1 < sizeof kinds / sizeof *kinds ? "," : "\n");
         return 2;
     }
     scry_status status = prepare(&bench);
     if (!status) status = measure(&bench);
     if (status) fprintf(stderr, "%s: %s\n", scry_status_text(status), scry_last_error());
-    for (int i = bench.buffer_count - 1; i >= 0; i--) scry_buffer_destroy(&bench.buffers[i]);
+    for (int i = bench.operand_count - 1; i >= 0; i--) scry_buffer_destroy(&bench.operands[i].buffer);
     scry_device_destroy(&bench.device);
     free(bench.piece);
     return scry_status_exit_code(status);

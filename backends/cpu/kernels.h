@@ -124,13 +124,21 @@ struct scry__cpu_kernels {
                               int64_t count, scry_activation_kind function);
     /* Sum of a[i] * b[i]. */
     double (*dot)(const float *a, const float *b, int64_t count);
-    /* out[i] += a[i] * b[i] */
-    void (*accumulate_product)(float *out, const float *a, const float *b, int64_t count);
+    /* sums[j] += the sum over rows of x[row, j], or of its square, one row after another; leading size ldx. */
+    void (*add_rows)(float *sums, const float *x, int64_t ldx, int64_t rows, int64_t count, bool squares);
+    /* What a row's gradients need: n[i] = (x[i] - centre) * factor, g[i] = d_out[i] * (weight[i] + weight_offset), or
+     * d_out[i] without weight; sums of g[i] and of g[i] * n[i]; d_weight[i] += d_out[i] * n[i], d_bias[i] += d_out[i].
+     */
+    void (*normalise_sums)(double sums[2], float *n, float *g, const float *x, const float *d_out, int64_t count,
+                           float centre, float factor, const float *weight, float weight_offset, float *d_weight,
+                           float *d_bias);
     /* out[i] = factor * (g[i] - mean - n[i] * along); in place on n or g allowed. */
     void (*normalise_backward)(float *out, const float *g, const float *n, int64_t count, float mean, float along,
                                float factor);
     void (*adamw)(float *parameter, const float *gradient, float *first, float *second, int64_t count,
                   const struct scry__cpu_adamw_step *step);
+    /* velocity, where it is not NULL, and parameter move by a step of SGD, as struct scry_sgd says. */
+    void (*sgd)(float *parameter, const float *gradient, float *velocity, int64_t count, const scry_sgd *op);
     /* Scores become probabilities, and what is mixed from values the gradient in scale * q . k; 0 where masked. */
     void (*attention_backward)(const struct scry__cpu_attention_tile *tile);
     /* Sum of exp(x[i] - max). Here and in the next two `count` is a multiple of `lanes`. */

@@ -21,22 +21,30 @@ struct scry__cpu_norm scry__cpu_norm_of(const struct scry__cpu *cpu, const scry_
     return norm;
 }
 
-float scry__cpu_norm_row(const struct scry__cpu_norm *norm, const float *x, float *out)
+double scry__cpu_norm_denominator(const struct scry__cpu_norm *norm, const float *x, float *centre)
 {
     const struct scry__cpu_kernels *kernels = norm->cpu->kernels;
     double                          count   = (double)norm->size;
-    if (norm->parameters->kind == SCRY_NORM_NONE) {
-        if (out != x) memcpy(out, x, (size_t)norm->size * sizeof *x);
-        return 1;
-    }
-    bool   layer  = norm->parameters->kind == SCRY_NORM_LAYER;
-    double mean   = layer ? kernels->moment(x, norm->size, 0, 1) / count : 0;
-    float  centre = (float)mean;
+    *centre                                 = 0;
+    if (norm->parameters->kind == SCRY_NORM_NONE) return 1;
+    bool   layer = norm->parameters->kind == SCRY_NORM_LAYER;
+    double mean  = layer ? kernels->moment(x, norm->size, 0, 1) / count : 0;
+    *centre      = (float)mean;
     /* Squares about a centre that is the mean but for rounding: no cancellation between large numbers. */
-    double square      = kernels->moment(x, norm->size, centre, 2) / count - (mean - centre) * (mean - centre);
-    double denominator = sqrt(square + (double)norm->parameters->epsilon);
-    kernels->normalise(out, x, norm->size, centre, (float)(1 / denominator), norm->weight,
-                       norm->parameters->weight_offset, norm->bias);
+    double off    = mean - (double)*centre;
+    double square = kernels->moment(x, norm->size, *centre, 2) / count - off * off;
+    return sqrt(square + (double)norm->parameters->epsilon);
+}
+
+float scry__cpu_norm_row(const struct scry__cpu_norm *norm, const float *x, float *out)
+{
+    float  centre;
+    double denominator = scry__cpu_norm_denominator(norm, x, &centre);
+    if (norm->parameters->kind != SCRY_NORM_NONE)
+        norm->cpu->kernels->normalise(out, x, norm->size, centre, (float)(1 / denominator), norm->weight,
+                                      norm->parameters->weight_offset, norm->bias);
+    else if (out != x)
+        memcpy(out, x, (size_t)norm->size * sizeof *x);
     return (float)denominator;
 }
 

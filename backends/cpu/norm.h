@@ -16,6 +16,9 @@ struct scry__cpu_norm {
 struct scry__cpu_norm scry__cpu_norm_of(const struct scry__cpu *cpu, const scry_norm_parameters *parameters,
                                         int64_t size, float *space);
 
+/* The denominator of x [size]; *centre is what is subtracted. */
+double scry__cpu_norm_denominator(const struct scry__cpu_norm *norm, const float *x, float *centre);
+
 /* out [size] = the normalised x [size]; in place allowed. Returns the denominator. */
 float scry__cpu_norm_row(const struct scry__cpu_norm *norm, const float *x, float *out);
 

@@ -6,13 +6,12 @@
 
 #include <string.h>
 
-enum { BLOCKS = 64, LEAST_ROWS = 16, ROW_BUFFERS = 5 };
+enum { BLOCKS = 64, LEAST_ROWS = 16, ROW_BUFFERS = 4 };
 
 struct norm_job {
     const struct scry__cpu   *cpu;
     const scry_norm_backward *op;
-    struct scry__cpu_norm     norm; /* without weight and bias: what they are applied to */
-    const float              *weight;
+    struct scry__cpu_norm     norm;
     int64_t                   rows, size, block_rows, blocks;
     float                    *sums;  /* [blocks, 2, size]: of d_weight and d_bias */
     float                    *space; /* [threads, ROW_BUFFERS, size] */
@@ -25,11 +24,9 @@ static struct norm_job job_of(const struct scry__cpu *cpu, const scry_norm_backw
     job.block_rows       = most(LEAST_ROWS, (job.rows + BLOCKS - 1) / BLOCKS);
     job.blocks           = (job.rows + job.block_rows - 1) / job.block_rows;
     if (!scratch) return job;
-    job.norm        = scry__cpu_norm_of(cpu, &op->parameters, job.size, scratch);
-    job.weight      = job.norm.weight;
-    job.norm.weight = job.norm.bias = NULL;
-    job.sums                        = scratch + 2 * job.size;
-    job.space                       = job.sums + 2 * job.blocks * job.size;
+    job.norm  = scry__cpu_norm_of(cpu, &op->parameters, job.size, scratch);
+    job.sums  = scratch + 2 * job.size;
+    job.space = job.sums + 2 * job.blocks * job.size;
     return job;
 }
 
@@ -37,14 +34,6 @@ size_t scry__cpu_norm_backward_scratch(const struct scry__cpu *cpu, const scry_n
 {
     struct norm_job job = job_of(cpu, op, NULL);
     return (size_t)((2 + 2 * job.blocks + ROW_BUFFERS * cpu->threads) * job.size) * sizeof(float);
-}
-
-/* g = d_out * (weight + offset), in `space` where there is a weight. */
-static const float *weighted(const struct norm_job *job, const float *d_out, float *space)
-{
-    if (!job->weight) return d_out;
-    job->cpu->kernels->normalise(space, d_out, job->size, 0, 1, job->weight, job->op->parameters.weight_offset, NULL);
-    return space;
 }
 
 static void store_row(const struct norm_job *job, int64_t row, float *made, float *old)
@@ -68,23 +57,18 @@ static void backward_row(const struct norm_job *job, int64_t row, float *space, 
     const scry_tensor              *x = &op->x, *d = &op->d_out;
     int                             axes = x->rank - 1;
     int64_t                         size = job->size;
-    float       *in = space, *out = in + size, *n = out + size, *g_space = n + size, *made = g_space + size;
+    float                          *in = space, *out = in + size, *n = out + size, *g = n + size;
     const float *values = scry__cpu_gather(job->cpu, x, scry__cpu_row_index(x, axes, row), x->stride[axes], size, in);
     const float *d_out  = scry__cpu_gather(job->cpu, d, scry__cpu_row_index(d, axes, row), d->stride[axes], size, out);
-    bool         layer  = op->parameters.kind == SCRY_NORM_LAYER;
-    float        factor = 1 / scry__cpu_norm_row(&job->norm, values, n);
-    if (present(&op->d_weight)) kernels->accumulate_product(sums, d_out, n, size);
-    if (present(&op->d_bias)) kernels->add(sums + size, sums + size, d_out, size);
+    double       along[2];
+    float        centre, factor = (float)(1 / scry__cpu_norm_denominator(&job->norm, values, &centre));
+    kernels->normalise_sums(along, n, g, values, d_out, size, centre, factor, job->norm.weight,
+                            op->parameters.weight_offset, sums, sums + size);
     if (!present(&op->d_x)) return;
-    if (op->parameters.kind == SCRY_NORM_NONE) {
-        memcpy(made, d_out, (size_t)size * sizeof *made);
-    } else {
-        const float *g     = weighted(job, d_out, g_space);
-        double       mean  = layer ? kernels->moment(g, size, 0, 1) / (double)size : 0;
-        double       along = kernels->dot(g, n, size) / (double)size;
-        kernels->normalise_backward(made, g, n, size, (float)mean, (float)along, factor);
-    }
-    store_row(job, row, made, in);
+    double mean = op->parameters.kind == SCRY_NORM_LAYER ? along[0] / (double)size : 0;
+    if (op->parameters.kind != SCRY_NORM_NONE)
+        kernels->normalise_backward(g, g, n, size, (float)mean, (float)(along[1] / (double)size), factor);
+    store_row(job, row, g, in);
 }
 
 static void norm_part(const void *job_of, int part, int parts)

@@ -4,11 +4,11 @@
 int64_t scry__cpu_row_index(const scry_tensor *x, int axes, int64_t row)
 {
     int64_t index = 0;
-    for (int axis = axes - 1; axis >= 0 && row; axis--) {
+    for (int axis = axes - 1; axis > 0 && row; axis--) {
         index += row % x->shape[axis] * x->stride[axis];
         row /= x->shape[axis];
     }
-    return index;
+    return axes ? index + row * x->stride[0] : 0;
 }
 
 int64_t scry__cpu_row_count(const scry_tensor *x, int axes)

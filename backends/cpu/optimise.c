@@ -56,23 +56,12 @@ struct sgd_walk {
 
 static void sgd_stretch(const struct scry__cpu_walk *walk, const int64_t *index, int64_t count)
 {
-    const scry_sgd                 *op      = ((const struct sgd_walk *)walk)->op;
-    const struct scry__cpu_kernels *kernels = walk->cpu->kernels;
-    float                           space[3][STRETCH], step[STRETCH];
-    const float                    *gradient  = scry__cpu_walk_gather(walk, GRADIENT, index, count, space[GRADIENT]);
-    float                          *parameter = held(walk, PARAMETER, index, count, space[PARAMETER]);
-    float                          *velocity = held(walk, 2, index, count, space[2]), *taken = step;
-    kernels->scale(step, gradient, count, op->gradient_factor, 0);
-    if (op->decay != 0) kernels->accumulate(step, parameter, count, op->decay);
-    if (velocity) {
-        kernels->scale(velocity, velocity, count, op->momentum, 0);
-        kernels->add(velocity, velocity, step, count);
-        if (op->nesterov)
-            kernels->accumulate(step, velocity, count, op->momentum);
-        else
-            taken = velocity;
-    }
-    kernels->accumulate(parameter, taken, count, -op->rate);
+    const scry_sgd *op = ((const struct sgd_walk *)walk)->op;
+    float           space[3][STRETCH];
+    const float    *gradient  = scry__cpu_walk_gather(walk, GRADIENT, index, count, space[GRADIENT]);
+    float          *parameter = held(walk, PARAMETER, index, count, space[PARAMETER]);
+    float          *velocity  = held(walk, 2, index, count, space[2]);
+    walk->cpu->kernels->sgd(parameter, gradient, velocity, count, op);
     scry__cpu_walk_scatter(walk, PARAMETER, index, count, parameter);
     scry__cpu_walk_scatter(walk, 2, index, count, velocity);
 }

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-enum { STRETCH = 256, BLOCKS = 64, COLUMNS = 256, VECTOR_STRETCH = 4096 };
+enum { STRETCH = 256, BLOCKS = 64, COLUMNS = 512, VECTOR_STRETCH = 4096 };
 
 struct sum_job {
     const struct scry__cpu *cpu;
@@ -33,17 +33,16 @@ size_t scry__cpu_sum_scratch(const struct scry__cpu *cpu, const scry_sum *op)
 /* Rows [row, end) of columns [column, column + count). */
 static void add_rows(const struct sum_job *job, int64_t row, int64_t end, int64_t column, int64_t count, double *totals)
 {
-    const scry_tensor *x = &job->op->x;
+    const scry_tensor *x            = &job->op->x;
+    bool               side_by_side = x->stride[1] == 1; /* a row's elements: many rows can be added at once */
     float              sums[COLUMNS], space[COLUMNS];
     for (; row < end; row += STRETCH) {
+        int64_t rows = least(STRETCH, end - row), step = side_by_side ? rows : 1;
         memset(sums, 0, (size_t)count * sizeof *sums);
-        for (int64_t i = row; i < least(end, row + STRETCH); i++) {
-            const float *values =
-                scry__cpu_gather(job->cpu, x, i * x->stride[0] + column * x->stride[1], x->stride[1], count, space);
-            if (job->op->squares)
-                job->cpu->kernels->accumulate_product(sums, values, values, count);
-            else
-                job->cpu->kernels->add(sums, sums, values, count);
+        for (int64_t i = row; i < row + rows; i += step) {
+            int64_t      index  = i * x->stride[0] + column * x->stride[1];
+            const float *values = scry__cpu_gather(job->cpu, x, index, x->stride[1], count, space);
+            job->cpu->kernels->add_rows(sums, values, x->stride[0], step, count, job->op->squares);
         }
         for (int64_t i = 0; i < count; i++) totals[i] += (double)sums[i];
     }

@@ -115,6 +115,11 @@ static void activate(float *out, const float *x, const float *gated, int64_t cou
         activate_as(out, x, gated, count, SCRY_RELU);
 }
 
+INLINE vf power_of(vf x, int power)
+{
+    return power == 1 ? x : x * x;
+}
+
 /* Sums of up to 2^10 terms a lane in f32, these in f64. */
 static double moment(const float *x, int64_t count, float centre, int power)
 {
@@ -122,12 +127,12 @@ static double moment(const float *x, int64_t count, float centre, int power)
     double  total = 0;
     int64_t i     = 0;
     while (i + LANES <= count) {
-        vf sum = splat(0);
-        for (int64_t end = i + STRETCH; i + LANES <= count && i < end; i += LANES) {
-            vf value = load(x + i) - centre;
-            sum += power == 1 ? value : value * value;
-        }
-        total += sum_lanes(sum);
+        vf      sums[4] = {splat(0), splat(0), splat(0), splat(0)};
+        int64_t end     = i + STRETCH < count ? i + STRETCH : count;
+        for (; i + 4 * LANES <= end; i += 4 * LANES)
+            for (int n = 0; n < 4; n++) sums[n] += power_of(load(x + i + n * LANES) - centre, power);
+        for (; i + LANES <= end; i += LANES) sums[0] += power_of(load(x + i) - centre, power);
+        total += sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]));
     }
     for (; i < count; i++) {
         double value = (double)x[i] - (double)centre;

@@ -83,11 +83,6 @@ static void activate_backward(float *d_x, float *d_gated, const float *x, const 
         activate_backward_as(d_x, d_gated, x, gated, d_out, count, SCRY_RELU);
 }
 
-static void accumulate_product(float *out, const float *a, const float *b, int64_t count)
-{
-    for (int64_t i = 0; i < count; i++) out[i] += a[i] * b[i];
-}
-
 static void adamw(float *parameter, const float *gradient, float *first, float *second, int64_t count,
                   const struct scry__cpu_adamw_step *step)
 {
@@ -100,7 +95,61 @@ static void adamw(float *parameter, const float *gradient, float *first, float *
     }
 }
 
-/* --- norms --- */
+INLINE void sgd_as(float *parameter, const float *gradient, float *velocity, int64_t count, const scry_sgd *op,
+                   bool moves, bool nesterov)
+{
+    const float factor = op->gradient_factor, decay = op->decay, momentum = op->momentum, rate = op->rate;
+    for (int64_t i = 0; i < count; i++) {
+        float g = factor * gradient[i] + decay * parameter[i], step = g;
+        if (moves) step = velocity[i] = momentum * velocity[i] + g;
+        if (moves && nesterov) step = g + momentum * step;
+        parameter[i] -= rate * step;
+    }
+}
+
+static void sgd(float *parameter, const float *gradient, float *velocity, int64_t count, const scry_sgd *op)
+{
+    if (!velocity)
+        sgd_as(parameter, gradient, NULL, count, op, false, false);
+    else if (op->nesterov)
+        sgd_as(parameter, gradient, velocity, count, op, true, true);
+    else
+        sgd_as(parameter, gradient, velocity, count, op, true, false);
+}
+
+/* --- sums --- */
+
+INLINE void add_rows_as(float *sums, const float *x, int64_t ldx, const int rows, int64_t count, const bool squares)
+{
+    int64_t j = 0;
+    for (; j + LANES <= count; j += LANES) {
+        vf sum = load(sums + j);
+#pragma GCC unroll 8
+        for (int row = 0; row < rows; row++) {
+            vf value = load(x + row * ldx + j);
+            sum += squares ? value * value : value;
+        }
+        store(sums + j, sum);
+    }
+    for (; j < count; j++)
+        for (int row = 0; row < rows; row++)
+            sums[j] += squares ? x[row * ldx + j] * x[row * ldx + j] : x[row * ldx + j];
+}
+
+INLINE void add_all_rows(float *sums, const float *x, int64_t ldx, int64_t rows, int64_t count, const bool squares)
+{
+    int64_t row = 0;
+    for (; row + 8 <= rows; row += 8) add_rows_as(sums, x + row * ldx, ldx, 8, count, squares);
+    for (; row < rows; row++) add_rows_as(sums, x + row * ldx, ldx, 1, count, squares);
+}
+
+static void add_rows(float *sums, const float *x, int64_t ldx, int64_t rows, int64_t count, bool squares)
+{
+    if (squares)
+        add_all_rows(sums, x, ldx, rows, count, true);
+    else
+        add_all_rows(sums, x, ldx, rows, count, false);
+}
 
 /* Sums of up to 2^10 products a lane in f32, these in f64. */
 static double dot(const float *a, const float *b, int64_t count)
@@ -115,6 +164,40 @@ static double dot(const float *a, const float *b, int64_t count)
     }
     for (; i < count; i++) total += (double)a[i] * (double)b[i];
     return total;
+}
+
+/* --- norms --- */
+
+static void normalise_sums(double sums[2], float *n, float *g, const float *x, const float *d_out, int64_t count,
+                           float centre, float factor, const float *weight, float weight_offset, float *d_weight,
+                           float *d_bias)
+{
+    enum { STRETCH = 1024 * LANES };
+    int64_t i = 0;
+    sums[0] = sums[1] = 0;
+    while (i + LANES <= count) {
+        vf sum = splat(0), along = splat(0);
+        for (int64_t end = i + STRETCH; i + LANES <= count && i < end; i += LANES) {
+            vf d = load(d_out + i), normal = (load(x + i) - centre) * factor;
+            vf weighted = weight ? d * (load(weight + i) + weight_offset) : d;
+            store(n + i, normal);
+            store(g + i, weighted);
+            store(d_weight + i, load(d_weight + i) + d * normal);
+            store(d_bias + i, load(d_bias + i) + d);
+            sum += weighted;
+            along += weighted * normal;
+        }
+        sums[0] += (double)sum_lanes(sum);
+        sums[1] += (double)sum_lanes(along);
+    }
+    for (; i < count; i++) {
+        n[i] = (x[i] - centre) * factor;
+        g[i] = weight ? d_out[i] * (weight[i] + weight_offset) : d_out[i];
+        d_weight[i] += d_out[i] * n[i];
+        d_bias[i] += d_out[i];
+        sums[0] += (double)g[i];
+        sums[1] += (double)g[i] * (double)n[i];
+    }
 }
 
 static void normalise_backward(float *out, const float *g, const float *n, int64_t count, float mean, float along,
