@@ -32,15 +32,6 @@ static scry_status choose_kinds(struct patch *patch)
     return SCRY_OK;
 }
 
-static scry_status choose_metric(struct patch *patch)
-{
-    for (int i = 0; i < SCRY_PATCH_METRIC_COUNT; i++) {
-        patch->metric = (scry_patch_metric)i;
-        if (!strcmp(patch->metric_name, scry_patch_metric_text(patch->metric))) return SCRY_OK;
-    }
-    return cli_bad("--metric \"%s\": expected effect, logit_difference, probability or kl", patch->metric_name);
-}
-
 static scry_status choose_directions(struct patch *patch)
 {
     bool both = !strcmp(patch->direction, "both"), any = both;
@@ -53,27 +44,21 @@ static scry_status choose_directions(struct patch *patch)
 
 static scry_status check_prompts(const struct patch *patch)
 {
-    int ids = (patch->clean_ids != NULL) + (patch->corrupt_ids != NULL);
-    if (patch->pairs) {
-        const scry_token_choice *answer = &patch->options.answer, *wrong = &patch->options.wrong;
-        if (patch->argument_count || ids || answer->text || answer->has_id || wrong->text || wrong->has_id)
-            return cli_bad("--pairs: prompts and answers are in the file: expected neither beside it");
-        return SCRY_OK;
-    }
-    if (patch->argument_count + ids == 2 && ids != 1) return SCRY_OK;
-    return cli_bad("%d texts and %d lists of ids: expected CLEAN and CORRUPT, or --clean-ids and --corrupt-ids",
-                   patch->argument_count, ids);
+    const struct cli_pair   *prompts = &patch->prompts;
+    const scry_token_choice *answer = &patch->options.answer, *wrong = &patch->options.wrong;
+    if (!patch->pairs) return cli_pair_check_prompts(prompts);
+    if (prompts->argument_count || prompts->ids_text[0] || prompts->ids_text[1] || answer->text || answer->has_id ||
+        wrong->text || wrong->has_id)
+        return cli_bad("--pairs: prompts and answers are in the file: expected neither beside it");
+    return SCRY_OK;
 }
 
 static scry_status check(struct patch *patch)
 {
-    scry_patch_options *options = &patch->options;
-    options->has_position       = options->position >= 0;
-    scry_status status          = cli_check_token(&options->answer, "answer");
-    if (!status) status = cli_check_token(&options->wrong, "wrong");
+    scry_status status = cli_pair_check(&patch->options);
     if (!status) status = check_prompts(patch);
     if (!status) status = choose_kinds(patch);
-    if (!status) status = choose_metric(patch);
+    if (!status) status = cli_pair_metric(&patch->metric, patch->metric_name);
     if (!status) status = choose_directions(patch);
     if (status) return status;
     return cli_check_suffix(patch->output, patch->pairs ? ".json .png .svg .pdf" : ".html .htm .json .png .svg .pdf");
@@ -147,22 +132,16 @@ static scry_status run_pair(struct patch *patch)
 {
     scry_patch_options *options = &patch->options;
     scry_patching      *results[SCRY_PATCH_DIRECTION_COUNT];
-    int32_t            *clean = NULL, *corrupt = NULL;
     int                 count  = 0;
-    scry_status         status = SCRY_OK;
-    if (patch->clean_ids) status = cli_parse_ids(patch->clean_ids, &clean, &options->clean_id_count);
-    if (!status && patch->corrupt_ids) status = cli_parse_ids(patch->corrupt_ids, &corrupt, &options->corrupt_id_count);
-    options->clean_ids   = clean;
-    options->corrupt_ids = corrupt;
-    options->progress    = step;
-    options->user        = &patch->progress;
+    scry_status         status = cli_pair_read(&patch->prompts, options);
+    options->progress          = step;
+    options->user              = &patch->progress;
     cli_progress_start(&patch->progress, &patch->common, "patches");
-    if (!status) status = patch_run(patch, patch->arguments[0], patch->arguments[1], results, &count);
+    if (!status) status = patch_run(patch, patch->prompts.arguments[0], patch->prompts.arguments[1], results, &count);
     cli_progress_end(&patch->progress);
     if (!status) status = write_results(patch, results, count);
     while (count) scry_patching_destroy(&results[--count]);
-    scry__free(corrupt);
-    scry__free(clean);
+    cli_pair_finish(&patch->prompts);
     return status;
 }
 
@@ -170,7 +149,7 @@ static scry_status show(void *state, const char *text)
 {
     struct patch *patch  = state;
     scry_status   status = check(patch);
-    (void)text; /* all arguments are in patch->arguments */
+    (void)text; /* all arguments are in patch->prompts */
     if (!status) status = cli_open_model(&patch->common);
     if (!status) status = patch->pairs ? patch_run_pairs(patch) : run_pair(patch);
     if (!status) cli_note_fallbacks(&patch->common);
@@ -182,12 +161,6 @@ int cli_patch(int argc, char **argv)
     struct patch patch = {
         .options = {.answer.id = -1, .wrong.id = -1, .position = -1}, .direction = "denoise", .metric_name = "effect"};
     const struct cli_option options[] = {
-        {'a', "answer", CLI_STRING, &patch.options.answer.text, "TOKEN",
-         "the clean prompt's next token, e.g. \" Paris\" (its likeliest)", 0, 0},
-        {0, "answer-id", CLI_INT, &patch.options.answer.id, "ID", "the same, by id", 0, 1e9},
-        {'w', "wrong", CLI_STRING, &patch.options.wrong.text, "TOKEN",
-         "the corrupt prompt's next token, e.g. \" Rome\" (its likeliest)", 0, 0},
-        {0, "wrong-id", CLI_INT, &patch.options.wrong.id, "ID", "the same, by id", 0, 1e9},
         {0, "direction", CLI_STRING, &patch.direction, "WHICH",
          "denoise (clean values into the corrupt run: what restores), noise (the reverse: what breaks) or both "
          "(denoise)",
@@ -198,20 +171,13 @@ int cli_patch(int argc, char **argv)
          "heads at each position apart, not at all together", 0, 0},
         {0, "metric", CLI_STRING, &patch.metric_name, "WHICH",
          "shown: effect, logit_difference, probability or kl (effect)", 0, 0},
-        {'p', "position", CLI_INT, &patch.options.position, "N",
-         "position of the clean prompt whose prediction is read (the last)", 0, 1e9},
-        {0, "align", CLI_FLAG, &patch.options.align, NULL,
-         "prompts of unequal length: match their common beginning, and the rest from the end", 0, 0},
-        {0, "clean-ids", CLI_STRING, &patch.clean_ids, "5,17,3", "token ids instead of CLEAN", 0, 0},
-        {0, "corrupt-ids", CLI_STRING, &patch.corrupt_ids, "5,9,3", "token ids instead of CORRUPT", 0, 0},
+        CLI_PAIR_OPTIONS(patch.prompts, patch.options),
         {0, "pairs", CLI_STRING, &patch.pairs, "FILE.jsonl",
          "mean and spread over many pairs: a line for each, {\"clean\": \"...\", \"corrupt\": \"...\", \"answer\": "
          "\" ...\", \"wrong\": \" ...\"}",
          0, 0},
         {'o', "output", CLI_STRING, &patch.output, "FILE",
          "a page (.html), .json, .png, .svg or .pdf instead of the terminal", 0, 0},
-        {0, "batch", CLI_INT, &patch.options.batch, "N", "patches side by side at most (as memory allows)", 1, 4096},
-        {0, "naive", CLI_FLAG, &patch.options.naive, NULL, "every patch as a whole pass: slow, for checks", 0, 0},
         CLI_CHECKPOINT_OPTIONS(patch.common),
         CLI_COMMON_OPTIONS(patch.common),
     };
@@ -229,8 +195,8 @@ int cli_patch(int argc, char **argv)
         .options = options,
         .option_count   = sizeof options / sizeof *options,
         .most           = 2,
-        .arguments      = patch.arguments,
-        .argument_count = &patch.argument_count,
+        .arguments      = patch.prompts.arguments,
+        .argument_count = &patch.prompts.argument_count,
     };
     return cli_main(&syntax, &patch.common, argc, argv, show, &patch);
 }

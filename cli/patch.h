@@ -5,13 +5,12 @@
 
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/pair.h"
 
 struct patch {
     struct cli_common   common;
     scry_patch_options  options;
-    const char         *arguments[2]; /* the clean prompt and the corrupt one */
-    int                 argument_count;
-    const char         *clean_ids, *corrupt_ids;
+    struct cli_pair     prompts;
     const char         *direction, *kinds, *metric_name;
     const char         *output, *pairs;
     scry_patch_metric   metric;

@@ -8,8 +8,8 @@
 
 static scry_status name_page(scry__text *title, const struct patch *patch)
 {
-    for (int i = 0; i < patch->argument_count; i++)
-        scry__text_addf(title, "%s%s", i ? " beside " : "", patch->arguments[i]);
+    for (int i = 0; i < patch->prompts.argument_count; i++)
+        scry__text_addf(title, "%s%s", i ? " beside " : "", patch->prompts.arguments[i]);
     return title->status;
 }
 
@@ -25,7 +25,7 @@ scry_status patch_write_page(const struct patch *patch, scry_patching *const *re
     if (!status) status = scry__json_patching(&part.object, results, count, NULL);
     if (!status) status = name_page(&title, patch);
     struct scry__report page = {.title      = title.data,
-                                .prompt     = patch->arguments[0],
+                                .prompt     = patch->prompts.arguments[0],
                                 .tokens     = tokens,
                                 .lens       = lens,
                                 .part_count = 1,

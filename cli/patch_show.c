@@ -1,50 +1,11 @@
 /* What scry patch found, in the terminal and as a picture. See patch.h. */
 #include "cli/patch.h"
-#include "cli/sheet.h"
 
 #include "base/alloc.h"
 #include "report/patch_maps.h"
 
 #include <stdio.h>
 #include <string.h>
-
-/* --- both runs as they are --- */
-
-enum { RUN, ANSWER, WRONG, DIFFERENCE, PROBABILITY, COLUMN_COUNT };
-static const scry__table_column columns[] = {
-    [RUN]         = {"run", SCRY__ALIGN_LEFT, true},
-    [ANSWER]      = {"answer", SCRY__ALIGN_RIGHT, true},
-    [WRONG]       = {"wrong", SCRY__ALIGN_RIGHT, true},
-    [DIFFERENCE]  = {"difference", SCRY__ALIGN_RIGHT, true},
-    [PROBABILITY] = {"p(answer)", SCRY__ALIGN_RIGHT, true},
-};
-
-static void put_side(struct cli_sheet *sheet, const char *name, const scry_patch_side *side)
-{
-    cli_sheet_put(sheet, RUN, "%s", name);
-    cli_sheet_put(sheet, ANSWER, "%.3f", (double)side->answer.logit);
-    cli_sheet_put(sheet, WRONG, "%.3f", (double)side->wrong.logit);
-    cli_sheet_put(sheet, DIFFERENCE, "%+.3f", (double)side->logit_difference);
-    cli_sheet_put(sheet, PROBABILITY, "%.4g", (double)side->answer.probability);
-    sheet->rows++;
-}
-
-static scry_status add_sides(scry__text *out, const scry_patching *result)
-{
-    scry__terminal   terminal = cli_terminal();
-    struct cli_sheet sheet;
-    if (!cli_sheet_create(&sheet, COLUMN_COUNT, 2)) return SCRY_OUT_OF_MEMORY;
-    scry__text_adds(out, "Answer ");
-    scry__label_add(out, result->clean.answer.text);
-    scry__text_adds(out, ", wrong ");
-    scry__label_add(out, result->clean.wrong.text);
-    scry__text_adds(out, "; logits, and their difference:\n");
-    put_side(&sheet, "clean", &result->clean);
-    put_side(&sheet, "corrupt", &result->corrupt);
-    scry_status status = cli_sheet_add(out, &terminal, &sheet, columns);
-    cli_sheet_finish(&sheet);
-    return status;
-}
 
 /* --- the grids --- */
 
@@ -102,7 +63,7 @@ static scry_status add_result(scry__text *out, const scry_patching *result, cons
 scry_status patch_print(const struct patch *patch, scry_patching *const *results, int count)
 {
     scry__text  text   = {0};
-    scry_status status = add_sides(&text, results[0]);
+    scry_status status = cli_pair_add_sides(&text, results[0]);
     for (int i = 0; i < count && !status; i++) status = add_result(&text, results[i], patch);
     if (!status) return cli_print(&text);
     scry__text_finish(&text);

@@ -82,6 +82,13 @@ static scry_status fill_sides(scry__patch_run *run)
     return status;
 }
 
+scry_status scry__patch_start(scry__patch_run *run)
+{
+    scry_status status = choose_targets(run);
+    if (!status) status = create_sweep(run);
+    return status ? status : fill_sides(run);
+}
+
 /* --- the grids --- */
 
 static scry_status run_grids(scry__patch_run *run)
@@ -106,9 +113,7 @@ scry_status scry_patching_run(scry_patching **out, scry_model *model, const char
     if (!run.result) return SCRY_OUT_OF_MEMORY;
     run.progress       = (scry__progress){run.options->progress, run.options->user, 0, 0};
     scry_status status = scry__patch_prepare(&run, clean, corrupt);
-    if (!status) status = choose_targets(&run);
-    if (!status) status = create_sweep(&run);
-    if (!status) status = fill_sides(&run);
+    if (!status) status = scry__patch_start(&run);
     if (!status) status = run_grids(&run);
     if (!status) run.result->cost = scry_sweep_get_cost(run.sweep);
     scry_sweep_destroy(&run.sweep);

@@ -34,11 +34,18 @@ scry_status scry__patch_prepare(scry__patch_run *run, const char *clean, const c
 scry_status scry__patch_check(scry_model *model, const char *clean, const char *corrupt,
                               const scry_patch_options *options);
 
+/* Then chooses the tokens that are not named, runs both prompts and fills in both sides. The sweep is to be destroyed,
+ * also after a failure. */
+scry_status scry__patch_start(scry__patch_run *run);
+
 /* The hook point of a kind: "blocks.3.hook_resid_pre", "blocks.*.hook_resid_pre" for layer -1. */
 void scry__patch_hook(char out[SCRY__HOOK_NAME_SIZE], scry_patch_kind kind, int layer);
 
 /* A cell from its numbers, in the order of scry_patch_metric. */
 scry_patch_cell scry__patch_cell_of(const float numbers[SCRY_PATCH_METRIC_COUNT]);
+
+/* What an outcome of the sweep is to the pair. */
+scry_patch_cell scry__patch_read_cell(const scry_patching *pair, const scry_outcome *outcome);
 
 /* How many patches a kind takes. */
 int64_t scry__patch_count(const scry__patch_run *run, scry_patch_kind kind);

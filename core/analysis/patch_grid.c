@@ -157,12 +157,12 @@ static scry_status make_patches(struct turn *turn)
 
 /* --- cells --- */
 
-static scry_patch_cell cell_of(const scry_patching *result, const scry_outcome *outcome)
+scry_patch_cell scry__patch_read_cell(const scry_patching *pair, const scry_outcome *outcome)
 {
-    double base       = scry_patching_baseline(result)->logit_difference;
-    double source     = scry_patching_source(result)->logit_difference;
+    double base       = scry_patching_baseline(pair)->logit_difference;
+    double source     = scry_patching_source(pair)->logit_difference;
     float  difference = outcome->logits[0] - outcome->logits[1];
-    return (scry_patch_cell){.effect           = result->defined ? (float)((difference - base) / (source - base)) : NAN,
+    return (scry_patch_cell){.effect           = pair->defined ? (float)((difference - base) / (source - base)) : NAN,
                              .logit_difference = difference,
                              .probability      = (float)exp((double)outcome->logits[0] - (double)outcome->lse),
                              .kl               = outcome->kl};
@@ -175,14 +175,14 @@ static void fill_cells(const struct turn *turn)
     const scry__patch_run *run  = turn->run;
     const scry_patch_grid *grid = turn->grid;
     const scry_outcome    *next = turn->outcomes;
-    const scry_patch_cell  same = cell_of(run->result, scry_sweep_baseline(run->sweep));
+    const scry_patch_cell  same = scry__patch_read_cell(run->result, scry_sweep_baseline(run->sweep));
     size_t                 at   = (size_t)turn->first * (size_t)grid->head_count * (size_t)grid->position_count;
     for (int row = 0; row < turn->count * grid->head_count; row++) {
-        if (grid->position_count == 1) grid->cells[at++] = cell_of(run->result, next++);
+        if (grid->position_count == 1) grid->cells[at++] = scry__patch_read_cell(run->result, next++);
         for (int i = 0; grid->position_count > 1 && i < grid->position_count; i++) {
             scry_patch_cell *cell = &grid->cells[at++];
             if (i >= run->begin)
-                *cell = cell_of(run->result, next++);
+                *cell = scry__patch_read_cell(run->result, next++);
             else
                 *cell = i < run->result->first_difference ? same : none;
         }

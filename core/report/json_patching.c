@@ -4,7 +4,7 @@
 #include "base/error.h"
 #include "report/json_parts.h"
 
-static json_t *side_object(scry__json_builder *builder, const scry_patch_side *side)
+json_t *scry__json_patch_side(scry__json_builder *builder, const scry_patch_side *side)
 {
     json_t *object = scry__json_new_object(builder);
     scry__json_set(builder, object, "tokens", scry__json_tokens(builder, side->tokens));
@@ -48,17 +48,6 @@ static json_t *match_array(scry__json_builder *builder, const scry_patching *pat
     return array;
 }
 
-static json_t *cost_object(scry__json_builder *builder, const scry_sweep_cost *cost)
-{
-    json_t *object = scry__json_new_object(builder);
-    scry__json_set_int(builder, object, "layer_tokens", cost->layer_tokens);
-    scry__json_set_int(builder, object, "naive_layer_tokens", cost->naive_layer_tokens);
-    scry__json_set_int(builder, object, "patches", cost->patches);
-    scry__json_set_int(builder, object, "skipped", cost->skipped);
-    scry__json_set_int(builder, object, "passes", cost->passes);
-    return object;
-}
-
 static json_t *direction_object(scry__json_builder *builder, const scry_patching *patching)
 {
     json_t *object = scry__json_new_object(builder), *grids = scry__json_new_array(builder);
@@ -69,7 +58,7 @@ static json_t *direction_object(scry__json_builder *builder, const scry_patching
     for (int i = 0; i < patching->grid_count; i++)
         scry__json_append(builder, grids, grid_object(builder, &patching->grids[i]));
     scry__json_set(builder, object, "grids", grids);
-    scry__json_set(builder, object, "cost", cost_object(builder, &patching->cost));
+    scry__json_set(builder, object, "cost", scry__json_cost(builder, &patching->cost));
     return object;
 }
 
@@ -96,8 +85,8 @@ scry_status scry__json_patching(json_t **out, scry_patching *const *patchings, i
     if (status) return status;
     json_t *object     = scry__json_result(&builder, "scry.patching/1", source),
            *directions = scry__json_new_array(&builder);
-    scry__json_set(&builder, object, "clean", side_object(&builder, &patchings[0]->clean));
-    scry__json_set(&builder, object, "corrupt", side_object(&builder, &patchings[0]->corrupt));
+    scry__json_set(&builder, object, "clean", scry__json_patch_side(&builder, &patchings[0]->clean));
+    scry__json_set(&builder, object, "corrupt", scry__json_patch_side(&builder, &patchings[0]->corrupt));
     for (int i = 0; i < count; i++) scry__json_append(&builder, directions, direction_object(&builder, patchings[i]));
     scry__json_set(&builder, object, "directions", directions);
     return scry__json_finish(&builder, object, out);

@@ -2,8 +2,12 @@
 #ifndef SCRY_REPORT_JSON_PATCHING_H
 #define SCRY_REPORT_JSON_PATCHING_H
 
+#include "base/json_build.h"
 #include "report/json_out.h"
 #include "scry/patch.h"
+
+/* One prompt and what its own run predicts: {"tokens", "position", "answer", "wrong", "logit_difference"}. */
+json_t *scry__json_patch_side(scry__json_builder *builder, const scry_patch_side *side);
 
 /* scry.patching/1: one pair of prompts, in `count` directions, which have the same kinds. */
 scry_status scry__json_patching(json_t **out, scry_patching *const *patchings, int count,

@@ -84,16 +84,16 @@ static const struct {
     [SCRY_PATCH_METRIC_KL]               = {"KL(source || patched), nats", SCRY__COLOURS_SEQUENTIAL},
 };
 
-static void set_scale(scry__patch_maps *maps, size_t cells, scry_patch_metric metric)
+void scry__patch_set_scale(scry__heatmap *maps, int count, const float *values, size_t cells, scry_patch_metric metric)
 {
     float most = 1e-6F;
     for (size_t i = 0; i < cells; i++)
-        if (isfinite(maps->values[i])) most = fmaxf(most, fabsf(maps->values[i]));
-    for (int i = 0; i < maps->count; i++) {
-        maps->maps[i].unit    = metrics[metric].unit;
-        maps->maps[i].colours = metrics[metric].colours;
-        maps->maps[i].minimum = metrics[metric].colours == SCRY__COLOURS_DIVERGING ? -most : 0;
-        maps->maps[i].maximum = most;
+        if (isfinite(values[i])) most = fmaxf(most, fabsf(values[i]));
+    for (int i = 0; i < count; i++) {
+        maps[i].unit    = metrics[metric].unit;
+        maps[i].colours = metrics[metric].colours;
+        maps[i].minimum = metrics[metric].colours == SCRY__COLOURS_DIVERGING ? -most : 0;
+        maps[i].maximum = most;
     }
 }
 
@@ -161,7 +161,7 @@ scry_status scry__patch_maps_create(scry__patch_maps *maps, const scry_patch_gri
         for (int other = i + 1; other < count && !view->apart; other++)
             if (match(&grids[i], &grids[other])) add_panels(maps, &fill, &grids[other], view);
     }
-    set_scale(maps, cells, view->metric);
+    scry__patch_set_scale(maps->maps, maps->count, maps->values, cells, view->metric);
     if (count) maps->maps[0].title = view->title;
     if (count) maps->maps[0].subtitle = view->subtitle;
     return SCRY_OK;

@@ -28,6 +28,9 @@ scry_status scry__patch_maps_create(scry__patch_maps *maps, const scry_patch_gri
                                     const scry__patch_view *view);
 void        scry__patch_maps_finish(scry__patch_maps *maps);
 
+/* Unit, colours and the scale that maps of these values, all of one metric, share. */
+void scry__patch_set_scale(scry__heatmap *maps, int count, const float *values, size_t cells, scry_patch_metric metric);
+
 /* What stands at each of the baseline's positions: its token, and where the prompts differ both, "Paris|Rome", the
  * clean one first. `position_count` texts, to be released with scry__patch_labels_free. */
 scry_status scry__patch_labels_create(char ***out, const scry_patching *patching);
