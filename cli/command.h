@@ -109,6 +109,7 @@ int cli_induction(int argc, char **argv);
 int cli_influence(int argc, char **argv);
 int cli_ablate(int argc, char **argv);
 int cli_attribute(int argc, char **argv);
+int cli_path(int argc, char **argv);
 int cli_patch(int argc, char **argv);
 int cli_steer(int argc, char **argv);
 int cli_diagnose(int argc, char **argv);

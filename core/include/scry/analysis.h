@@ -10,6 +10,7 @@
 #include "scry/influence.h"
 #include "scry/lens.h"
 #include "scry/patch.h"
+#include "scry/path.h"
 #include "scry/steer.h"
 #include "scry/sweep.h"
 
