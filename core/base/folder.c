@@ -124,11 +124,19 @@ static char *temporary_path(const char *path, const char *suffix)
     return scry__text_take(&text, &name, NULL) ? NULL : name;
 }
 
+static char *parent_path(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash) return scry__strdup(".");
+    return scry__strndup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
 scry_status scry__folder_begin(scry__folder *folder, const char *path)
 {
     scry_status status = SCRY_OK;
-    *folder            = (scry__folder){.path = scry__strdup(path), .temporary = temporary_path(path, "part")};
-    if (!folder->path || !folder->temporary)
+    *folder            = (scry__folder){
+                   .path = scry__strdup(path), .temporary = temporary_path(path, "part"), .parent = parent_path(path)};
+    if (!folder->path || !folder->temporary || !folder->parent)
         status = SCRY_OUT_OF_MEMORY;
     else if (mkdir(folder->temporary, 0777))
         status = folder_fail(folder->temporary, "make this folder");
@@ -147,17 +155,6 @@ static scry_status sync_folder(const char *path)
     if (descriptor < 0) return folder_fail(path, "open this folder");
     if (fsync(descriptor) && errno != EINVAL && errno != EROFS) status = folder_fail(path, "sync");
     close(descriptor);
-    return status;
-}
-
-static scry_status sync_parent(const char *path)
-{
-    char *parent = scry__strdup(path);
-    if (!parent) return SCRY_OUT_OF_MEMORY;
-    char *slash = strrchr(parent, '/');
-    if (slash) slash[slash == parent] = 0;
-    scry_status status = sync_folder(slash ? parent : ".");
-    scry__free(parent);
     return status;
 }
 
@@ -185,7 +182,7 @@ scry_status scry__folder_commit(scry__folder *folder)
     if (!status) {
         scry__free(folder->temporary);
         folder->temporary = NULL;
-        status            = sync_parent(folder->path);
+        status            = sync_folder(folder->parent);
     }
     if (!status && old) status = scry__folder_remove(old);
     scry__free(old);
@@ -196,6 +193,7 @@ void scry__folder_abort(scry__folder *folder)
 {
     if (folder->temporary) scry__folder_remove(folder->temporary);
     scry__free(folder->temporary);
+    scry__free(folder->parent);
     scry__free(folder->path);
     *folder = (scry__folder){0};
 }

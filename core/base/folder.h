@@ -25,7 +25,7 @@ scry_status scry__folder_remove(const char *path);
 /* A folder in the making: files are written into `temporary`, which lies beside `path` and is called
  * NAME.PROCESS.part. */
 typedef struct scry__folder {
-    char *path, *temporary;
+    char *path, *temporary, *parent;
 } scry__folder;
 
 scry_status scry__folder_begin(scry__folder *folder, const char *path);

@@ -11,6 +11,7 @@
 #include "train/recipe.h"
 #include "train/record.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -127,11 +128,13 @@ static scry_status write_sums(const char *folder)
     return status;
 }
 
-static char *checkpoint_path(const char *folder, int step)
+/* Numbers are as wide as the last one, so that names sort as steps do. */
+static char *checkpoint_path(const char *folder, const scry_training *training)
 {
     scry__text text = {0};
     char      *name = NULL, *path;
-    scry__text_addf(&text, SCRY__CHECKPOINT_PREFIX "%d", step);
+    int        wide = snprintf(NULL, 0, "%d", training->recipe->steps);
+    scry__text_addf(&text, SCRY__CHECKPOINT_PREFIX "%0*d", wide, training->step);
     if (scry__text_take(&text, &name, NULL)) return NULL;
     path = scry__path_join(folder, name);
     scry__free(name);
@@ -155,7 +158,7 @@ static scry_status fill(const char *folder, const scry__checkpoint *checkpoint)
 scry_status scry__checkpoint_write(char **path, const char *folder, const scry__checkpoint *checkpoint)
 {
     scry__folder made;
-    char        *name = checkpoint_path(folder, checkpoint->training->step);
+    char        *name = checkpoint_path(folder, checkpoint->training);
     if (!name) return SCRY_OUT_OF_MEMORY;
     scry_status status = scry__folder_begin(&made, name);
     if (!status) {
@@ -219,13 +222,13 @@ static int step_of(const char *name)
     return atoi(name + prefix);
 }
 
-/* The newest step below `before`; -1: none. */
+/* The place of the newest step below `before`; -1: none. */
 static int newest(char **names, int count, int before)
 {
     int best = -1;
     for (int i = 0; i < count; i++) {
         int step = step_of(names[i]);
-        if (step < before && step > best) best = step;
+        if (step >= 0 && step < before && (best < 0 || step > step_of(names[best]))) best = i;
     }
     return best;
 }
@@ -233,12 +236,13 @@ static int newest(char **names, int count, int before)
 scry_status scry_checkpoint_find(char **path, int *step, const char *folder)
 {
     char      **names;
-    int         count, before = INT32_MAX;
+    int         count, found, before = INT32_MAX;
     scry_status status = scry__folder_list(&names, &count, folder);
     *path              = NULL;
-    while (!status && !*path && (before = newest(names, count, before)) >= 0) {
-        char       *candidate = checkpoint_path(folder, before);
+    while (!status && !*path && (found = newest(names, count, before)) >= 0) {
+        char       *candidate = scry__path_join(folder, names[found]);
         scry_status checked   = candidate ? scry__checkpoint_check(candidate) : SCRY_OUT_OF_MEMORY;
+        before                = step_of(names[found]);
         if (!checked) {
             *path = candidate;
             *step = before;

@@ -53,10 +53,10 @@ Test(train, checkpoints__are_opened_by_other_commands)
     cr_expect(strstr(made.out, "evaluation") && strstr(made.out, "Step 30 of 30"), "%s", made.out);
     struct outcome lens = SCRY("lens", "--model", in_folder("run/step-30"), "--ids", "1,2,3,1,2", "--json");
     json_decref(outcome_json(&lens));
-    struct outcome diff = SCRY("diff", in_folder("run/step-3"), in_folder("run/step-15"), in_folder("run/step-30"),
+    struct outcome diff = SCRY("diff", in_folder("run/step-03"), in_folder("run/step-15"), in_folder("run/step-30"),
                                "--ids", "1,2,3,1,2", "--json");
     json_decref(outcome_json(&diff));
-    struct outcome again = SCRY("train", "--recipe", in_folder("run/step-3/recipe.json"), "-o", in_folder("again"),
+    struct outcome again = SCRY("train", "--recipe", in_folder("run/step-03/recipe.json"), "-o", in_folder("again"),
                                 "--device", "cpu", "-q");
     cr_assert_eq(again.exit_code, 0, "%s", again.err);
     size_t size, other;

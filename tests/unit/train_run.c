@@ -196,7 +196,7 @@ Test(training, wrong_beginnings__are_refused)
     cr_expect_eq(train(&training, "cpu", "", false, -1), SCRY_BAD_ARGUMENT);
     cr_expect(strstr(scry_last_error(), "there are checkpoints already"), "%s", scry_last_error());
     cr_expect_eq(train(&training, "cpu", "rate=0.02", true, -1), SCRY_BAD_ARGUMENT);
-    cr_expect(strstr(scry_last_error(), "step-5: its recipe has another rate: expected the same"), "%s",
+    cr_expect(strstr(scry_last_error(), "step-05: its recipe has another rate: expected the same"), "%s",
               scry_last_error());
     cr_assert_eq(scry__folder_lock(&lock, folder), SCRY_OK, "%s", scry_last_error());
     cr_expect_eq(train(&training, "cpu", "", true, -1), SCRY_IO);

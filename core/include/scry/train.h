@@ -136,11 +136,11 @@ typedef struct scry_train_options {
     void *user;
 } scry_train_options;
 
-/* Trains by the recipe and writes a checkpoint, folder step-N, at each step that has one: config.json,
- * model.safetensors and the tokenizer's files, as every command and transformers open them; recipe.json; the state of
- * the training in optimiser.safetensors and training.json; and SHA256SUMS of all these. A checkpoint appears whole or
- * not at all, also where the process is killed; what is left of one that did not is removed by the next run there. One
- * process at a time can train into a folder. */
+/* Trains by the recipe and writes a checkpoint, folder step-N (zeros before N make names sort as steps), at each step
+ * that has one: config.json, model.safetensors and the tokenizer's files, as every command and transformers open them;
+ * recipe.json; the state of the training in optimiser.safetensors and training.json; and SHA256SUMS of all these. A
+ * checkpoint appears whole or not at all, also where the process is killed; what is left of one that did not is removed
+ * by the next run there. One process at a time can train into a folder. */
 SCRY_API scry_status scry_train_run(scry_training **out, scry_device *device, const scry_train_options *options);
 SCRY_API void        scry_training_destroy(scry_training **training);
 
