@@ -12,6 +12,7 @@ static const struct row {
     const char *name;
     int64_t     rows, columns;
     bool        squares, accumulate, exact, special, bare;
+    bool        last;      /* the last row outweighs all others */
     double      deviation; /* 0: as usual */
     unsigned    x, out;
     scry__tier  tier;
@@ -37,6 +38,7 @@ static const struct row {
     {.name = "sum/2-rows", .rows = 2, .columns = 257},
     {.name = "sum/column", .rows = 4099, .columns = 1},
     {.name = "sum/column-squares", .rows = 20011, .columns = 1, .squares = true, .tier = SCRY__TIER_QUICK},
+    {.name = "sum/last-of-20011", .rows = 20011, .columns = 3, .last = true, .tier = SCRY__TIER_QUICK},
     {.name = "sum/past-65535-rows", .rows = 70001, .columns = 3, .tier = SCRY__TIER_QUICK},
     {.name = "sum/past-65535-columns", .rows = 3, .columns = 70001, .tier = SCRY__TIER_FULL},
     {.name = "sum/past-128-MiB", .rows = 9001, .columns = 4096, .tier = SCRY__TIER_FULL},
@@ -71,6 +73,8 @@ static void build(scry__plan *plan, int index)
     else
         scry__array_fill_usual(plan, x);
     if (row->special) scry__array_fill_specials(x, 41);
+    for (int64_t e = 0; row->last && e < (row->rows - 1) * row->columns; e++)
+        scry__array_set(x, e, scry__array_get(x, e) * 0x1p-10);
     scry__gradient_add(plan, &op->out, "out", row->accumulate, row->out, 1, SCRY__SHAPE(row->columns));
 }
 

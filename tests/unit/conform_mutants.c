@@ -100,6 +100,12 @@ static const scry_tensor *output_of(const scry_op *op)
         return &op->activation.out;
     case SCRY_OP_COPY:
         return &op->copy.out;
+    case SCRY_OP_SUM:
+        return &op->sum.out;
+    case SCRY_OP_ACTIVATION_BACKWARD:
+        return &op->activation_backward.d_x;
+    case SCRY_OP_ATTENTION_BACKWARD:
+        return &op->attention_backward.d_q;
     default:
         return &op->fill.out;
     }
@@ -203,14 +209,18 @@ Test(conform_mutants, cases__notice_every_bug_elsewhere)
     expect_all_caught(scry__other_mutants);
 }
 
+Test(conform_mutants, cases__notice_every_bug_in_training)
+{
+    expect_all_caught(scry__training_mutants);
+}
+
 static void plant(const char *name)
 {
-    for (planted = scry__attention_mutants; planted->name && strcmp(planted->name, name) != 0; planted++)
-        ;
-    if (planted->name) return;
-    for (planted = scry__other_mutants; planted->name && strcmp(planted->name, name) != 0; planted++)
-        ;
-    cr_assert(planted->name, "no mutant is called: %s", name);
+    static const scry__mutant *const lists[] = {scry__attention_mutants, scry__other_mutants, scry__training_mutants};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (planted = lists[i]; planted->name; planted++)
+            if (!strcmp(planted->name, name)) return;
+    cr_assert_fail("no mutant is called: %s", name);
 }
 
 /* With the bug in the reference too, only the judge's own results can tell. */
@@ -225,6 +235,14 @@ Test(conform_mutants, judges__notice_a_wrong_reference)
         "softmax forgets the prefix",
         "attention forgets the scale",
         "attention's distance is one off",
+        "sum drops the last row",
+        "activation_backward exchanges the GELUs",
+        "norm_backward forgets the mean",
+        "embed_backward keeps the last of equal ids",
+        "attention_backward forgets d_out . out",
+        "loss forgets the soft-cap",
+        "adamw forgets the corrections",
+        "sgd forgets Nesterov's step",
     };
     scry_device *device = open_mutant();
     for (size_t n = 0; n < sizeof names / sizeof *names; n++) {

@@ -14,7 +14,8 @@ typedef struct scry__mutant {
     scry__mutant_after  *after;  /* changes the results */
 } scry__mutant;
 
-extern const scry__mutant scry__attention_mutants[], scry__other_mutants[]; /* a NULL name ends each */
+/* A NULL name ends each. */
+extern const scry__mutant scry__attention_mutants[], scry__other_mutants[], scry__training_mutants[];
 
 /* Elements of the reference's buffers: f32, and i32 for ids, in row-major order of the shape. */
 char   *scry__mutant_address(const scry_tensor *x, int64_t index);
