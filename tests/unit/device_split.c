@@ -171,6 +171,21 @@ static void broadcast_b(scry_op *op)
     op->add.b.stride[0] = 0;
 }
 
+static void drop_parameters(scry_op *op)
+{
+    op->norm_backward.d_weight.buffer = op->norm_backward.d_bias.buffer = NULL;
+}
+
+static void drop_keys(scry_op *op)
+{
+    op->attention_backward.d_k.buffer = op->attention_backward.d_v.buffer = NULL;
+}
+
+static void drop_vocabulary(scry_op *op)
+{
+    op->loss.d_unembedding.buffer = op->loss.d_bias.buffer = NULL;
+}
+
 static void make_in_place(scry_op *op)
 {
     op->softmax.probabilities = op->softmax.scores;
@@ -220,6 +235,21 @@ static const struct single {
     {SCRY_OP_FILL, leave, "20", 2, NULL},
     {SCRY_OP_SCALE, leave, "20", 2, NULL},
     {SCRY_OP_ACTIVATION, leave, "20", 2, NULL},
+    {SCRY_OP_SUM, leave, "60", 7, NULL}, /* single columns; rows are what it adds up */
+    {SCRY_OP_SUM, leave, "59", 0, "x: 60 bytes"},
+    {SCRY_OP_ACTIVATION_BACKWARD, leave, "20", 2, NULL},
+    {SCRY_OP_NORM_BACKWARD, drop_parameters, "32", 2, NULL},
+    {SCRY_OP_NORM_BACKWARD, leave, "63", 0, "x: 64 bytes"},
+    {SCRY_OP_EMBED_BACKWARD, leave, "92", 2, NULL},      /* 7 columns, then 1; the table is the backend's to walk */
+    {SCRY_OP_ATTENTION_BACKWARD, leave, "767", 2, NULL}, /* q: 384 a batch */
+    {SCRY_OP_ATTENTION_BACKWARD, leave, "383", 4, NULL}, /* groups of two heads: 320 */
+    {SCRY_OP_ATTENTION_BACKWARD, leave, "319", 0, "q: 320 bytes"}, /* whose keys' gradients add up */
+    {SCRY_OP_ATTENTION_BACKWARD, drop_keys, "319", 8, NULL},
+    {SCRY_OP_ATTENTION_BACKWARD, drop_keys, "287", 0, "k: 288 bytes"},
+    {SCRY_OP_LOSS, drop_vocabulary, "64", 2, NULL}, /* 2 rows, then 1 */
+    {SCRY_OP_LOSS, leave, "95", 0, "x: 96 bytes"},
+    {SCRY_OP_ADAMW, leave, "12", 3, NULL},
+    {SCRY_OP_SGD, leave, "4", 7, NULL},
 };
 enum { SINGLES = sizeof singles / sizeof *singles };
 
