@@ -31,14 +31,6 @@ static size_t size_of(const scry_capture *capture)
     return size;
 }
 
-/* A capture as an edit's values. */
-static scry_edit_values values_of(const struct fixture *f, const scry_capture *capture, scry__hook hook)
-{
-    scry__edit_extent extent  = scry__edit_extent_of(f->model, hook);
-    int               columns = (int)capture->shape[capture->rank - 1];
-    return (scry_edit_values){.data = capture->data, .rows = f->id_count, .heads = extent.heads, .columns = columns};
-}
-
 /* Beginning of [rows, columns] that differs, in rows; `rows` where nothing does. */
 static int first_difference(const float *a, const float *b, int rows, size_t columns)
 {
@@ -68,7 +60,7 @@ static void expect_nothing(const struct trial *trial)
     const scry_edit    all[] = {
            {.hook = trial->name, .kind = SCRY_EDIT_SCALE, .factor = 1.0f},
            {.hook = trial->name, .kind = SCRY_EDIT_ADD, .factor = 1.0f, .values = {&zero, 1, 1, 1}},
-           {.hook = trial->name, .kind = SCRY_EDIT_REPLACE, .values = values_of(trial->f, &own->captures[0], trial->hook)},
+           {.hook = trial->name, .kind = SCRY_EDIT_REPLACE, .values = fixture_values(trial->f, &own->captures[0])},
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         scry_trace  *trace = run(trial->f, trial->f->ids, "logits", &all[i], 1);
@@ -146,10 +138,9 @@ static void check_transplant(const char *device, const char *name)
     int32_t *ids        = calloc((size_t)f.id_count, sizeof *ids);
     for (int i = 0; i < f.id_count; i++) ids[i] = f.ids[f.id_count - 1 - i];
     scry_trace     *other = run(&f, ids, "blocks.0.hook_resid_pre,logits", NULL, 0);
-    const scry_edit edit  = {.hook = "blocks.0.hook_resid_pre",
-                             .kind = SCRY_EDIT_REPLACE,
-                             .values =
-                                 values_of(&f, scry_trace_find(other, "blocks.0.hook_resid_pre"), SCRY__HOOK_RESID_PRE)};
+    const scry_edit edit  = {.hook   = "blocks.0.hook_resid_pre",
+                             .kind   = SCRY_EDIT_REPLACE,
+                             .values = fixture_values(&f, scry_trace_find(other, "blocks.0.hook_resid_pre"))};
     scry_trace     *trace = run(&f, f.ids, "logits", &edit, 1);
     cr_expect_eq(first_difference(scry_trace_find(trace, "logits")->data, scry_trace_find(other, "logits")->data,
                                   f.id_count, vocabulary),
@@ -312,7 +303,7 @@ static void check_pieces(const char *device, const char *name)
          .kind      = SCRY_EDIT_ADD,
          .factor    = -0.5f,
          .positions = {POSITION, POSITION + 3},
-         .values    = values_of(&f, &other->captures[0], SCRY__HOOK_RESID_PRE)},
+         .values    = fixture_values(&f, &other->captures[0])},
         {.hook = "blocks.1.attn.hook_pattern", .heads = {1u << HEAD}, .positions = {POSITION + 1, POSITION + 4}},
     };
     const scry_edits edits   = {3, all};

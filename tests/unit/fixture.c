@@ -1,6 +1,7 @@
 /* Fixtures for tests of models. See fixture.h. */
 #include "fixture.h"
 
+#include "trace/edit.h"
 #include "unit/device_ops.h"
 
 #include <criterion/criterion.h>
@@ -68,6 +69,25 @@ const scry__stored *fixture_find(const struct fixture *self, const char *name, i
     const scry__stored *stored = scry__safetensors_find(self->expected, full);
     cr_assert(stored, "%s: expected.safetensors has no %s", self->name, full);
     return stored;
+}
+
+scry_trace *fixture_trace(const struct fixture *self, const int32_t *ids, const char *hooks)
+{
+    scry_trace              *trace   = NULL;
+    const scry_trace_options options = {.ids = ids, .id_count = self->id_count, .hooks = hooks};
+    cr_assert_eq(scry_trace_run(&trace, self->model, NULL, &options), SCRY_OK, "%s: %s", self->name, scry_last_error());
+    return trace;
+}
+
+scry_edit_values fixture_values(const struct fixture *self, const scry_capture *capture)
+{
+    scry__hook hook;
+    int        layer;
+    cr_assert(capture && scry__edit_find_hook(self->model, capture->name, &hook, &layer), "%s: no capture", self->name);
+    return (scry_edit_values){.data    = capture->data,
+                              .rows    = self->id_count,
+                              .heads   = scry__edit_extent_of(self->model, hook).heads,
+                              .columns = (int)capture->shape[capture->rank - 1]};
 }
 
 double largest_difference(const float *a, const float *b, size_t count)

@@ -4,6 +4,7 @@
 
 #include "model/forward.h"
 #include "model/safetensors.h"
+#include "scry/edit.h"
 #include "scry/model.h"
 
 #define FIXTURES SCRY_SOURCE_DIR "/tests/fixtures/models"
@@ -27,6 +28,12 @@ int fixture_names(char names[FIXTURE_MAX][64]);
 
 /* An expected tensor's values (aligned copies are not needed: fixtures are); fails the test where there is none. */
 const scry__stored *fixture_find(const struct fixture *self, const char *format, int index);
+
+/* A trace of a prompt as long as the fixture's; fails the test where it fails. */
+scry_trace *fixture_trace(const struct fixture *self, const int32_t *ids, const char *hooks);
+
+/* A capture of such a trace as values of an edit at its hook point. */
+scry_edit_values fixture_values(const struct fixture *self, const scry_capture *capture);
 
 /* Largest |a - b|; NaN where one of them is. */
 double largest_difference(const float *a, const float *b, size_t count);

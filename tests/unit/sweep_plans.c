@@ -37,33 +37,14 @@ struct plan {
     int                count;
 };
 
-static scry_trace *capture(const struct fixture *f, const int32_t *ids)
-{
-    scry_trace *trace = NULL;
-    cr_assert_eq(scry_trace_run(&trace, f->model, NULL,
-                                &(scry_trace_options){.ids = ids, .id_count = f->id_count, .hooks = "*hook_*"}),
-                 SCRY_OK, "%s: %s", f->name, scry_last_error());
-    return trace;
-}
-
-static scry_edit_values values_of(const struct world *world, const scry_trace *trace, const struct point *point)
-{
-    const scry_capture *capture = scry_trace_find(trace, point->name);
-    cr_assert(capture, "%s: nothing captured of %s", world->f.name, point->name);
-    return (scry_edit_values){.data    = capture->data,
-                              .rows    = world->f.id_count,
-                              .heads   = point->extent.heads,
-                              .columns = (int)capture->shape[capture->rank - 1]};
-}
-
 static void add_point(struct world *world, scry__hook hook, int layer)
 {
     struct point *point = &world->points[world->point_count];
     cr_assert_lt(world->point_count++, MOST_POINTS);
     scry__hook_full_name(hook, layer, point->name);
     point->extent = scry__edit_extent_of(world->f.model, hook);
-    point->own    = values_of(world, world->own, point);
-    point->other  = values_of(world, world->other, point);
+    point->own    = fixture_values(&world->f, scry_trace_find(world->own, point->name));
+    point->other  = fixture_values(&world->f, scry_trace_find(world->other, point->name));
 }
 
 static void world_open(struct world *world, const char *device, const char *name)
@@ -73,8 +54,8 @@ static void world_open(struct world *world, const char *device, const char *name
     world->point_count = 0;
     world->other_ids   = malloc((size_t)f->id_count * sizeof *f->ids);
     for (int i = 0; i < f->id_count; i++) world->other_ids[i] = f->ids[i > 3 && i % 3 ? f->id_count - 1 - i : i];
-    world->own   = capture(f, f->ids);
-    world->other = capture(f, world->other_ids);
+    world->own   = fixture_trace(f, f->ids, "*hook_*");
+    world->other = fixture_trace(f, world->other_ids, "*hook_*");
     for (int hook = 0; hook < SCRY__HOOK_LN_FINAL_SCALE; hook++) {
         int layers = scry__hook_in_block((scry__hook)hook) ? scry_model_get_info(f->model)->layer_count : 1;
         for (int layer = 0; layer < layers; layer++)
