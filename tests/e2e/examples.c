@@ -18,6 +18,7 @@ static const struct {
     {"induction", "induction 0.9"},
     {"influence", "next: \" Paris\""},
     {"lens", " 6  Paris"},
+    {"patch", " 4 |  1.00 |"},
     {"path", "clean: \" Paris\", corrupt: \" Rome\""},
     {"steer", "1: The capital of France is| Rome"},
 };
