@@ -259,6 +259,7 @@ Test(learner, frozen__parameters_stay_and_the_rest_moves)
     struct course            c;
     course_open(&c, "reference", "gpt2", (scry__learner_options){.frozen = patterns, .decay = 0.1});
     int    count = scry__learner_parameter_count(c.learner), frozen = 0;
+    double squares = 0, norm = 0;
     float *before[64];
     for (int p = 0; p < count; p++) before[p] = read_all(&scry__learner_parameter(c.learner, p)->value);
     take_steps(&c, 2);
@@ -271,10 +272,13 @@ Test(learner, frozen__parameters_stay_and_the_rest_moves)
         cr_expect_eq(memcmp(before[p], after, (size_t)scry_tensor_count(&parameter->value) * sizeof(float)) == 0, stays,
                      "%s", name);
         frozen += stays;
+        if (!stays) squares += pow(norm_of(&parameter->gradient), 2);
         free(after);
         free(before[p]);
     }
+    norm = sqrt(squares);
     cr_expect_eq(frozen, 14);
+    cr_expect_float_eq(scry__learner_gradient_norm(c.learner), norm, 1e-5 * norm, "what is frozen has no gradient");
     course_close(&c);
 }
 
