@@ -126,6 +126,7 @@ Test(steer, wrong_arguments__are_named)
         {{"--positions", "3:2", "--vector", "v.npy"}, 2, "--positions \"3:2\": expected all, prompt, last"},
         {{"--save", "v.npz", "--vector", "v.npy"}, 2, "v.npz: expected a name that ends in .npy"},
         {{"--plus", ITALY, "--minus", FRANCE, "-l", "6"}, 2, "layer 6: expected 0 to 5"},
+        {{"--plus", ITALY, "--minus", FRANCE, "--save", "/nowhere/v.npy"}, 6, "/nowhere/v.npy"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         const char *arguments[9] = {"steer", FRANCE};
