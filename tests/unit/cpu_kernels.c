@@ -126,6 +126,59 @@ Test(cpu_kernels, activations__have_small_relative_errors_in_the_tails_too)
         }
 }
 
+/* f'(x), and the sum of its terms' sizes: near -0.75 they cancel. */
+static double exact_slope(double value, scry_activation_kind function, double *size)
+{
+    double share, other;
+    if (function == SCRY_GELU_ERF) {
+        share = erfc(-value / sqrt(2)) / 2;
+        other = value * exp(-value * value / 2) / sqrt(2 * M_PI);
+    } else {
+        double bend = function == SCRY_SILU ? 1 : 2 * sqrt(2 / M_PI) * (1 + 3 * 0.044715 * value * value);
+        double z    = function == SCRY_SILU ? value : 2 * sqrt(2 / M_PI) * (value + 0.044715 * value * value * value);
+        share       = 1 / (1 + exp(-z));
+        other       = value * bend * share / (1 + exp(z));
+    }
+    *size = fabs(share) + fabs(other);
+    return share + other;
+}
+
+Test(cpu_kernels, slopes__have_small_errors_in_the_tails_too)
+{
+    const struct scry__cpu_kernels *kernels;
+    static float                    ones[COUNT];
+    for (int i = 0; i < COUNT; i++) ones[i] = 1;
+    for (int v = 0; (kernels = scry__cpu_kernels_usable(v)); v++)
+        for (int function = SCRY_GELU_ERF; function < SCRY_RELU; function++) {
+            kernels->activate_backward(y, NULL, fill(x, -8, 12), NULL, ones, COUNT, (scry_activation_kind)function);
+            for (int i = 0; i < COUNT; i++) {
+                double size, exact = exact_slope((double)x[i], (scry_activation_kind)function, &size);
+                double ulp = activation_ulps(-fabs((double)x[i]), (scry_activation_kind)function);
+                cr_assert(fabs((double)y[i] - exact) <= ulp * 0x1p-24 * size + (double)FLT_MIN,
+                          "%s: slope %d at %g is %g, not %g", kernels->name, function, (double)x[i], (double)y[i],
+                          exact);
+            }
+        }
+}
+
+/* 0 and 1 far away, 0 for relu at 0, and NaN stays NaN. */
+Test(cpu_kernels, slopes__end_in_0_and_1)
+{
+    static const float              at[] = {-INFINITY, -FLT_MAX, -1000, 1000, FLT_MAX, INFINITY, NAN};
+    const struct scry__cpu_kernels *kernels;
+    for (int v = 0; (kernels = scry__cpu_kernels_usable(v)); v++)
+        for (int function = SCRY_GELU_ERF; function <= SCRY_RELU; function++) {
+            float slope[7], ones[7] = {1, 1, 1, 1, 1, 1, 1}, zero = 0;
+            kernels->activate_backward(slope, NULL, at, NULL, ones, 7, (scry_activation_kind)function);
+            for (int i = 0; i < 6; i++)
+                cr_expect(slope[i] == (i < 3 ? 0 : 1), "%s: slope %d at %g is %g", kernels->name, function,
+                          (double)at[i], (double)slope[i]);
+            cr_expect(isnan(slope[6]), "%s: slope %d at NaN", kernels->name, function);
+            kernels->activate_backward(slope, NULL, &zero, NULL, ones, 1, (scry_activation_kind)function);
+            cr_expect(slope[0] == (function == SCRY_RELU ? 0 : 0.5f), "%s: slope %d at 0", kernels->name, function);
+        }
+}
+
 /* All 65,536 half and bfloat values come back; between two neighbours the nearer wins, the even one at the middle. */
 Test(cpu_kernels, narrowing__rounds_to_nearest_even)
 {
@@ -170,6 +223,33 @@ Test(cpu_kernels, multiply__gives_equal_bits_anywhere_in_a_tile)
         kernels->multiply_half(c, width, a, K, panel, ROWS, K);
         for (int i = 0; i < ROWS * width; i++)
             cr_assert(c[i] == (i % width < width / 2 ? whole : 0), "%s: element %d of a half", kernels->name, i);
+    }
+}
+
+/* A left side that lies transposed, packed or not, gives the bits that its rows give. */
+Test(cpu_kernels, multiply_turned__gives_the_bits_of_multiply)
+{
+    enum { K = 43, ROWS = 29, WIDTH = 2 * SCRY__CPU_LANES };
+    static float                    panel[K * WIDTH], a[ROWS * K], turned[K * ROWS], packed[K * ROWS], bias[WIDTH];
+    static float                    expected[ROWS * WIDTH], found[ROWS * WIDTH];
+    const struct scry__cpu_kernels *kernels;
+    for (int i = 0; i < K * WIDTH; i++) panel[i] = cosf((float)(3 * i));
+    for (int i = 0; i < WIDTH; i++) bias[i] = sinf((float)(7 * i));
+    for (int i = 0; i < ROWS * K; i++) turned[i % K * ROWS + i / K] = a[i] = sinf((float)i);
+    for (int v = 0; (kernels = scry__cpu_kernels_usable(v)); v++) {
+        int    width = kernels->tile_columns, height = kernels->tile_rows;
+        size_t bytes = sizeof(float) * ROWS * (size_t)width;
+        for (int i = 0; i < ROWS * width; i++) expected[i] = found[i] = sinf((float)(5 * i));
+        kernels->multiply(expected, width, a, K, panel, ROWS, K, true, bias);
+        kernels->multiply_turned(found, width, turned, ROWS, panel, ROWS, K, true, bias);
+        cr_expect(!memcmp(found, expected, bytes), "%s: as it lies", kernels->name);
+        kernels->multiply(expected, width, a, K, panel, ROWS, K, false, NULL);
+        for (int row = 0; row < ROWS; row += height) {
+            int rows = ROWS - row < height ? ROWS - row : height;
+            kernels->pack_turned(packed, turned + row, ROWS, rows, K);
+            kernels->multiply_turned(found + row * width, width, packed, height, panel, rows, K, false, NULL);
+        }
+        cr_expect(!memcmp(found, expected, bytes), "%s: packed", kernels->name);
     }
 }
 

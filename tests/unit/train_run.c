@@ -135,6 +135,27 @@ Test(training, stops__change_no_bit)
     }
 }
 
+/* On the cpu the weights that come out do not depend on how many threads there are: batches are large enough here for
+ * work to be shared, and heads too few for each thread to have its own. */
+Test(training, threads__change_no_bit)
+{
+    static const char *const threads[] = {"1", "2", "5"};
+    static const char *const changes[] = {"hidden=64 batch=64 length=24", "style=llama hidden=64 heads=4 kv_heads=1 "
+                                                                          "batch=2 length=600 vocabulary=300"};
+    for (int i = 0; i < 2; i++) {
+        char expected[SCRY__SHA256_TEXT], found[SCRY__SHA256_TEXT];
+        for (int n = 0; n < 3; n++) {
+            scry_training *training = NULL;
+            cr_assert_eq(setenv("OMP_NUM_THREADS", threads[n], 1), 0);
+            cr_assert_eq(train(&training, "cpu", changes[i], false, -1), SCRY_OK, "%s", scry_last_error());
+            digest_of(n ? found : expected, final_files[0]);
+            cr_expect(!n || !strcmp(found, expected), "%s with %s threads", changes[i], threads[n]);
+            scry_training_destroy(&training);
+            remove_folder(folder);
+        }
+    }
+}
+
 /* Both styles learn to copy: far below what uniform guessing gives, never below the bound. */
 Test(training, loss__falls)
 {
