@@ -240,8 +240,11 @@ Test(device_plugins, open__takes_the_best_score)
 
 Test(device_plugins, open__passes_over_what_fails_its_self_test)
 {
-    static const char *const ops[] = {"matmul", "softmax_capture", "attention", "rope",       "norm", "lens", "embed",
-                                      "add",    "scale",           "copy",      "activation", "fill"};
+    static const char *const ops[] = {
+#define OP_TEXT(name, text, member) text,
+        SCRY_OP_LIST(OP_TEXT)
+#undef OP_TEXT
+    };
     setenv("SCRY_FAKE_SCORES", "100000", 1);
     for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
         scry_device_list *list = NULL;
@@ -255,6 +258,22 @@ Test(device_plugins, open__passes_over_what_fails_its_self_test)
         cr_expect_str_eq(find_entry(list, "cpu:0")->reason, "chosen");
         scry_devices_destroy(&list);
     }
+}
+
+Test(device_plugins, open__asks_no_op_for_training)
+{
+    static const char *const ops[] = {
+#define OP_TEXT(name, text, member) text,
+        SCRY_TRAINING_OP_LIST(OP_TEXT)
+#undef OP_TEXT
+    };
+    setenv("SCRY_FAKE_SCORES", "100000", 1);
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        setenv("SCRY_FAKE_REFUSE", ops[i], 1);
+        expect_choice("fake:0");
+    }
+    setenv("SCRY_FAKE_REFUSE", "matmul", 1);
+    expect_choice("cpu:0");
 }
 
 Test(device_plugins, find__sorts_by_preference_and_explains)
