@@ -228,6 +228,29 @@ Test(backward, parameters__have_the_gradients_that_differences_show, .timeout = 
     for (int i = 0; i < count; i++) check_parameters(names[i], NULL);
 }
 
+/* The KL to what other rows predict. Not the unembedding's: differences would move the teacher's logits as well. */
+Test(backward, parameters__have_those_of_a_teacher_too)
+{
+    struct lesson l;
+    scry_buffer  *buffer = NULL;
+    lesson_open(&l, "reference", "llama", NULL, NULL);
+    int64_t shape[] = {LESSON_COUNT, l.f.model->arch.hidden_size};
+    size_t  count   = (size_t)(shape[0] * shape[1]);
+    float  *rows    = malloc(count * sizeof *rows);
+    for (size_t i = 0; i < count; i++) rows[i] = (float)scry__noise_normal(1, i);
+    cr_assert_eq(scry_buffer_create(&buffer, l.f.device, count * sizeof *rows), SCRY_OK);
+    cr_assert_eq(scry_buffer_write(buffer, 0, rows, count * sizeof *rows), SCRY_OK);
+    l.teacher = scry_tensor_of(buffer, 0, SCRY_F32, 2, shape);
+    lesson_backward(&l, (scry__gradients){0});
+    cr_expect_gt(lesson_mean(&l, NULL), 0.5);
+    const scry__weights *weights = &l.f.model->weights;
+    for (int i = 0; i < weights->used_count; i++)
+        if (weights->used[i].tensor != &weights->unembedding) expect_parameter(&l, i);
+    free(rows);
+    scry_buffer_destroy(&buffer);
+    lesson_close(&l);
+}
+
 Test(backward, hook_points__have_the_gradients_that_differences_show, .timeout = 300)
 {
     static char names[FIXTURE_MAX][64];

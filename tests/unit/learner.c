@@ -1,9 +1,8 @@
-/* Trainable models and learners: against PyTorch's autograd and optimisers (training.safetensors, by
- * tools/fixtures/make_training.py), what stays as it is, bits, misuse. */
+/* Learners: against PyTorch's autograd and optimisers (training.safetensors, by tools/fixtures/make_training.py), what
+ * stays as it is, bits, misuse. */
 #include "train/learner.h"
-#include "device_ops.h"
 #include "fixture.h"
-#include "lesson.h"
+#include "model/model.h"
 #include "refusals.h"
 
 #include <criterion/criterion.h>
@@ -215,6 +214,33 @@ Test(learner, steps__give_the_same_bits_again)
     check_same_bits("cpu", "qwen3");
 }
 
+/* A run may go on with another number of threads. */
+Test(learner, steps__do_not_depend_on_cpu_threads)
+{
+    enum { BATCH = 6, ROWS = 32, COUNT_ALL = BATCH * ROWS };
+    static const scry__learner_options steps = {.batch = BATCH, .rows = ROWS, .decay = 0.1, .clip = 1.0};
+    static const scry_model_options    open  = {.random_init = true, .random_seed = 3, .trainable = true};
+    int32_t                            ids[COUNT_ALL], targets[COUNT_ALL];
+    float                             *values[3];
+    for (int i = 0; i < COUNT_ALL; i++) {
+        ids[i]     = i * i % 113;
+        targets[i] = (i + 1) * (i + 1) % 113;
+    }
+    for (int threads = 1; threads <= 3; threads++) {
+        struct course       c      = {0};
+        scry_device_options device = {.name = "cpu", .threads = threads};
+        size_t              bytes;
+        MUST(scry_device_open(&c.f.device, &device));
+        MUST(scry_model_open(&c.f.model, c.f.device, FIXTURES "/gpt2", &open));
+        MUST(scry__learner_create(&c.learner, c.f.model, &steps));
+        for (int i = 0; i < 3; i++) MUST(scry__learner_step(c.learner, ids, targets, 0.01, NULL));
+        values[threads - 1] = all_values(&c, &bytes);
+        cr_expect_eq(memcmp(values[threads - 1], values[0], bytes), 0, "%d threads", threads);
+        course_close(&c);
+    }
+    for (int i = 0; i < 3; i++) free(values[i]);
+}
+
 static void copy_values(const scry_tensor *from, const scry_tensor *to)
 {
     cr_assert_eq(from->buffer != NULL, to->buffer != NULL);
@@ -323,40 +349,6 @@ Test(learner, random_model__learns_a_batch)
     fixture_close(&f);
 }
 
-/* --- trainable models --- */
-
-static void check_trainable(const char *device, const char *name)
-{
-    struct fixture f;
-    fixture_open(&f, device, name);
-    int64_t parameters = scry_model_get_info(f.model)->parameter_count;
-    scry_model_destroy(&f.model);
-    MUST(scry_model_open(&f.model, f.device, f.path, &(scry_model_options){.round_rope = true, .trainable = true}));
-    const scry_model_info *info = scry_model_get_info(f.model);
-    cr_expect_eq(info->parameter_count, parameters);
-    cr_expect_eq(info->weight_bytes, 4 * (uint64_t)parameters);
-    cr_expect_eq(info->weight_dtype, SCRY_F32);
-    scry__session *session = fixture_session(&f, (scry__session_options){.capacity = f.id_count});
-    fixture_forward(session, f.ids, f.id_count, NULL);
-    float *logits = fixture_logits(&f, session, 1, 0, f.id_count);
-    fixture_expect_logits(&f, "trainable", logits, 0, f.id_count);
-    free(logits);
-    scry__session_destroy(&session);
-    scry_model_destroy(&f.model);
-    cr_expect_eq(
-        scry_model_open(&f.model, f.device, f.path,
-                        &(scry_model_options){.trainable = true, .weight_memory = 4 * (uint64_t)parameters - 1}),
-        SCRY_OUT_OF_MEMORY, "never streamed");
-    fixture_close(&f);
-}
-
-Test(learner, trainable_models__compute_the_same)
-{
-    fixture_for_all(check_trainable);
-}
-
-FIXTURES_ON_PLUGINS(learner, trainable_models, compute_the_same, false, check_trainable)
-
 /* --- misuse and failures --- */
 
 Test(learner, numbers_that_are_not_finite__change_nothing)
@@ -435,19 +427,4 @@ Test(learner, create__survives_every_refused_allocation)
     }
     cr_expect_gt(refusals.refused, 40);
     course_close(&c);
-}
-
-Test(learner, trainable_open__survives_every_refused_allocation)
-{
-    struct fixture  f;
-    struct refusals refusals = {0};
-    fixture_open(&f, "reference", "llama_f16");
-    while (refusals_next(&refusals)) {
-        scry_model *model  = NULL;
-        scry_status status = scry_model_open(&model, f.device, f.path, &(scry_model_options){.trainable = true});
-        refusals_check(&refusals, status, model != NULL);
-        scry_model_destroy(&model);
-    }
-    cr_expect_gt(refusals.refused, 40);
-    fixture_close(&f);
 }

@@ -41,10 +41,14 @@ void lesson_close(struct lesson *self)
 
 scry__row_loss lesson_loss(struct lesson *self)
 {
-    const int64_t count = LESSON_COUNT;
-    return (scry__row_loss){.target = scry_tensor_of(self->buffer, 0, SCRY_I32, 1, &count),
-                            .loss   = scry_tensor_of(self->buffer, sizeof self->targets, SCRY_F32, 1, &count),
+    const int64_t  count = LESSON_COUNT;
+    scry__row_loss loss  = {.loss   = scry_tensor_of(self->buffer, sizeof self->targets, SCRY_F32, 1, &count),
                             .factor = 1.0f / (LESSON_COUNT - 1)};
+    if (self->teacher.buffer)
+        loss.teacher = self->teacher;
+    else
+        loss.target = scry_tensor_of(self->buffer, 0, SCRY_I32, 1, &count);
+    return loss;
 }
 
 double lesson_mean(struct lesson *self, const scry__hooks *hooks)

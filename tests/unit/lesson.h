@@ -15,6 +15,7 @@ struct lesson {
     scry__weights  gradients;
     int32_t        ids[LESSON_COUNT], targets[LESSON_COUNT]; /* the second sequence's first target is none */
     scry_buffer   *buffer;                                   /* of targets, then of losses */
+    scry_tensor    teacher;                                  /* [LESSON_COUNT, d], in place of targets where present */
 };
 
 /* `bend`, optional, changes the model before it is used. `options` NULL: it is trainable; `gradients` are there only
