@@ -167,6 +167,15 @@ def row_cells(row):
         ]
 
 
+def goal_lines(goals):
+    reached = [
+        [goal["what"], f"{goal['value']:.3g}", f"{'≥' if goal['at_least'] else '≤'} {goal['limit']:g}",
+         "yes" if goal["met"] else "**no**"]
+        for goal in goals
+    ]
+    return ["## Goals", "", *table(["what", "reached", "goal", "met"], reached)]
+
+
 def markdown(record):
     at = record["machine"]
     sides = {c["side"]: c for row in record["rows"] for c in row["contenders"]}
@@ -187,12 +196,7 @@ def markdown(record):
         for kind, value in row.get("largest_difference", {}).items()
     ]
     lines += ["## The same numbers", "", *table(["run", "T", "number", "largest difference"], checks), ""]
-    reached = [
-        [goal["what"], f"{goal['value']:.2f}", f"{'≥' if goal['at_least'] else '≤'} {goal['limit']:.2f}",
-         "yes" if goal["met"] else "**no**"]
-        for goal in record["goals"]
-    ]
-    lines += ["## Goals", "", *table(["what", "reached", "goal", "met"], reached), ""]
+    lines += [*goal_lines(record["goals"]), ""]
     for kind, times in record.get("cold_lens_ms", {}).items():
         lines.append(
             f"`scry lens` on the demo model, whole process, files {kind}: median {times['median']:.0f} ms, "

@@ -35,6 +35,14 @@ def proc_value(path, key):
         return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(key)), "")
 
 
+def run_process(command, environment):
+    """What the process prints; where it fails, so does the comparison."""
+    result = subprocess.run([str(part) for part in command], env=environment, cwd=ROOT, capture_output=True, text=True)
+    if result.returncode:
+        raise SystemExit(f"{command[0]} failed ({result.returncode}): {result.stderr.strip()[-2000:]}")
+    return result.stdout
+
+
 @dataclasses.dataclass
 class Row:
     """One comparison: `scry` and `torch` are the modes that take turns; check is PyTorch's mode for the numbers.
@@ -102,12 +110,7 @@ class Bench:
         self.run([sys.executable, "-c", script, self.model, self.ids, self.operands])
 
     def run(self, command):
-        result = subprocess.run(
-            [str(part) for part in command], env=self.environment, cwd=ROOT, capture_output=True, text=True
-        )
-        if result.returncode:
-            raise SystemExit(f"{command[0]} failed ({result.returncode}): {result.stderr.strip()[-2000:]}")
-        return result.stdout
+        return run_process(command, self.environment)
 
     def run_side(self, side, mode, row, repeat, *extra):
         data = self.operands if row.kind == "attention" else self.ids

@@ -6,6 +6,8 @@
 #include "scry/sweep.h"
 #include "trace/edit.h"
 
+#include <limits.h>
+
 /* --- reading runs --- */
 
 typedef struct scry__readout {
@@ -70,8 +72,10 @@ scry_tensor scry__sweep_stream(const scry_sweep *sweep, int layer, int first);
 
 /* Where a patch begins to change something. */
 typedef struct scry__sweep_start {
-    int patch, layer, position; /* layer -1: the embedding */
+    int patch, layer, position; /* layer -1: the embedding; SCRY__NEVER: nowhere */
 } scry__sweep_start;
+
+enum { SCRY__NEVER = INT_MAX };
 
 typedef struct scry__sweep_plan {
     scry_edit         *edits; /* of all patches, one behind the other */
@@ -79,7 +83,8 @@ typedef struct scry__sweep_plan {
     scry__editor      *editor;
     int               *changes; /* [edit]: the first position that it changes in the baseline; -1: none */
     int                count;
-    scry__sweep_start *starts; /* of patches that change something, the last position first */
+    scry__sweep_start *starts; /* of patches that are run, the last position first: those that change something, or all
+                                  of a naive sweep */
 } scry__sweep_plan;
 
 scry_status scry__sweep_plan_create(scry__sweep_plan *plan, scry_sweep *sweep, const scry_patch *patches, int count);

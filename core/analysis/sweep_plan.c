@@ -137,10 +137,11 @@ static scry_status name_patch(const scry__sweep_plan *plan, const scry_sweep *sw
     return status;
 }
 
-/* Where the patch begins: its lowest layer and its lowest position of all that changes. */
+/* Where the patch begins: its lowest layer and its lowest position of all that changes. False where nothing does. */
 static bool find_start(const scry__sweep_plan *plan, int patch, scry__sweep_start *start)
 {
     bool any = false;
+    *start   = (scry__sweep_start){patch, SCRY__NEVER, 0};
     for (int i = plan->first[patch]; i < plan->first[patch + 1]; i++) {
         scry__hook hook;
         int        layer;
@@ -182,7 +183,8 @@ scry_status scry__sweep_plan_create(scry__sweep_plan *plan, scry_sweep *sweep, c
     if (!status && comparison.edit_count) status = find_changes(&comparison);
     plan->starts = status ? NULL : scry__alloc((size_t)count, sizeof *plan->starts);
     if (!status && !plan->starts) status = SCRY_OUT_OF_MEMORY;
-    for (int i = 0; i < count && !status; i++) plan->count += find_start(plan, i, &plan->starts[plan->count]);
+    for (int i = 0; i < count && !status; i++)
+        plan->count += find_start(plan, i, &plan->starts[plan->count]) || sweep->options.naive;
     if (status)
         scry__sweep_plan_finish(plan);
     else

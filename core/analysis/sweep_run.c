@@ -40,6 +40,7 @@ static scry_status use_edits(const struct pass *pass)
 {
     const scry__sweep_plan *plan  = pass->plan;
     int                     count = 0, all = 0;
+    if (!plan->editor) return SCRY_OK; /* no patch has any */
     for (int i = pass->begin; i < pass->end; i++)
         all += plan->first[plan->starts[i].patch + 1] - plan->first[plan->starts[i].patch];
     scry__edit_use *uses = scry__alloc((size_t)all, sizeof *uses);
@@ -130,8 +131,9 @@ static scry_status run_pass(struct pass *pass, scry_outcome *outcomes)
         status                    = scry__readout_read(&sweep->readout, &streams, pass->position, false, found);
     }
     for (int i = 0; i < count && !status; i++) {
-        found[i].changed                                    = true;
-        outcomes[pass->plan->starts[pass->begin + i].patch] = found[i];
+        const scry__sweep_start *start = &pass->plan->starts[pass->begin + i];
+        found[i].changed               = start->layer != SCRY__NEVER;
+        outcomes[start->patch]         = found[i];
     }
     if (!status) count_cost(pass);
     scry__free(found);

@@ -242,6 +242,37 @@ Test(sweep, cost__is_what_the_formula_says)
     check_cost("cpu", "gpt_neox");
 }
 
+/* A naive sweep runs every patch whole, and what changes nothing gives the baseline's bits. */
+Test(sweep, naive__runs_every_patch)
+{
+    static struct pair      pair;
+    static const scry_edit  edits[]   = {{.hook = "blocks.1.hook_mlp_out", .kind = SCRY_EDIT_SCALE, .factor = 1.0f},
+                                         {.hook = "blocks.1.hook_mlp_out"}};
+    static const scry_patch patches[] = {{&edits[0], 1}, {NULL, 0}, {&edits[1], 1}};
+    scry_sweep             *sweep     = NULL;
+    int64_t                 rows      = 0;
+    const scry__observer    observer  = {count_rows, &rows};
+    pair_open(&pair, "cpu", "llama");
+    cr_assert_eq(
+        scry_sweep_create(&sweep, pair.f.model, NULL,
+                          &(scry_sweep_options){.ids = pair.f.ids, .id_count = pair.f.id_count, .naive = true}),
+        SCRY_OK, "%s", scry_last_error());
+    scry__device_observe(pair.f.device, &observer);
+    run(sweep, &pair, patches, COUNT(patches));
+    scry__device_observe(pair.f.device, NULL);
+    scry_sweep_cost cost  = scry_sweep_get_cost(sweep);
+    int64_t         whole = (int64_t)pair.f.id_count * scry_model_get_info(pair.f.model)->layer_count;
+    cr_expect_eq(cost.naive_layer_tokens, (int64_t)COUNT(patches) * whole);
+    cr_expect_eq(cost.layer_tokens, cost.naive_layer_tokens + whole, "and the pass that compares");
+    cr_expect_eq(cost.layer_tokens, rows);
+    cr_expect_eq(cost.skipped, 0);
+    for (int i = 0; i < 2; i++)
+        cr_expect(!memcmp(&pair.outcomes[i], scry_sweep_baseline(sweep), sizeof *pair.outcomes), "patch %d", i);
+    cr_expect(pair.outcomes[2].changed);
+    scry_sweep_destroy(&sweep);
+    pair_close(&pair);
+}
+
 /* Few patches a position share passes: more rows than the formula has, fewer passes, and what is counted is computed.
  */
 Test(sweep, positions_with_few_rows__share_a_pass)
