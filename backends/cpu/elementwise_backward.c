@@ -71,8 +71,11 @@ static void add_to_row(const struct embed_job *job, int64_t id, int64_t at, int6
 static void clear_row(const struct embed_job *job, int64_t id, int64_t at, int64_t count)
 {
     const scry_tensor *table = &job->op->d_table;
-    for (int64_t i = at; i < at + count; i++)
-        *(float *)element(table, id * table->stride[0] + i * table->stride[1]) = 0;
+    int64_t            index = id * table->stride[0] + at * table->stride[1];
+    if (table->stride[1] == 1)
+        memset(element(table, index), 0, (size_t)count * sizeof(float));
+    else
+        for (int64_t i = 0; i < count; i++) *(float *)element(table, index + i * table->stride[1]) = 0;
 }
 
 static void embed_part(const void *job_of, int part, int parts)

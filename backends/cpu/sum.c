@@ -27,7 +27,7 @@ static struct sum_job job_of(const struct scry__cpu *cpu, const scry_sum *op, vo
 size_t scry__cpu_sum_scratch(const struct scry__cpu *cpu, const scry_sum *op)
 {
     struct sum_job job = job_of(cpu, op, NULL);
-    return (size_t)(job.blocks * job.columns) * sizeof(double);
+    return (size_t)(most(1, job.blocks) * job.columns) * sizeof(double);
 }
 
 /* Rows [row, end) of columns [column, column + count). */
@@ -83,10 +83,11 @@ void scry__cpu_sum(const struct scry__cpu *cpu, const scry_sum *op, void *scratc
     struct sum_job     job = job_of(cpu, op, scratch);
     const scry_tensor *out = &op->out;
     scry__cpu_parallel(cpu->pool, scry__cpu_parts(cpu->threads, (double)(job.rows * job.columns)), sum_part, &job);
+    if (!job.blocks) memset(job.totals, 0, (size_t)job.columns * sizeof *job.totals);
+    for (int64_t block = 1; block < job.blocks; block++)
+        for (int64_t i = 0; i < job.columns; i++) job.totals[i] += job.totals[block * job.columns + i];
     for (int64_t i = 0; i < job.columns; i++) {
-        float *to    = element(out, i * out->stride[0]);
-        double total = op->accumulate ? (double)*to : 0;
-        for (int64_t block = 0; block < job.blocks; block++) total += job.totals[block * job.columns + i];
-        *to = (float)total;
+        float *to = element(out, i * out->stride[0]);
+        *to       = (float)(op->accumulate ? (double)*to + job.totals[i] : job.totals[i]);
     }
 }
