@@ -96,7 +96,8 @@ static void draw_axis(cairo_t *cairo, const struct layout *layout, bool horizont
 {
     const struct axis *axis = horizontal ? &layout->x : &layout->y, *x = &layout->x, *y = &layout->y;
     cairo_set_line_width(cairo, 0.75);
-    for (double tick = ceil(axis->least / axis->step - 1e-9); tick * axis->step <= axis->most; tick++) {
+    for (double tick = ceil(axis->least / axis->step - 1e-9) + 0.0 /* no -0 */; tick * axis->step <= axis->most;
+         tick++) {
         double at = place(axis, tick * axis->step);
         char   number[32];
         snprintf(number, sizeof number, "%.10g", tick * axis->step);

@@ -58,21 +58,24 @@ static void add_marks(struct drawing *drawing)
         if (scry__recipe_has_checkpoint(drawing->training->recipe, step)) drawing->marks[drawing->mark_count++] = step;
 }
 
-/* "2 layers, 2 heads, hidden 64, step 1500 of 1500; evaluation 0.3217, at best 0.3189" */
+/* "2 layers, 2 heads, hidden 64, step 1500 of 1500; evaluation 0.3249, 0.0038 above the best possible" */
 static void entitle(struct drawing *drawing)
 {
-    const scry_training *training = drawing->training;
-    const scry_recipe   *recipe   = training->recipe;
-    int                  used;
+    const scry_training   *training   = drawing->training;
+    const scry_recipe     *recipe     = training->recipe;
+    int                    last       = training->evaluation_count - 1;
+    const scry_evaluation *evaluation = last < 0 ? NULL : &training->evaluations[last];
+    int                    used;
     snprintf(drawing->title, sizeof drawing->title, "Training: %s",
              recipe->data == SCRY_TRAIN_DATA_COPY ? "copying patterns" : "text");
     used = snprintf(drawing->subtitle, sizeof drawing->subtitle, "%d layers, %d heads, hidden %d, step %d of %d",
                     recipe->layers, recipe->heads, recipe->hidden, training->step, recipe->steps);
-    if (training->evaluation_count)
+    if (evaluation)
         used += snprintf(drawing->subtitle + used, sizeof drawing->subtitle - (size_t)used, "; evaluation %.4f",
-                         training->evaluations[training->evaluation_count - 1].loss);
-    if (isfinite(training->bound))
-        snprintf(drawing->subtitle + used, sizeof drawing->subtitle - (size_t)used, ", at best %.4f", training->bound);
+                         evaluation->loss);
+    if (evaluation && isfinite(evaluation->best))
+        snprintf(drawing->subtitle + used, sizeof drawing->subtitle - (size_t)used, ", %.4f above the best possible",
+                 evaluation->loss - evaluation->best);
 }
 
 static scry_status draw(const char *path, struct drawing *drawing)

@@ -65,7 +65,7 @@ Test(curve, picture__says_what_it_shows)
 {
     static const char *const says[]   = {"<title>Training: copying patterns</title>",
                                          "2 layers, 2 heads, hidden 64, step 2000 of 1000; evaluation -17.5000",
-                                         ", at best 0.3189"};
+                                         ", -17.7500 above the best possible"};
     scry_training           *training = made(2000, 0.31889); /* more steps than the line has points */
     cr_assert_eq(scry__training_curve_write(scratch("svg"), training), SCRY_OK, "%s", scry_last_error());
     expect_text(scratch("svg"), says, 3);
