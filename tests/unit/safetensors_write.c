@@ -15,8 +15,8 @@ static const char *scratch(void)
     return path;
 }
 
-static char name_a[] = "a", name_b[] = "b.\"quoted\"", name_c[] = "c", name_e[] = "empty", name_s[] = "scalar",
-            name_l[] = "longs";
+static char name_a[] = "a", name_b[] = "b.\"quoted\"", name_c[] = "c", name_e[] = "none", name_s[] = "scalar",
+            name_l[] = "int64";
 
 static const float    floats[]  = {1, -2, 0.5F, 3e38F, 1e-40F, -0.0F};
 static const uint16_t halves[]  = {0x3f80, 0x0001, 0xffff};
@@ -66,9 +66,9 @@ Test(safetensors_write, tensors__are_read_again_to_the_bit)
 Test(safetensors_write, header__is_in_the_formats_own_order)
 {
     static const char expected[] = "{\"__metadata__\":{\"format\":\"pt\"},"
-                                   "\"longs\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[0,16]},"
+                                   "\"int64\":{\"dtype\":\"I64\",\"shape\":[2],\"data_offsets\":[0,16]},"
                                    "\"c\":{\"dtype\":\"F32\",\"shape\":[2,3],\"data_offsets\":[16,40]},"
-                                   "\"empty\":{\"dtype\":\"F32\",\"shape\":[4,0,2],\"data_offsets\":[40,40]},"
+                                   "\"none\":{\"dtype\":\"F32\",\"shape\":[4,0,2],\"data_offsets\":[40,40]},"
                                    "\"scalar\":{\"dtype\":\"F32\",\"shape\":[],\"data_offsets\":[40,44]},"
                                    "\"b.\\\"quoted\\\"\":{\"dtype\":\"BF16\",\"shape\":[3],\"data_offsets\":[44,50]},"
                                    "\"a\":{\"dtype\":\"BOOL\",\"shape\":[5],\"data_offsets\":[50,55]}}";
