@@ -55,13 +55,13 @@ scry_status scry__backward_linear(const scry__backward *pass, const scry__linear
                                   const scry_tensor *d_x, float beta)
 {
     scry_status status = SCRY_OK;
-    if (d_weights && d_weights->weight.buffer) {
+    if (d_weights->weight.buffer) {
         /* As it is stored: a product's last stride is 1. */
         bool        swapped = d_weights->weight.stride[1] != 1;
         scry_tensor stored  = swapped ? scry_tensor_swap(d_weights->weight, 0, 1) : d_weights->weight;
         status = add_product(pass, scry_tensor_swap(swapped ? *d_y : *x, 0, 1), swapped ? *x : *d_y, &stored, 1.0f);
     }
-    if (!status && d_weights && d_weights->bias.buffer)
+    if (!status && d_weights->bias.buffer)
         status = scry__backward_run(
             pass, (scry_op){.kind = SCRY_OP_SUM, .sum = {.x = *d_y, .out = d_weights->bias, .accumulate = true}});
     return status ? status : add_product(pass, *d_y, scry_tensor_swap(weights->weight, 0, 1), d_x, beta);
@@ -71,11 +71,13 @@ scry_status scry__backward_norm(const scry__backward *pass, const scry_norm_para
                                 const scry_norm_parameters *d_parameters, const scry_tensor *x, const scry_tensor *d_y,
                                 const scry_tensor *d_x)
 {
-    scry_norm_backward op = {.x = *x, .d_out = *d_y, .d_x = *d_x, .parameters = *parameters, .accumulate = true};
-    if (d_parameters) {
-        op.d_weight = d_parameters->weight;
-        op.d_bias   = d_parameters->bias;
-    }
+    scry_norm_backward op = {.x          = *x,
+                             .d_out      = *d_y,
+                             .d_x        = *d_x,
+                             .d_weight   = d_parameters->weight,
+                             .d_bias     = d_parameters->bias,
+                             .parameters = *parameters,
+                             .accumulate = true};
     return scry__backward_run(pass, (scry_op){.kind = SCRY_OP_NORM_BACKWARD, .norm_backward = op});
 }
 
@@ -155,18 +157,12 @@ static scry_status mlp_inner(const scry__backward *pass, const scry_tensor *inpu
     if (!status)
         status = scry__backward_run(pass, (scry_op){.kind = SCRY_OP_ACTIVATION_BACKWARD, .activation_backward = op});
     if (!status) status = offer_rows(pass, SCRY__HOOK_MLP_PRE, &d_pre);
-    if (!status && gated) {
-        status = offer_rows(pass, SCRY__HOOK_MLP_PRE_LINEAR, &op.d_gated);
-        if (!status)
-            status = scry__backward_linear(pass, &weights->up, d_weights ? &d_weights->up : NULL, input, &op.d_gated,
-                                           d_input, 0.0f);
-    }
+    if (!status && gated) status = offer_rows(pass, SCRY__HOOK_MLP_PRE_LINEAR, &op.d_gated);
+    if (!status && gated)
+        status = scry__backward_linear(pass, &weights->up, &d_weights->up, input, &op.d_gated, d_input, 0.0f);
     if (status) return status;
-    if (!gated)
-        return scry__backward_linear(pass, &weights->up, d_weights ? &d_weights->up : NULL, input, &d_pre, d_input,
-                                     0.0f);
-    return scry__backward_linear(pass, &weights->gate, d_weights ? &d_weights->gate : NULL, input, &d_pre, d_input,
-                                 1.0f);
+    return scry__backward_linear(pass, gated ? &weights->gate : &weights->up, gated ? &d_weights->gate : &d_weights->up,
+                                 input, &d_pre, d_input, gated ? 1.0f : 0.0f);
 }
 
 static scry_status mlp(const scry__backward *pass, const scry_tensor *d_branch)
@@ -176,17 +172,15 @@ static scry_status mlp(const scry__backward *pass, const scry_tensor *d_branch)
     int64_t                    size   = pass->arch->mlp_size;
     scry_tensor                post   = scratch_rows(pass, SCRY__SCRATCH_WIDE_TOO, size);
     scry_tensor                d_post = scratch_rows(pass, SCRY__SCRATCH_WIDE, size);
-    struct branch              branch = {.weights = &weights->down,
-                                         .before  = shared ? &weights->norm1 : &weights->norm2,
-                                         .after   = &weights->norm2_after,
-                                         .stream =
-                                             value_rows(pass, pass->arch->parallel ? SCRY__HOOK_RESID_PRE : SCRY__HOOK_RESID_MID),
-                                         .inner = mlp_inner};
-    if (d_weights) {
-        branch.d_weights = &d_weights->down;
-        branch.d_before  = shared ? &d_weights->norm1 : &d_weights->norm2;
-        branch.d_after   = &d_weights->norm2_after;
-    }
+    scry__hook                 stream = pass->arch->parallel ? SCRY__HOOK_RESID_PRE : SCRY__HOOK_RESID_MID;
+    struct branch              branch = {.weights   = &weights->down,
+                                         .d_weights = &d_weights->down,
+                                         .before    = shared ? &weights->norm1 : &weights->norm2,
+                                         .d_before  = shared ? &d_weights->norm1 : &d_weights->norm2,
+                                         .after     = &weights->norm2_after,
+                                         .d_after   = &d_weights->norm2_after,
+                                         .stream    = value_rows(pass, stream),
+                                         .inner     = mlp_inner};
     scry_activation op = {.x = value_rows(pass, SCRY__HOOK_MLP_PRE), .out = post, .function = pass->arch->activation};
     if (pass->arch->gated) op.gated = value_rows(pass, SCRY__HOOK_MLP_PRE_LINEAR);
     scry_status status = offer_rows(pass, SCRY__HOOK_MLP_OUT, d_branch);
@@ -199,17 +193,15 @@ static scry_status attention(const scry__backward *pass, const scry_tensor *d_br
     const scry__layer_weights *weights = pass->weights, *d_weights = pass->d_weights;
     scry_tensor                z      = value_rows(pass, SCRY__HOOK_Z);
     scry_tensor                d_z    = scratch_rows(pass, SCRY__SCRATCH_WIDE, z.shape[1]);
-    struct branch              branch = {.weights = &weights->out,
-                                         .before  = &weights->norm1,
-                                         .after   = &weights->norm1_after,
-                                         .stream  = value_rows(pass, SCRY__HOOK_RESID_PRE),
-                                         .inner   = scry__backward_attention};
-    if (d_weights) {
-        branch.d_weights = &d_weights->out;
-        branch.d_before  = &d_weights->norm1;
-        branch.d_after   = &d_weights->norm1_after;
-    }
-    scry_status status = offer_rows(pass, SCRY__HOOK_ATTN_OUT, d_branch);
+    struct branch              branch = {.weights   = &weights->out,
+                                         .d_weights = &d_weights->out,
+                                         .before    = &weights->norm1,
+                                         .d_before  = &d_weights->norm1,
+                                         .after     = &weights->norm1_after,
+                                         .d_after   = &d_weights->norm1_after,
+                                         .stream    = value_rows(pass, SCRY__HOOK_RESID_PRE),
+                                         .inner     = scry__backward_attention};
+    scry_status                status = offer_rows(pass, SCRY__HOOK_ATTN_OUT, d_branch);
     return status ? status : run_branch(pass, &branch, d_branch, &z, &d_z);
 }
 
@@ -253,12 +245,13 @@ static scry_status embedding(const scry__backward *pass)
 
 static scry_status run_blocks(scry__backward *pass)
 {
-    const scry__weights *weights = &pass->tape->session->model->weights, *d_weights = pass->wanted->weights;
-    int                  first = pass->wanted->first_layer;
+    static const scry__layer_weights none;
+    const scry__weights             *weights = &pass->tape->session->model->weights, *d_weights = pass->wanted->weights;
+    int                              first = pass->wanted->first_layer;
     for (pass->layer = (int)pass->arch->layer_count - 1; pass->layer >= first; pass->layer--) {
         scry_status status = SCRY_OK;
         pass->weights      = &weights->layers[pass->layer];
-        pass->d_weights    = d_weights ? &d_weights->layers[pass->layer] : NULL;
+        pass->d_weights    = d_weights ? &d_weights->layers[pass->layer] : &none;
         if (weights->stream) status = scry__stream_load(weights->stream, pass->layer);
         if (!status) status = block(pass);
         if (!status && weights->stream && pass->layer > first)
@@ -294,13 +287,14 @@ scry_status scry__backward_stream(scry__tape *tape, const scry_tensor *d_stream,
 /* From the gradient of the normed rows [R, d] on. */
 static scry_status run_from_normed(scry__backward *pass, const scry_tensor *d_normed)
 {
-    const scry__session *session   = pass->tape->session;
-    const scry__weights *d_weights = pass->wanted->weights;
-    scry_tensor          resid = scry__session_residual(session), x = scry__as_rows(&resid);
-    scry_status          status = clear(pass, &pass->stream);
+    static const scry_norm_parameters none;
+    const scry__session              *session   = pass->tape->session;
+    const scry__weights              *d_weights = pass->wanted->weights;
+    scry_tensor                       resid = scry__session_residual(session), x = scry__as_rows(&resid);
+    scry_status                       status = clear(pass, &pass->stream);
     if (!status)
         status = scry__backward_norm(pass, &session->model->weights.final_norm,
-                                     d_weights ? &d_weights->final_norm : NULL, &x, d_normed, &pass->stream);
+                                     d_weights ? &d_weights->final_norm : &none, &x, d_normed, &pass->stream);
     return status ? status : run_blocks(pass);
 }
 

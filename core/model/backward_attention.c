@@ -64,10 +64,8 @@ static scry_status leave_heads(const scry__backward *pass, const scry_tensor d_h
         for (int i = 0; i < 2 && !status; i++) status = turn_back(pass, &d_heads[i]);
     }
     if (!status && pass->arch->features & SCRY__HAS_QK_NORM) {
-        status = head_norm(pass, SCRY__HOOK_Q, &weights->q_norm, d_weights ? &d_weights->q_norm : NULL, &d_heads[0]);
-        if (!status)
-            status =
-                head_norm(pass, SCRY__HOOK_K, &weights->k_norm, d_weights ? &d_weights->k_norm : NULL, &d_heads[1]);
+        status = head_norm(pass, SCRY__HOOK_Q, &weights->q_norm, &d_weights->q_norm, &d_heads[0]);
+        if (!status) status = head_norm(pass, SCRY__HOOK_K, &weights->k_norm, &d_weights->k_norm, &d_heads[1]);
     }
     for (int i = 0; i < 3 && !status; i++) status = scry__backward_offer(pass, heads_hooks[i], &d_heads[i]);
     return status;
@@ -81,15 +79,14 @@ static scry_status project(const scry__backward *pass, const scry_tensor *input,
     const scry__arch          *arch    = pass->arch;
     const scry__layer_weights *weights = pass->weights, *d_weights = pass->d_weights;
     if (arch->qkv != SCRY__QKV_SEPARATE)
-        return scry__backward_linear(pass, &weights->qkv, d_weights ? &d_weights->qkv : NULL, input, d_block, d_input,
-                                     0.0f);
+        return scry__backward_linear(pass, &weights->qkv, &d_weights->qkv, input, d_block, d_input, 0.0f);
     const struct {
         const scry__linear *weights, *d_weights;
         int64_t             heads;
     } parts[] = {
-        {&weights->q, d_weights ? &d_weights->q : NULL, arch->head_count},
-        {&weights->k, d_weights ? &d_weights->k : NULL, arch->kv_head_count},
-        {&weights->v, d_weights ? &d_weights->v : NULL, arch->kv_head_count},
+        {&weights->q, &d_weights->q, arch->head_count},
+        {&weights->k, &d_weights->k, arch->kv_head_count},
+        {&weights->v, &d_weights->v, arch->kv_head_count},
     };
     scry_status status = SCRY_OK;
     int64_t     begin  = 0;

@@ -33,7 +33,7 @@ typedef struct scry__backward {
     const scry__tape          *tape;
     const scry__arch          *arch;
     const scry__gradients     *wanted;
-    const scry__layer_weights *weights, *d_weights; /* of this layer; d_weights NULL: none wanted */
+    const scry__layer_weights *weights, *d_weights; /* of this layer; absent in d_weights: not wanted */
     int                        layer;
     scry_tensor                stream; /* [R, d]: the gradient of the residual stream, at this place */
 } scry__backward;
