@@ -146,9 +146,9 @@ static scry_status mlp_inner(const scry__backward *pass, const scry_tensor *inpu
 {
     const scry__layer_weights *weights = pass->weights, *d_weights = pass->d_weights;
     scry_tensor                d_pre = scratch_rows(pass, SCRY__SCRATCH_WIDE, pass->arch->mlp_size);
-    scry_activation_backward   op    = {
-             .x = value_rows(pass, SCRY__HOOK_MLP_PRE), .d_out = d_pre, .d_x = d_pre, .function = pass->arch->activation};
-    bool gated = pass->arch->gated;
+    scry_tensor                pre   = value_rows(pass, SCRY__HOOK_MLP_PRE);
+    scry_activation_backward   op    = {.x = pre, .d_out = d_pre, .d_x = d_pre, .function = pass->arch->activation};
+    bool                       gated = pass->arch->gated;
     if (gated) {
         op.gated   = value_rows(pass, SCRY__HOOK_MLP_PRE_LINEAR);
         op.d_gated = scratch_rows(pass, SCRY__SCRATCH_WIDE_TOO, pass->arch->mlp_size);

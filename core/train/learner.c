@@ -103,13 +103,12 @@ static scry_tensor as_stored(const scry__weights *weights, int index, scry_buffe
 
 static scry__parameter parameter_of(const scry__learner *learner, int index)
 {
-    const scry__weights *weights = &learner->model->weights;
-    const scry__weight  *weight  = &weights->used[index];
-    bool                 matrix  = weight->stored->rank > 1;
-    scry__parameter      out     = {.name = weight->stored->name,
-                                    .decays =
-                                        matrix && weight->tensor != &weights->embedding && weight->tensor != &weights->positions,
-                                    .value = as_stored(weights, index, weights->buffers[0])};
+    const scry__weights *weights   = &learner->model->weights;
+    const scry__weight  *weight    = &weights->used[index];
+    bool                 embedding = weight->tensor == &weights->embedding || weight->tensor == &weights->positions;
+    scry__parameter      out       = {.name   = weight->stored->name,
+                                      .decays = weight->stored->rank > 1 && !embedding,
+                                      .value  = as_stored(weights, index, weights->buffers[0])};
     if (!learner->gradients.used[index].tensor->buffer) return out;
     out.gradient = as_stored(weights, index, learner->gradients.buffers[0]);
     out.first    = as_stored(weights, index, learner->first.buffers ? learner->first.buffers[0] : NULL);
