@@ -10,8 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Values of the source that are held at a time: a kind's layers are patched in as many turns as that takes. */
-enum { MOST_BYTES = 256 << 20 };
+enum { USUAL_MEMORY = 256 << 20 };
 
 /* Some layers of a grid under way; cells that are patched, in the order of the grid. */
 struct turn {
@@ -62,7 +61,8 @@ static int layers_at_a_time(const scry__patch_run *run, const scry_patch_grid *g
     double                 width = grid->kind == SCRY_PATCH_PATTERN ? rows * grid->head_count
                                    : grid->head_count > 1           ? (double)grid->head_count * info->head_size
                                                                     : info->hidden_size;
-    double                 fit   = fmax(floor(MOST_BYTES / (rows * width * sizeof(float))), 1);
+    double                 most  = run->options->most_memory ? (double)run->options->most_memory : USUAL_MEMORY;
+    double                 fit   = fmax(floor(most / (rows * width * sizeof(float))), 1);
     return fit < grid->layer_count ? (int)fit : grid->layer_count;
 }
 

@@ -359,6 +359,39 @@ Test(patch, journal__drops_what_was_torn)
     outcome_free(&outcome);
 }
 
+/* A copy of the demo model, one number of whose weights is another. */
+static void copy_model(const char *path, bool changed)
+{
+    char  command[600];
+    char  weights[300];
+    FILE *file;
+    snprintf(command, sizeof command, "rm -rf '%s' && cp -r '%s/models/demo' '%s'", path, SCRY_SOURCE_DIR, path);
+    cr_assert_eq(system(command), 0);
+    snprintf(weights, sizeof weights, "%s/model.safetensors", path);
+    file = fopen(weights, "r+");
+    cr_assert(file && !fseek(file, -2000, SEEK_END) && (!changed || fputs("\x3e\x3f", file) >= 0) && !fclose(file));
+}
+
+Test(patch, journal__knows_the_weights)
+{
+    const char *pairs = in_folder("pairs.jsonl"), *output = in_folder("out.json"), *model = in_folder("model");
+    write_pairs(pairs, 2);
+    for (int changed = 0; changed < 2; changed++) {
+        copy_model(model, false);
+        cr_assert_eq(mkdir(output, 0777), 0);
+        struct outcome first = SCRY("patch", "--pairs", pairs, "--kinds", "z", "-o", output, "--model", model);
+        cr_assert_eq(first.exit_code, 6, "%s", first.err);
+        cr_assert_eq(rmdir(output), 0);
+        copy_model(model, changed);
+        struct outcome second = SCRY("patch", "--pairs", pairs, "--kinds", "z", "-o", output, "--model", model);
+        cr_expect_eq(second.exit_code, changed ? 3 : 0, "%s", second.err);
+        cr_expect(!changed || strstr(second.err, "begun with another model"), "%s", second.err);
+        outcome_free(&first);
+        outcome_free(&second);
+        if (!changed) unlink(output);
+    }
+}
+
 /* Results of something else are never mixed in. */
 Test(patch, journal__is_refused_where_something_else_is_asked)
 {

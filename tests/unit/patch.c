@@ -348,6 +348,31 @@ Test(patch, aligned__leaves_positions_without_a_match)
     fixture_close(&f);
 }
 
+/* Layer by layer, all layers at once: on the reference to the bit, which also does not depend on the batch. */
+Test(patch, memory__changes_no_bit)
+{
+    struct fixture f;
+    fixture_open(&f, "reference", "llama");
+    struct prompts     prompts = make_prompts(&f, 2, 1);
+    scry_patch_options options = options_of(&prompts, SCRY_DENOISE);
+    options.align              = true;
+    scry_patching *whole       = patch(&f, &options);
+    options.most_memory        = 1;
+    options.batch              = 3;
+    scry_patching *parts       = patch(&f, &options);
+    cr_expect_gt(parts->cost.passes, whole->cost.passes);
+    cr_assert_eq(parts->grid_count, whole->grid_count);
+    for (int i = 0; i < whole->grid_count; i++) {
+        const scry_patch_grid *grid  = &whole->grids[i];
+        size_t                 cells = (size_t)(grid->layer_count * grid->head_count * grid->position_count);
+        cr_expect_arr_eq(grid->cells, parts->grids[i].cells, cells * sizeof *grid->cells, "%s",
+                         scry_patch_kind_text(grid->kind));
+    }
+    scry_patching_destroy(&parts);
+    scry_patching_destroy(&whole);
+    fixture_close(&f);
+}
+
 /* --- effects that are none --- */
 
 /* All logits are 0, of every run. */

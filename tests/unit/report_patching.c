@@ -253,6 +253,24 @@ Test(report_patching, maps__join_grids_of_one_shape)
     scry__patch_maps_finish(&maps);
 }
 
+Test(report_patching, maps__survive_every_refused_allocation)
+{
+    struct refusals refusals = {0};
+    scry_patching   patching = made(SCRY_DENOISE);
+    while (refusals_next(&refusals)) {
+        scry__patch_maps maps   = {0};
+        char           **labels = NULL;
+        scry_status      status = scry__patch_labels_create(&labels, &patching);
+        if (!status)
+            status =
+                scry__patch_maps_create(&maps, grids, 2, &(scry__patch_view){.labels = (const char *const *)labels});
+        refusals_check(&refusals, status, maps.maps != NULL);
+        scry__patch_maps_finish(&maps);
+        scry__patch_labels_free(labels, patching.position_count);
+    }
+    cr_expect_gt(refusals.refused, 7);
+}
+
 Test(report_patching, labels__show_both_tokens_clean_first)
 {
     static const char *const denoise[] = {"<s>", "(none)| two", " one| two", " is"}, *const noise[] = {
