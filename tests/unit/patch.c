@@ -348,6 +348,26 @@ Test(patch, aligned__leaves_positions_without_a_match)
     fixture_close(&f);
 }
 
+/* The last token twice: the last positions are matched all the same, and so differ in place. */
+Test(patch, aligned__reads_both_prompts_at_their_ends)
+{
+    struct fixture f;
+    fixture_open(&f, "reference", "gpt2");
+    for (int direction = 0; direction < SCRY_PATCH_DIRECTION_COUNT; direction++) {
+        struct prompts prompts          = make_prompts(&f, f.id_count - 1, 1);
+        prompts.corrupt[f.id_count - 1] = prompts.corrupt[f.id_count] = prompts.clean[f.id_count - 1];
+        scry_patch_options options = options_of(&prompts, (scry_patch_direction)direction);
+        options.align              = true;
+        options.kinds              = 1 << SCRY_PATCH_RESID_PRE;
+        scry_patching *result      = patch(&f, &options);
+        cr_expect_eq(result->first_difference, f.id_count - 1);
+        cr_expect_eq(result->clean.position, f.id_count - 1);
+        cr_expect_eq(result->corrupt.position, f.id_count);
+        scry_patching_destroy(&result);
+    }
+    fixture_close(&f);
+}
+
 /* Layer by layer, all layers at once: on the reference to the bit, which also does not depend on the batch. */
 Test(patch, memory__changes_no_bit)
 {
