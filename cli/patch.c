@@ -25,7 +25,8 @@ static scry_status choose_kinds(struct patch *patch)
         if (kind < SCRY_PATCH_KIND_COUNT) continue;
         for (int i = 0; i < SCRY_PATCH_KIND_COUNT; i++)
             scry__text_addf(&all, "%s%s", i ? ", " : "", scry_patch_kind_text((scry_patch_kind)i));
-        scry_status status = cli_bad("--kinds \"%.*s\": expected some of %s", (int)length, at, all.status ? "" : all.data);
+        scry_status status =
+            cli_bad("--kinds \"%.*s\": expected some of %s", (int)length, at, all.status ? "" : all.data);
         scry__text_finish(&all);
         return status;
     }

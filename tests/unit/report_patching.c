@@ -230,16 +230,15 @@ Test(report_patching, maps__turn_as_asked)
  * layer. */
 Test(report_patching, maps__join_grids_of_one_shape)
 {
-    const scry_patch_grid some[] = {{SCRY_PATCH_Z, 2, 2, 1, heads},
-                                    {SCRY_PATCH_ATTN_OUT, 2, 1, 4, stream},
-                                    {SCRY_PATCH_Q, 2, 2, 1, heads + 0},
-                                    {SCRY_PATCH_PATTERN, 2, 2, 2, stream},
-                                    {SCRY_PATCH_MLP_OUT, 2, 1, 4, stream}};
+    const scry_patch_grid some[] = {{SCRY_PATCH_Z, 2, 2, 1, heads},        {SCRY_PATCH_ATTN_OUT, 2, 1, 4, stream},
+                                    {SCRY_PATCH_Q, 2, 2, 1, heads + 0},    {SCRY_PATCH_PATTERN, 2, 2, 2, stream},
+                                    {SCRY_PATCH_MLP_OUT, 2, 1, 4, stream}, {SCRY_PATCH_Z, 2, 2, 2, stream}};
     scry__patch_maps      maps;
     cr_assert_eq(scry__patch_maps_create(&maps, some, COUNT(some),
                                          &(scry__patch_view){.title = "T", .metric = SCRY_PATCH_METRIC_KL}),
                  SCRY_OK);
-    cr_assert_eq(maps.count, 3);
+    cr_assert_eq(maps.count, 4);
+    cr_expect_eq(maps.maps[3].panel_count, 2);
     cr_expect_str_eq(maps.maps[0].title, "T");
     cr_expect_null(maps.maps[1].title);
     cr_expect(maps.maps[0].panel_count == 2 && maps.maps[1].panel_count == 2 && maps.maps[2].panel_count == 2);
