@@ -117,7 +117,8 @@ static void note(scry_device *device, const scry_op *op, const char *reason)
     front->fallbacks++;
     snprintf(front->last_fallback, sizeof front->last_fallback, "%s ran on cpu instead of %s: %s",
              scry_op_text(op->kind), device->info.name, reason);
-    scry__log(SCRY_LOG_WARNING, "%s", front->last_fallback);
+    scry__log(front->told_fallback[op->kind] ? SCRY_LOG_DEBUG : SCRY_LOG_WARNING, "%s", front->last_fallback);
+    front->told_fallback[op->kind] = true;
 }
 
 scry_status scry__fallback_run(scry_device *device, const scry_op *op, const char *reason)

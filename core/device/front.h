@@ -12,8 +12,9 @@ struct scry_front {
     int                threads; /* of the cpu device below */
     uint64_t           fallbacks;
     char               last_fallback[256];
-    scry_device       *cpu;         /* where fallbacks run; opened by the first */
-    bool               told_pieces; /* that ops run in pieces was logged */
+    scry_device       *cpu;                          /* where fallbacks run; opened by the first */
+    bool               told_pieces;                  /* that ops run in pieces was logged */
+    bool               told_fallback[SCRY_OP_COUNT]; /* that such ops fall back was a warning; the others are details */
     bool               lost;
     char               lost_reason[256];
     scry_status        failed; /* work of which nobody was told; the next call says so */
