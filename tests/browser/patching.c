@@ -173,6 +173,10 @@ Test(patching, page_of_the_command__opens_there)
     double shown = page_number(page, "Number(document.querySelector('#patching .readout').dataset.value)");
     double exact = page_number(page, "scry.data.patching.directions[0].grids[1].effect[(3 * 8 + 2) * 7 + 6]");
     expect_close(shown, exact, 1e-9, "z", 3, 2);
+    page_open(page, PAGE("patch", CLEAN, CORRUPT, "--kinds", "z,v"), NULL);
+    char *story = part_of(page, ".prose");
+    cr_expect_str_eq(story, "", "nothing is known of the stream");
+    free(story);
     json_t *views = made_views(page), *view;
     size_t  index;
     json_array_foreach(views, index, view) made_view(page, json_string_value(view));

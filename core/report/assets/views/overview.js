@@ -27,9 +27,10 @@ function overview() {
       ]);
     if (data.diagnosis && !findings.length)
       items.push([`No finding in ${data.diagnosis.checks.length} checks `, viewLink("see", "diagnoses", {})]);
-    if (data.patching)
-      items.push(
-        [...patchStory(patchWay(data.patching, data.patching.directions[0])), " ", viewLink("see", "patching", {})]);
+    if (data.patching) {
+      const story = patchStory(patchWay(data.patching, data.patching.directions[0]));
+      items.push([...(story.length ? story : ["Activations were patched."]), " ", viewLink("see", "patching", {})]);
+    }
     const strong = new Map(); /* of each kind the head that has most of it */
     for (const head of data.heads ? data.heads.heads : []) {
       const most = strong.get(head.kind);

@@ -22,27 +22,28 @@ function patchWay(patching, direction) {
   return {...direction, noise, labels, grids};
 }
 
-/* "␣Eiffel | ␣Brandenburg in layers 0 to 2, ␣in in layer 5": where the stream alone makes half of the difference. */
-function patchPlaces({labels, grids}) {
-  const grid = grids.find(each => each.kind === "resid_pre");
-  if (!grid) return [];
+/* The positions where the stream alone makes half of the difference, each with its runs of layers, [first, last]. */
+function patchPlaces({labels}, grid) {
   return labels
     .map((label, position) => {
-      const layers = range(grid.layer_count).filter(layer => grid.effect[grid.at(layer, 0, position)] >= patchEnough);
       const runs = [];
-      for (const layer of layers) {
+      for (const layer of range(grid.layer_count)) {
+        if (!(grid.effect[grid.at(layer, 0, position)] >= patchEnough)) continue;
         if (runs.length && runs.at(-1)[1] === layer - 1)
           runs.at(-1)[1] = layer;
         else
           runs.push([layer, layer]);
       }
-      return {label, position, runs};
+      return {label, runs};
     })
     .filter(place => place.runs.length);
 }
 
+/* "... at ␣Eiffel | ␣Brandenburg in layers 0 to 2, ␣in in layer 5.", as texts and elements. */
 function patchStory(way) {
-  const places = patchPlaces(way);
+  const stream = way.grids.find(grid => grid.kind === "resid_pre");
+  if (!stream) return [];
+  const places = patchPlaces(way, stream);
   const what = way.noise ? "The corrupt residual stream, put into the clean run, breaks" :
                            "The clean residual stream, put into the corrupt run, restores";
   if (!way.defined) return ["Both runs have the same difference of logits: effects are not defined."];
