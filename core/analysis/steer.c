@@ -260,10 +260,10 @@ static scry_status check_options(const scry_steer_options *options, const scry_m
                           "%d prompts to steer to and %d to steer from: expected at least one of "
                           "each, or a vector",
                           options->plus_count, options->minus_count);
-    if (options->top < 0 || options->top > SCRY_MAX_TOP || options->strength_count < 0)
+    if (options->top < 0 || options->top > SCRY_MAX_TOP || (options->strengths && options->strength_count < 1))
         return scry__fail(SCRY_BAD_ARGUMENT, "%d tokens and %d strengths: expected 1 to %d tokens, 1 strength or more",
                           options->top, options->strength_count, SCRY_MAX_TOP);
-    for (int i = 0; i < options->strength_count; i++)
+    for (int i = 0; options->strengths && i < options->strength_count; i++)
         if (!isfinite(options->strengths[i]))
             return scry__fail(SCRY_BAD_ARGUMENT, "strength %d is %g: expected a finite number", i,
                               (double)options->strengths[i]);

@@ -471,6 +471,8 @@ Test(steer, misuse__is_refused)
         {"0 prompts to steer to and 0", {0}},
         {"strength 1 is nan", {.vector = nothing, .strengths = wrong, .strength_count = 2}},
         {"-1 tokens", {.vector = nothing, .top = -1}},
+        {"0 strengths", {.vector = nothing, .strengths = wrong}},
+        {"all zeros and has", {.vector = nothing, .strength_count = 2, .normalise = true}}, /* of those by default */
         {"-2 strengths", {.vector = nothing, .strengths = wrong, .strength_count = -2}},
         {"all zeros and has no direction", {.vector = nothing, .normalise = true}},
         {"one token is generated", {.vector = nothing, .reach = SCRY_STEER_REACH_GENERATED, .generation = &one}},
