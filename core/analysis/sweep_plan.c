@@ -17,13 +17,21 @@ struct comparison {
     scry_sweep       *sweep;
     scry__sweep_plan *plan;
     int               edit_count;
+    bool             *edited; /* [hook, layer + 1]: is there an edit of this hook point? */
 };
 
-/* Holds the edits of one hook point to its value, [1, ...] on the device. */
-static scry_status compare(const struct comparison *comparison, scry__hook hook, int layer, const scry_tensor *value)
+static bool *is_edited(const struct comparison *comparison, scry__hook hook, int layer)
 {
-    scry__sweep_plan *plan = comparison->plan;
-    float            *host = scry__alloc((size_t)scry_tensor_count(value), sizeof *host);
+    int layers = scry_model_get_info(comparison->sweep->model)->layer_count;
+    return &comparison->edited[(int)hook * (layers + 1) + layer + 1];
+}
+
+/* Holds the edits of one hook point to its value, [1, ...] on the device. */
+static scry_status compare(void *user, scry__hook hook, int layer, const scry_tensor *value)
+{
+    const struct comparison *comparison = user;
+    scry__sweep_plan        *plan       = comparison->plan;
+    float                   *host       = scry__alloc((size_t)scry_tensor_count(value), sizeof *host);
     if (!host) return SCRY_OUT_OF_MEMORY;
     scry_status status = scry__read_tensor(value, host);
     for (int i = 0; i < comparison->edit_count && !status; i++) {
@@ -37,25 +45,10 @@ static scry_status compare(const struct comparison *comparison, scry__hook hook,
     return status;
 }
 
-static bool is_edited(const struct comparison *comparison, scry__hook hook, int layer)
-{
-    for (int i = 0; i < comparison->edit_count; i++) {
-        scry__hook own;
-        int        at;
-        scry__editor_place(comparison->plan->editor, i, &own, &at);
-        if (own == hook && at == layer) return true;
-    }
-    return false;
-}
-
+/* Streams are kept already. */
 static bool wants(void *user, scry__hook hook, int layer)
 {
-    return hook != SCRY__HOOK_RESID_PRE && is_edited(user, hook, layer);
-}
-
-static scry_status at_hook(void *user, scry__hook hook, int layer, const scry_tensor *value)
-{
-    return compare(user, hook, layer, value);
+    return hook != SCRY__HOOK_RESID_PRE && *is_edited(user, hook, layer);
 }
 
 /* Passes that compare change nothing, and are the baseline's to the bit. */
@@ -65,30 +58,40 @@ static bool edits_nothing(void *user, scry__hook hook, int layer, int index, scr
     return false;
 }
 
-/* Streams are kept; for what else is edited the baseline runs again. */
-static scry_status find_changes(const struct comparison *comparison)
+static scry_status run_again(struct comparison *comparison)
 {
-    scry_sweep *sweep  = comparison->sweep;
-    int         layers = scry_model_get_info(sweep->model)->layer_count;
-    scry_status status = SCRY_OK;
-    bool        runs   = false;
-    for (int i = 0; i < comparison->edit_count && !runs; i++) {
+    scry_sweep       *sweep = comparison->sweep;
+    const scry__hooks hooks = {.user = comparison, .wants = wants, .at = compare, .edited = edits_nothing};
+    scry__session_rewind(sweep->baseline, 0);
+    sweep->cost.passes++;
+    sweep->cost.layer_tokens += (int64_t)scry_model_get_info(sweep->model)->layer_count * sweep->rows;
+    return scry__session_forward(sweep->baseline, sweep->tokens->ids, sweep->rows, &hooks);
+}
+
+/* Compares with the streams that are kept, and for what else is edited runs the baseline again. */
+static scry_status find_changes(scry__sweep_plan *plan, scry_sweep *sweep, int edit_count)
+{
+    struct comparison comparison = {.sweep = sweep, .plan = plan, .edit_count = edit_count};
+    int               layers     = scry_model_get_info(sweep->model)->layer_count;
+    scry_status       status     = SCRY_OK;
+    bool              again      = false;
+    comparison.edited            = scry__alloc(SCRY__HOOK_COUNT, (size_t)(layers + 1) * sizeof *comparison.edited);
+    if (!comparison.edited) return SCRY_OUT_OF_MEMORY;
+    for (int i = 0; i < edit_count; i++) {
         scry__hook hook;
         int        layer;
-        scry__editor_place(comparison->plan->editor, i, &hook, &layer);
-        runs = hook != SCRY__HOOK_RESID_PRE;
+        scry__editor_place(plan->editor, i, &hook, &layer);
+        *is_edited(&comparison, hook, layer) = true;
+        again |= hook != SCRY__HOOK_RESID_PRE;
     }
     for (int layer = 0; layer < layers && !status; layer++) {
         const scry_tensor stream = scry__sweep_stream(sweep, layer, 0);
-        if (is_edited(comparison, SCRY__HOOK_RESID_PRE, layer))
-            status = compare(comparison, SCRY__HOOK_RESID_PRE, layer, &stream);
+        if (*is_edited(&comparison, SCRY__HOOK_RESID_PRE, layer))
+            status = compare(&comparison, SCRY__HOOK_RESID_PRE, layer, &stream);
     }
-    if (status || !runs) return status;
-    const scry__hooks hooks = {.user = (void *)comparison, .wants = wants, .at = at_hook, .edited = edits_nothing};
-    scry__session_rewind(sweep->baseline, 0);
-    sweep->cost.passes++;
-    sweep->cost.layer_tokens += (int64_t)layers * sweep->rows;
-    return scry__session_forward(sweep->baseline, sweep->tokens->ids, sweep->rows, &hooks);
+    if (!status && again) status = run_again(&comparison);
+    scry__free(comparison.edited);
+    return status;
 }
 
 /* --- the plan --- */
@@ -155,14 +158,6 @@ static bool find_start(const scry__sweep_plan *plan, int patch, scry__sweep_star
     return any;
 }
 
-static int by_position(const void *a, const void *b)
-{
-    const scry__sweep_start *x = a, *y = b;
-    if (x->position != y->position) return x->position > y->position ? -1 : 1;
-    if (x->layer != y->layer) return x->layer < y->layer ? -1 : 1;
-    return x->patch < y->patch ? -1 : 1;
-}
-
 static int by_layer(const void *a, const void *b)
 {
     const scry__sweep_start *x = a, *y = b;
@@ -170,17 +165,25 @@ static int by_layer(const void *a, const void *b)
     return x->patch < y->patch ? -1 : 1;
 }
 
+/* The last position first. */
+static int by_position(const void *a, const void *b)
+{
+    const scry__sweep_start *x = a, *y = b;
+    if (x->position != y->position) return x->position > y->position ? -1 : 1;
+    return by_layer(a, b);
+}
+
 scry_status scry__sweep_plan_create(scry__sweep_plan *plan, scry_sweep *sweep, const scry_patch *patches, int count)
 {
-    struct comparison comparison = {.sweep = sweep, .plan = plan};
-    *plan                        = (scry__sweep_plan){0};
-    scry_status status           = flatten(plan, patches, count, &comparison.edit_count);
+    int edit_count     = 0;
+    *plan              = (scry__sweep_plan){0};
+    scry_status status = flatten(plan, patches, count, &edit_count);
     if (!status) {
-        status = create_editor(&plan->editor, sweep, plan->edits, comparison.edit_count);
+        status = create_editor(&plan->editor, sweep, plan->edits, edit_count);
         if (status == SCRY_BAD_ARGUMENT) status = name_patch(plan, sweep, count, status);
     }
-    for (int i = 0; i < comparison.edit_count; i++) plan->changes[i] = -1;
-    if (!status && comparison.edit_count) status = find_changes(&comparison);
+    for (int i = 0; i < edit_count && !status; i++) plan->changes[i] = -1;
+    if (!status && edit_count) status = find_changes(plan, sweep, edit_count);
     plan->starts = status ? NULL : scry__alloc((size_t)count, sizeof *plan->starts);
     if (!status && !plan->starts) status = SCRY_OUT_OF_MEMORY;
     for (int i = 0; i < count && !status; i++)
