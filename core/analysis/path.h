@@ -9,8 +9,8 @@
 
 /* --- ends --- */
 
-/* Fills in paths and their senders, and receivers, as scry_path_options has them; what was made before a failure
- * belongs to `paths` too. */
+/* Fills in paths and their senders, and receivers, each once, as scry_path_options has them; what was made before a
+ * failure belongs to `paths` too. */
 scry_status scry__path_parse_senders(scry_paths *paths, const scry_model_info *info, const char *text);
 scry_status scry__path_parse_receivers(scry_paths *paths, const scry_model_info *info, const char *text);
 

@@ -130,6 +130,13 @@ static scry_status append(scry_path_end **ends, int *count, const scry_path_end 
     return SCRY_OK;
 }
 
+static bool has_end(const scry_path_end *ends, int count, const scry_path_end *end)
+{
+    for (int i = 0; i < count; i++)
+        if (ends[i].kind == end->kind && ends[i].layer == end->layer && ends[i].head == end->head) return true;
+    return false;
+}
+
 /* A path without senders yet. */
 static scry_path *new_path(scry_paths *paths)
 {
@@ -190,7 +197,8 @@ scry_status scry__path_parse_receivers(scry_paths *paths, const scry_model_info 
     scry_path_end end;
     for (;; parser.at++) {
         scry_status status = take_end(&parser, &end);
-        if (!status) status = append(&paths->receivers, &paths->receiver_count, &end);
+        if (!status && !has_end(paths->receivers, paths->receiver_count, &end))
+            status = append(&paths->receivers, &paths->receiver_count, &end);
         if (status || !*parser.at) return status;
     }
 }

@@ -102,13 +102,14 @@ static scry_edit replace(const scry_trace *from, const char *hook, int head)
 
 /* --- against traces --- */
 
-/* Head 0.0 to the queries of 1.1 and the values of 1.0, by hand: two runs with edits. */
+/* Head 0.0 to the queries of 1.1, the values of 1.0 and the MLP of layer 1, by hand: two runs with edits. What the MLP
+ * makes of its input tells as much as the input. */
 static double by_hand(const struct pair *pair, bool freeze)
 {
     static const char hooks[] = "*.hook_z,*.hook_mlp_out";
     scry_trace       *base    = trace(pair, pair->f.ids, hooks, NULL, 0);
     scry_trace       *source  = trace(pair, pair->other, hooks, NULL, 0);
-    scry_edit         first[2 * 64], second[2];
+    scry_edit         first[2 * 64], second[3];
     int               count = 0;
     for (int layer = 0; layer < pair->layers; layer++) {
         char name[64];
@@ -117,11 +118,13 @@ static double by_hand(const struct pair *pair, bool freeze)
         snprintf(name, sizeof name, "blocks.%d.hook_mlp_out", layer);
         if (freeze) first[count++] = replace(base, name, -1);
     }
-    first[count++]     = replace(source, "blocks.0.attn.hook_z", 0);
-    scry_trace *heard  = trace(pair, pair->f.ids, "blocks.1.attn.hook_q,blocks.1.attn.hook_v", first, count);
+    first[count++] = replace(source, "blocks.0.attn.hook_z", 0);
+    scry_trace *heard =
+        trace(pair, pair->f.ids, "blocks.1.attn.hook_q,blocks.1.attn.hook_v,blocks.1.mlp.hook_post", first, count);
     second[0]          = replace(heard, "blocks.1.attn.hook_q", 1);
     second[1]          = replace(heard, "blocks.1.attn.hook_v", 0);
-    scry_trace *last   = trace(pair, pair->f.ids, "logits", second, 2);
+    second[2]          = replace(heard, "blocks.1.mlp.hook_post", -1);
+    scry_trace *last   = trace(pair, pair->f.ids, "logits", second, 3);
     double      result = difference_of(pair, last);
     scry_trace_destroy(&last);
     scry_trace_destroy(&heard);
@@ -135,7 +138,7 @@ static void check_receivers(const char *device, const char *name)
     struct pair pair;
     open_pair(&pair, device, name);
     for (int freeze = 0; freeze < 2; freeze++) {
-        scry_path_options options = options_of(&pair, "0.0", "1.1.q,1.0.v");
+        scry_path_options options = options_of(&pair, "0.0", "1.1.q,1.0.v,mlp1");
         options.freeze_mlps       = freeze;
         scry_paths *paths         = run_paths(pair.f.model, &options);
         double      expected      = by_hand(&pair, freeze);
@@ -372,7 +375,7 @@ Test(path, text__names_ends)
     } cases[] = {
         {"heads", "logits", " 0.0 0.1 0.2 1.0 1.1 1.2 > logits"},
         {"mlps,embed", "mlp0,1.0.k", " mlp0 mlp1 embed > mlp0 1.0.k"},
-        {"0.2+mlp1,1.1", "1.2.q,0.0.v,logits", " 0.2+mlp1 1.1 > 1.2.q 0.0.v logits"},
+        {"0.2+mlp1,1.1", "1.2.q,0.0.v,logits,1.2.q,logits", " 0.2+mlp1 1.1 > 1.2.q 0.0.v logits"},
     };
     const scry_model_info info = {.layer_count = 2, .head_count = 3, .kv_head_count = 1};
     for (size_t i = 0; i < COUNT(cases); i++) {
