@@ -191,6 +191,33 @@ Test(path, last_mlp__to_the_logits_is_a_patch)
     fixture_for_all(check_last);
 }
 
+/* Of unequal prompts the last positions match: there the source's last row is what is heard. */
+Test(path, unequal_prompts__are_matched_from_the_end)
+{
+    struct pair pair;
+    open_pair(&pair, "cpu", "gpt2");
+    int               count   = pair.f.id_count;
+    scry_path_options options = options_of(&pair, "mlp2", NULL);
+    scry_paths       *paths   = NULL;
+    options.pair.corrupt_ids  = pair.f.ids + 1;
+    options.pair.corrupt_id_count--;
+    cr_expect_eq(scry_paths_run(&paths, pair.f.model, NULL, NULL, &options), SCRY_BAD_ARGUMENT);
+    options.pair.align  = true;
+    paths               = run_paths(pair.f.model, &options);
+    scry_trace *source  = trace(&pair, pair.other, "blocks.2.hook_mlp_out", NULL, 0);
+    scry_edit   edit    = replace(source, "blocks.2.hook_mlp_out", -1);
+    int         columns = edit.values.columns;
+    edit.values         = (scry_edit_values){edit.values.data + (count - 1) * columns, 1, 1, columns};
+    edit.positions      = (scry_range){count - 2, count - 1};
+    pair.f.id_count--;
+    scry_trace *patched = trace(&pair, pair.f.ids + 1, "logits", &edit, 1);
+    cr_expect_float_eq(paths->paths[0].cell.logit_difference, difference_of(&pair, patched), 2 * PROMISE);
+    scry_trace_destroy(&patched);
+    scry_trace_destroy(&source);
+    scry_paths_destroy(&paths);
+    close_pair(&pair);
+}
+
 /* A change of the final stream, through gpt2's final norm and unembedding on the host. */
 static double read_stream(const struct pair *pair, const double *stream)
 {
