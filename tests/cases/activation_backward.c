@@ -16,7 +16,7 @@ enum { D_X = 1, D_GATED = 2 };
 static const struct row {
     const char          *name;
     scry_activation_kind function;
-    bool                 gated, in_place, accumulate, bare;
+    bool                 gated, in_place, accumulate, bare, nans;
     int                  outputs;
     int                  rank;
     int64_t              shape[SCRY_MAX_RANK];
@@ -46,6 +46,14 @@ static const struct row {
      .shape     = {33, 65},
      .deviation = 1e6,
      .bare      = true},
+    {.name = "activation_backward/gelu-erf-nans", .function = SCRY_GELU_ERF, .rank = 1, .shape = {257}, .nans = true},
+    {.name = "activation_backward/gelu-tanh-nans", .function = SCRY_GELU_TANH, .rank = 1, .shape = {257}, .nans = true},
+    {.name     = "activation_backward/gated-silu-nans",
+     .function = SCRY_SILU,
+     .gated    = true,
+     .rank     = 1,
+     .shape    = {257},
+     .nans     = true},
     {.name = "activation_backward/none", .function = SCRY_SILU, .rank = 2, .shape = {0, 65}},
     {.name = "activation_backward/one", .function = SCRY_GELU_TANH, .rank = 1, .shape = {1}},
     {.name     = "activation_backward/in-place",
@@ -171,6 +179,8 @@ static void build(scry__plan *plan, int index)
                                        5.5, -5.5, 87.2,  -87.2,  100., -100., 1e13, -1e13};
     for (int64_t i = 0; i < scry__array_count(x) && i < (int64_t)(sizeof landmarks / sizeof *landmarks); i++)
         if (row->deviation > 0) scry__array_set(x, i, landmarks[i]);
+    for (int64_t i = 0; row->nans && i < scry__array_count(x); i += 5)
+        scry__array_set(i % 2 ? x : d_out, i, (double)NAN);
     if (outputs & D_X && row->in_place)
         scry__plan_add_in_place(plan, &op->d_x, "d_x", d_out);
     else if (outputs & D_X)

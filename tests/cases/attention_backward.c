@@ -92,6 +92,16 @@ static const struct row {
      .size    = {2, 17, 33, 4, 2, 16},
      .mask    = {.additive = SCRY__ADD_BIAS},
      .softcap = 0.5f},
+    {.name    = "attention_backward/softcap-sharp",
+     .size    = {1, 33, 33, 2, 2, 16},
+     .data    = SCRY__DATA_SHARP,
+     .scale   = 1,
+     .softcap = 5},
+    /* One key is NaN: what no row that sees it touches is as it would be. */
+    {.name = "attention_backward/nans",
+     .size = {1, 33, 33, 2, 2, 16},
+     .mask = {.causal = true, .window = 5},
+     .data = SCRY__DATA_NANS},
     {.name = "attention_backward/scale", .size = {1, 17, 33, 2, 2, 16}, .scale = -0.7f},
     {.name = "attention_backward/sharp",
      .size = {1, 33, 33, 2, 2, 16},
@@ -196,6 +206,7 @@ static struct forward add_forward(scry__plan *plan, const struct row *row)
     scry__attention_fill(plan, forward.q, row->data, SCRY__QUERIES);
     scry__attention_fill(plan, forward.k, row->data, SCRY__KEYS);
     scry__attention_fill(plan, forward.v, row->data, SCRY__VALUES);
+    if (row->data == SCRY__DATA_NANS) scry__array_set(forward.k, (K / 3 * G) * D, (double)NAN);
     return forward;
 }
 
@@ -206,17 +217,19 @@ static void fill_row(const scry__attention_from *from, const struct forward *for
     const int64_t *queries = forward->q->view.shape, *values = forward->v->view.shape;
     int64_t        Q = queries[1], H = queries[2], K = values[1], G = values[2], Dv = values[3];
     double         largest = -INFINITY, total = 0;
+    bool           empty = true;
     for (int64_t j = 0; j < K; j++) {
         bool seen = scry__mask_visible(from->plan, from->mask, b, i, j);
         scores[j] = seen ? scry__attention_score(from, b, h, i, j).value : -INFINITY;
         largest   = fmax(largest, scores[j]);
+        empty     = empty && scores[j] == -INFINITY;
     }
-    for (int64_t j = 0; j < K; j++) total += scores[j] > -INFINITY ? exp(scores[j] - largest) : 0;
-    scry__array_set(forward->lse, (b * H + h) * Q + i, total > 0 ? largest + log(total) : -INFINITY);
+    for (int64_t j = 0; j < K; j++) total += scores[j] != -INFINITY ? exp(scores[j] - largest) : 0;
+    scry__array_set(forward->lse, (b * H + h) * Q + i, empty ? -INFINITY : largest + log(total));
     for (int64_t d = 0; d < Dv; d++) {
         double mixed = 0;
         for (int64_t j = 0; j < K; j++)
-            if (scores[j] > -INFINITY)
+            if (scores[j] != -INFINITY)
                 mixed += exp(scores[j] - largest) / total *
                          scry__array_get(forward->v, ((b * K + j) * G + h / (H / G)) * Dv + d);
         scry__array_set(forward->out, ((b * Q + i) * H + h) * Dv + d, mixed);

@@ -19,7 +19,7 @@ enum {
 static const struct row {
     const char *name;
     int64_t     size[3]; /* T rows, d, V */
-    bool        teacher, equal, near, bias, outside, accumulate, mute;
+    bool        teacher, equal, near, bias, outside, accumulate, mute, special;
     int         outputs, data;
     int64_t     masked; /* > 0: ids v with v mod masked above 1 have a bias of -inf */
     scry_dtype  weight;
@@ -45,6 +45,8 @@ static const struct row {
     {.name = "loss/bf16", .size = {9, 64, 300}, .weight = SCRY_BF16},
     {.name = "loss/padded", .size = {9, 32, 100}, .x = P, .unembedding = P, .bias = true},
     {.name = "loss/unembedding-transposed", .size = {9, 32, 100}, .unembedding = T},
+    {.name = "loss/special", .size = {9, 32, 65}, .outputs = LOSS | D_X, .special = true},
+    {.name = "loss/teacher-special", .size = {9, 32, 65}, .teacher = true, .outputs = LOSS | D_X, .special = true},
     {.name = "loss/loss-only", .size = {17, 24, 513}, .outputs = LOSS, .tier = SCRY__TIER_QUICK},
     {.name = "loss/d_x-only", .size = {17, 24, 513}, .outputs = D_X, .tier = SCRY__TIER_QUICK},
     {.name = "loss/d_unembedding-only", .size = {17, 24, 129}, .outputs = D_UNEMBEDDING},
@@ -186,6 +188,7 @@ static void build(scry__plan *plan, int index)
                                               row->unembedding, 2, SCRY__SHAPE(V, d));
     scry__array_fill_normal(plan, x, 0, plan->wide ? 1e6 : 1);
     scry__array_fill_normal(plan, unembedding, 0, plan->wide ? 1e6 : V > 4096 ? 0.1 : 1);
+    if (row->special) scry__array_fill_specials(x, 3 * d + 5);
     if (row->data == SURE) make_sure(row, x, unembedding);
     if (row->data == BARE) make_bare(row, x, unembedding);
     if (row->bias) add_bias(plan, row);

@@ -19,7 +19,7 @@ static const struct row {
     scry_norm_kind kind;
     int            rank;
     int64_t        shape[SCRY_MAX_RANK];
-    bool           weight, accumulate, bare, mute;
+    bool           weight, accumulate, bare, mute, special;
     int            outputs;
     scry_dtype     dtype; /* of weight */
     float          weight_offset, epsilon;
@@ -80,6 +80,19 @@ static const struct row {
      .shape     = {9, 64},
      .weight    = true,
      .deviation = 1e6},
+    {.name    = "norm_backward/layer-special",
+     .rank    = 2,
+     .shape   = {9, 65},
+     .weight  = true,
+     .outputs = D_X,
+     .special = true},
+    {.name    = "norm_backward/rms-special",
+     .kind    = SCRY_NORM_RMS,
+     .rank    = 2,
+     .shape   = {9, 65},
+     .weight  = true,
+     .outputs = D_X,
+     .special = true},
     {.name = "norm_backward/none", .kind = SCRY_NORM_NONE, .rank = 2, .shape = {9, 65}, .bare = true},
     {.name = "norm_backward/none-accumulate", .kind = SCRY_NORM_NONE, .rank = 2, .shape = {9, 65}, .accumulate = true},
     {.name = "norm_backward/bare", .rank = 1, .shape = {257}, .weight = true, .outputs = D_BIAS, .bare = true},
@@ -143,6 +156,7 @@ static void build(scry__plan *plan, int index)
     parameters->epsilon              = row->epsilon > 0 ? row->epsilon : 1e-5f;
     scry__array *x = scry__plan_add(plan, &op->x, "x", SCRY__INPUT, SCRY_F32, row->layout, row->rank, row->shape);
     scry__array_fill_normal(plan, x, row->mean, row->deviation > 0 ? row->deviation : 1);
+    if (row->special) scry__array_fill_specials(x, 3 * row->shape[1]);
     scry__array_fill_usual(
         plan, scry__plan_add(plan, &op->d_out, "d_out", SCRY__INPUT, SCRY_F32, row->layout, row->rank, row->shape));
     if (row->weight)

@@ -11,7 +11,7 @@ struct row {
     int64_t     count;
     float       rate, beta1, beta2, epsilon, decay, gradient_factor, momentum;
     int64_t     step;
-    bool        nesterov, no_velocity, exact, bare;
+    bool        nesterov, no_velocity, exact, bare, special;
     double      deviation; /* of the gradient; 0: 1 */
     unsigned    layout;
     scry__tier  tier;
@@ -80,6 +80,7 @@ static const struct row adamw_rows[] = {
     {.name = "adamw/bare", .count = 257, .rate = 1, .epsilon = 0x1p20f, .gradient_factor = 1, .step = 1, .bare = true},
     {.name = "adamw/small", .count = 257, USUAL_ADAMW, .step = 5, .deviation = 1e-5},
     {.name = "adamw/wide", .count = 257, USUAL_ADAMW, .step = 5, .deviation = 1e6},
+    {.name = "adamw/special", .count = 257, USUAL_ADAMW, .step = 5, .special = true},
     {.name = "adamw/padded", .count = 33, USUAL_ADAMW, .step = 2, .layout = P},
     {.name = "adamw/spaced", .count = 65, USUAL_ADAMW, .step = 2, .layout = SCRY__SPACED},
     {.name = "adamw/one", .count = 1, USUAL_ADAMW, .step = 2},
@@ -116,7 +117,8 @@ static void build_adamw(scry__plan *plan, int index)
     op->decay                   = row->decay;
     op->gradient_factor         = row->gradient_factor;
     op->step                    = row->step;
-    add(plan, &op->gradient, "gradient", SCRY__INPUT, row, deviation);
+    scry__array *gradient       = add(plan, &op->gradient, "gradient", SCRY__INPUT, row, deviation);
+    if (row->special) scry__array_fill_specials(gradient, 5);
     scry__array *parameter = add(plan, &op->parameter, "parameter", SCRY__UPDATED, row, 1);
     if (row->bare) scry__array_fill(parameter, 0);
     scry__array *first  = add(plan, &op->first, "first", SCRY__UPDATED, row, deviation / 2);
@@ -190,6 +192,7 @@ static const struct row sgd_rows[] = {
      .exact           = true},
     {.name = "sgd/bare", .count = 257, .rate = 1, .gradient_factor = 1, .no_velocity = true, .bare = true},
     {.name = "sgd/wide", .count = 257, .rate = 0.1f, .gradient_factor = 1, .momentum = 0.9f, .deviation = 1e6},
+    {.name = "sgd/special", .count = 257, .rate = 0.1f, .gradient_factor = 1, .momentum = 0.9f, .special = true},
     {.name = "sgd/padded", .count = 33, .rate = 0.1f, .gradient_factor = 1, .momentum = 0.9f, .layout = P},
     {.name = "sgd/spaced", .count = 65, .rate = 0.1f, .gradient_factor = 1, .momentum = 0.9f, .layout = SCRY__SPACED},
     {.name = "sgd/one", .count = 1, .rate = 0.1f, .gradient_factor = 1, .momentum = 0.9f},
@@ -227,7 +230,8 @@ static void build_sgd(scry__plan *plan, int index)
     op->decay             = row->decay;
     op->gradient_factor   = row->gradient_factor;
     op->nesterov          = row->nesterov;
-    add(plan, &op->gradient, "gradient", SCRY__INPUT, row, deviation_of(row));
+    scry__array *gradient = add(plan, &op->gradient, "gradient", SCRY__INPUT, row, deviation_of(row));
+    if (row->special) scry__array_fill_specials(gradient, 5);
     scry__array *parameter = add(plan, &op->parameter, "parameter", SCRY__UPDATED, row, 1);
     if (row->bare) scry__array_fill(parameter, 0);
     if (!row->no_velocity) add(plan, &op->velocity, "velocity", SCRY__UPDATED, row, deviation_of(row));

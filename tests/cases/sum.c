@@ -106,7 +106,7 @@ static const struct embed_row {
     int64_t     named; /* > 0: only so many ids are used; < 0: each once */
     unsigned    d_out, d_table;
     float       scale;
-    bool        accumulate, outside, wide, exact, mute;
+    bool        accumulate, outside, wide, exact, mute, special;
     scry__tier  tier;
     bool        benchmark;
 } embed_rows[] = {
@@ -136,6 +136,7 @@ static const struct embed_row {
     {.name = "embed_backward/lattice", .rows = 257, .vocabulary = 16, .size = 32, .exact = true},
     {.name = "embed_backward/bare", .rows = 31, .vocabulary = 40, .size = 33, .named = -1},
     {.name = "embed_backward/wide", .rows = 31, .vocabulary = 40, .size = 33, .wide = true},
+    {.name = "embed_backward/special", .rows = 31, .vocabulary = 20, .size = 33, .special = true},
     {.name = "embed_backward/1025", .rows = 5, .vocabulary = 7, .size = 1025},
     {.name       = "embed_backward/large",
      .rows       = 1023,
@@ -185,6 +186,7 @@ static void build_embed(scry__plan *plan, int index)
         scry__array_fill_normal(plan, d_out, 0, 1e6);
     else
         scry__array_fill_usual(plan, d_out);
+    if (row->special) scry__array_fill_specials(d_out, 17);
     static const double outside[] = {-1, INT32_MAX, INT32_MIN};
     for (int i = 0; row->outside && i < 4; i++)
         scry__array_set(ids, 1 + 2 * i, i < 3 ? outside[i] : (double)row->vocabulary);

@@ -273,7 +273,8 @@ typedef struct scry_embed_backward {
  *     d_q = scale * sum of d_s k,  d_k = scale * sum of d_s q,
  * the last factor of d_s only where softcap > 0. d_out [B, Q, H, Dv], d_q [B, Q, H, D], d_k [B, K, G, D], d_v [B, K, G,
  * Dv], last strides 1; the gradients of a key add up over the query heads that read it. A row without any key (lse
- * -inf) adds 0, whatever it holds, and its d_q is 0. Never stores Q x K. */
+ * -inf) adds 0, whatever it holds, and its d_q is 0; a row that sees a NaN makes NaN of its own gradient and of those
+ * of the keys that it sees, and of no others. Never stores Q x K. */
 typedef struct scry_attention_backward {
     scry_tensor q, k, v, out, lse, d_out, d_q, d_k, d_v;
     float       scale, softcap;
