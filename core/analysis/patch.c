@@ -91,6 +91,23 @@ scry_status scry__patch_start(scry__patch_run *run)
 
 /* --- the grids --- */
 
+/* What the sweep did, and the cells before the first difference, which it was not asked for. */
+static scry_sweep_cost cost_of(const scry__patch_run *run)
+{
+    const scry_patching *result = run->result;
+    scry_sweep_cost      cost   = scry_sweep_get_cost(run->sweep);
+    int64_t              whole  = (int64_t)scry_model_get_info(run->model)->layer_count * result->position_count;
+    for (int i = 0; i < result->grid_count; i++) {
+        const scry_patch_grid *grid  = &result->grids[i];
+        int                    known = grid->position_count > 1 ? result->first_difference : 0;
+        int                    cells = grid->layer_count * grid->head_count * known;
+        cost.patches += cells;
+        cost.skipped += cells;
+        cost.naive_layer_tokens += cells * whole;
+    }
+    return cost;
+}
+
 static scry_status run_grids(scry__patch_run *run)
 {
     scry_status status = SCRY_OK;
@@ -115,7 +132,7 @@ scry_status scry_patching_run(scry_patching **out, scry_model *model, const char
     scry_status status = scry__patch_prepare(&run, clean, corrupt);
     if (!status) status = scry__patch_start(&run);
     if (!status) status = run_grids(&run);
-    if (!status) run.result->cost = scry_sweep_get_cost(run.sweep);
+    if (!status) run.result->cost = cost_of(&run);
     scry_sweep_destroy(&run.sweep);
     if (status)
         scry_patching_destroy(&run.result);

@@ -562,7 +562,13 @@ Test(patch, progress__counts_to_the_end_and_stops)
     }
     cr_expect_eq(all.done, all.total);
     cr_expect_eq(all.total, cells);
+    for (int i = 0; i < result->grid_count; i++)
+        if (result->grids[i].position_count > 1) /* the cells before count as patches that change nothing */
+            cells += (int64_t)result->grids[i].layer_count * result->first_difference;
     cr_expect_eq(result->cost.patches, cells);
+    cr_expect_geq(result->cost.skipped, cells - all.total);
+    cr_expect_eq(result->cost.naive_layer_tokens,
+                 cells * result->position_count * scry_model_get_info(f.model)->layer_count);
     scry_patching_destroy(&result);
     options.user = &some;
     cr_expect_eq(scry_patching_run(&result, f.model, NULL, NULL, &options), SCRY_STOPPED);

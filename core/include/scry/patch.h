@@ -125,7 +125,7 @@ typedef struct scry_patching {
     int                  first_difference; /* the baseline's first position that holds another token than its match */
     int                  grid_count;
     scry_patch_grid     *grids; /* in the order of scry_patch_kind */
-    scry_sweep_cost      cost;
+    scry_sweep_cost      cost;  /* with the cells before the first difference, as patches that change nothing */
 } scry_patching;
 
 /* Runs both prompts and every patch. Texts may be NULL: see the options. */
