@@ -18,7 +18,7 @@ static const struct {
     {"ablate", "what changes without each head, attention block, MLP and layer", cli_ablate},
     {"attribute", "a logit, or a difference of two, split over embedding, heads, MLPs and biases", cli_attribute},
     {"patch", "which activations carry the answer from one prompt's run to another's", cli_patch},
-    {"path", "path patching: what each head says to chosen receivers", cli_path},
+    {"path", "path patching: what each part says to chosen receivers", cli_path},
     {"steer", "continuations with a vector added at a layer, by strength", cli_steer},
     {"diagnose", "what is wrong: masks, scale, NaN, ignored context, loops", cli_diagnose},
     {"diff", "two checkpoints, prompts or attention files side by side; a series", cli_diff},

@@ -34,7 +34,7 @@ static int place(float *values, const scry_paths *paths, scry_patch_metric metri
 static scry_status describe(scry__text *out, const scry_paths *paths)
 {
     bool noise = paths->pair->direction == SCRY_NOISE;
-    scry__text_addf(out, "What heads%s say to ", paths->mlps_frozen ? ", directly," : "");
+    scry__text_addf(out, "What each part says%s to ", paths->mlps_frozen ? ", directly," : "");
     for (int i = 0; i < paths->receiver_count; i++) {
         scry__text_adds(out, i ? ", " : "");
         scry__path_add_end(out, &paths->receivers[i]);

@@ -77,7 +77,8 @@ Test(report_path, json__has_each_number_in_its_place)
 Test(report_path, picture__shows_heads_and_the_mlp)
 {
     static const char *const says[] = {
-        "<svg", "Path patching", "What heads, directly, say to 1.0.q, logits, from the corrupt run in the clean one",
+        "<svg", "Path patching",
+        "What each part says, directly, to 1.0.q, logits, from the corrupt run in the clean one",
         "effect: 0 as unpatched, 1 as the source from -0.5 to 0.5", "Columns: 0 MLP"};
     char          path[64], drawn[65536] = "";
     scry_patching pair   = made_pair();
