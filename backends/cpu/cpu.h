@@ -76,11 +76,15 @@ static inline bool present(const scry_tensor *x)
     return x->buffer != NULL;
 }
 
+static inline size_t element_bytes(const scry_tensor *x)
+{
+    return x->dtype == SCRY_F16 || x->dtype == SCRY_BF16 ? 2 : 4;
+}
+
 /* Address of the element that lies `index` elements behind the view's first one. */
 static inline void *element(const scry_tensor *x, int64_t index)
 {
-    size_t size = x->dtype == SCRY_F16 || x->dtype == SCRY_BF16 ? 2 : 4;
-    return (char *)x->buffer->host + x->offset + (size_t)index * size;
+    return (char *)x->buffer->host + x->offset + (size_t)index * element_bytes(x);
 }
 
 static inline int64_t least(int64_t a, int64_t b)

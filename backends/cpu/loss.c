@@ -48,7 +48,7 @@ static scry_tensor matrix(scry_buffer *buffer, int64_t rows, int64_t columns, in
 static scry_tensor part_of(scry_tensor x, int64_t begin, int64_t count)
 {
     if (!present(&x)) return x;
-    x.offset += (size_t)(begin * x.stride[0]) * (x.dtype == SCRY_F32 ? 4 : 2);
+    x.offset += (size_t)(begin * x.stride[0]) * element_bytes(&x);
     x.shape[0] = count;
     return x;
 }
