@@ -29,6 +29,7 @@ static scry__array *find(scry__plan *plan, scry_tensor *tensor)
 
 /* --- A future token --- */
 
+/* Of attention or of its gradients, which begin with the same q, k, v. */
 static bool change_last_token(scry__plan *plan, int step)
 {
     scry_attention *op        = &plan->op.attention;
@@ -60,6 +61,15 @@ static void leave_out_last_query(scry__plan *plan)
     }
 }
 
+/* The same of the queries' gradients; those of keys add up over all rows. */
+static void leave_out_last_gradient(scry__plan *plan)
+{
+    scry_attention_backward *op = &plan->op.attention_backward;
+    scry__plan_drop(plan, find(plan, &op->d_k));
+    scry__plan_drop(plan, find(plan, &op->d_v));
+    scry__plan_slice(plan, find(plan, &op->d_q), 1, 0, op->q.shape[1] - 1);
+}
+
 /* --- Captures --- */
 
 /* Step s keeps the op's own output and the s-th of the others; step 0 none of them. */
@@ -75,8 +85,8 @@ static bool keep_one_output(scry__plan *plan, int step)
     return step <= outputs;
 }
 
-/* The lens has no output of its own, so that step 0 would ask for nothing. */
-static bool keep_one_lens_output(scry__plan *plan, int step)
+/* Where an op has no output of its own, step 0 would ask for nothing. */
+static bool keep_one_of_equals(scry__plan *plan, int step)
 {
     return keep_one_output(plan, step + 1);
 }
@@ -108,10 +118,10 @@ static bool select_one_head(scry__plan *plan, int step)
 
 /* --- One of many --- */
 
-/* Every operand of attention begins with the batch axis. */
+/* Every operand of attention, and of its gradients, begins with the batch axis. */
 static bool take_one_sequence(scry__plan *plan, int step)
 {
-    if (step >= plan->op.attention.q.shape[0]) return false;
+    if (step >= plan->operands[0].view.shape[0]) return false;
     for (int i = 0; i < plan->count; i++) scry__plan_slice(plan, &plan->operands[i], 0, step, 1);
     return true;
 }
@@ -191,6 +201,14 @@ static const relation relations[] = {
      .row    = "attention/prefix-window-offset",
      .change = change_last_token,
      .after  = leave_out_last_query},
+    {.name   = "a future token changes no earlier row: attention_backward/causal-65",
+     .row    = "attention_backward/causal-65",
+     .change = change_last_token,
+     .after  = leave_out_last_gradient},
+    {.name   = "a future token changes no earlier row: attention_backward/window",
+     .row    = "attention_backward/window",
+     .change = change_last_token,
+     .after  = leave_out_last_gradient},
     {.name   = "a capture changes nothing else: attention/causal-65",
      .row    = "attention/causal-65",
      .change = keep_one_output,
@@ -201,8 +219,15 @@ static const relation relations[] = {
      .tier   = SCRY__TIER_QUICK},
     {.name   = "an output changes nothing else: lens/layer",
      .row    = "lens/layer",
-     .change = keep_one_lens_output,
+     .change = keep_one_of_equals,
      .tier   = SCRY__TIER_QUICK},
+    {.name   = "an output changes nothing else: attention_backward/gqa",
+     .row    = "attention_backward/gqa",
+     .change = keep_one_of_equals},
+    {.name = "an output changes nothing else: loss/bias", .row = "loss/bias", .change = keep_one_of_equals},
+    {.name   = "an output changes nothing else: norm_backward/layer",
+     .row    = "norm_backward/layer",
+     .change = keep_one_of_equals},
     {.name   = "a tile is part of the whole: attention/causal-65",
      .row    = "attention/causal-65",
      .change = narrow_tile,
@@ -219,6 +244,10 @@ static const relation relations[] = {
      .row    = "attention/pad-both",
      .change = take_one_sequence,
      .tier   = SCRY__TIER_QUICK},
+    {.name   = "a sequence alone is what it is among others: attention_backward/pad-both",
+     .row    = "attention_backward/pad-both",
+     .change = take_one_sequence,
+     .tier   = SCRY__TIER_QUICK},
     {.name   = "a layer alone is what it is among others: lens/rms",
      .row    = "lens/rms",
      .change = take_one_layer,
@@ -229,6 +258,11 @@ static const relation relations[] = {
     {.name = "strides change nothing: norm/layer", .row = "norm/layer", .change = pad_everything},
     {.name = "strides change nothing: softmax/causal", .row = "softmax/causal", .change = pad_everything},
     {.name = "strides change nothing: lens/layer", .row = "lens/layer", .change = pad_everything},
+    {.name = "strides change nothing: norm_backward/layer", .row = "norm_backward/layer", .change = pad_everything},
+    {.name   = "strides change nothing: attention_backward/gqa",
+     .row    = "attention_backward/gqa",
+     .change = pad_everything},
+    {.name = "strides change nothing: loss/bias", .row = "loss/bias", .change = pad_everything},
     {.name = "repeated key heads change nothing: attention/gqa", .row = "attention/gqa", .change = repeat_key_heads},
     {.name    = "a dot product depends on the distance alone: rope/half-split",
      .row     = "rope/half-split",

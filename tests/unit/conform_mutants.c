@@ -258,6 +258,8 @@ Test(conform_mutants, relations__notice_a_leak_a_drift_and_lost_precision)
         {"attention sees one future key", "attention/"},
         {"attention varies", "attention/"},
         {"rope rounds to half precision", "rope/"},
+        {"attention_backward sees one future key", "attention_backward/"},
+        {"attention_backward varies", "attention_backward/"},
     };
     scry_device *device = open_mutant();
     for (size_t n = 0; n < sizeof bugs / sizeof *bugs; n++) {
