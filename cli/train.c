@@ -112,7 +112,7 @@ static bool step(void *user, const scry_train_progress *progress)
     }
     double seconds = time - train->started;
     snprintf(train->label, sizeof train->label, "loss %.4f, %.0f tokens/s", (double)progress->loss,
-             seconds > 0 ? (double)(progress->step - train->begun) * progress->tokens / seconds : 0.0);
+             seconds > 0 ? (double)(progress->step - train->begun) * (double)progress->tokens / seconds : 0.0);
     if (progress->evaluation && !train->common.json && !train->common.quiet) print_evaluation(train, progress);
     cli_progress_step(&train->progress, progress->step, progress->steps);
     return true;

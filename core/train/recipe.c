@@ -275,11 +275,12 @@ scry_status scry__recipe_read(scry_recipe **out, scry__json_at at)
     return status;
 }
 
+/* "" for what is no choice, which nobody reads back. */
 static json_t *choice_text(const scry__recipe_field *field, int choice)
 {
-    const char *at = field->choices + 1;
-    for (; choice; choice--) at += strcspn(at, " ") + 1;
-    return json_stringn(at, strcspn(at, " "));
+    const char *at = field->choices;
+    for (; choice >= 0 && *at; choice--) at += choice ? 1 + strcspn(at + 1, " ") : 1;
+    return json_stringn(at, choice == -1 ? strcspn(at, " ") : 0);
 }
 
 static json_t *steps_json(scry__json_builder *builder, const scry_recipe *recipe)
@@ -328,7 +329,7 @@ scry_status scry__recipe_copy(scry_recipe **out, const scry_recipe *recipe)
     scry_status        status  = builder.status;
     if (!status) status = scry__recipe_read(out, (scry__json_at){object, "recipe"});
     json_decref(object);
-    return status;
+    return status == SCRY_BAD_INPUT ? SCRY_BAD_ARGUMENT : status;
 }
 
 scry_status scry__recipe_difference(const char **name, const scry_recipe *a, const scry_recipe *b)

@@ -29,6 +29,7 @@ extern const int                scry__recipe_field_count;
 
 scry_status scry__recipe_read(scry_recipe **out, scry__json_at at);
 json_t     *scry__recipe_json(scry__json_builder *builder, const scry_recipe *recipe);
+/* SCRY_BAD_ARGUMENT where a caller has set a field to what it cannot be. */
 scry_status scry__recipe_copy(scry_recipe **out, const scry_recipe *recipe);
 
 /* The first field in which they differ; NULL: none. */

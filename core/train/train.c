@@ -170,7 +170,7 @@ static scry_status end_step(struct run *run)
     scry_status         status   = SCRY_OK;
     scry_train_progress progress = {.step   = step,
                                     .steps  = run->recipe->steps,
-                                    .tokens = run->recipe->batch * run->recipe->length,
+                                    .tokens = (int64_t)run->recipe->batch * run->recipe->length,
                                     .loss   = step ? training->losses[step - 1] : NAN};
     if (scry__recipe_has_evaluation(run->recipe, step)) status = evaluate(run);
     if (!status && scry__recipe_has_checkpoint(run->recipe, step)) status = write_checkpoint(run, &path);

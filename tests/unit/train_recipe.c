@@ -185,6 +185,24 @@ Test(recipe, bad_values__change_nothing)
     }
 }
 
+/* Set by hand in C, past what a file may have. */
+Test(recipe, fields_out_of_range__are_refused)
+{
+    static const int wrong[] = {-1, 2, 1000, INT32_MAX};
+    scry_recipe     *recipe = parse("{}"), *copy = NULL;
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        memcpy(&recipe->style, &wrong[i], sizeof recipe->style);
+        cr_expect_eq(scry__recipe_copy(&copy, recipe), SCRY_BAD_ARGUMENT, "%d", wrong[i]);
+        cr_expect(strstr(scry_last_error(), "key \"style\": \"\": expected one of: gpt2 llama"), "%s",
+                  scry_last_error());
+    }
+    recipe->style = SCRY_TRAIN_STYLE_LLAMA;
+    recipe->batch = 0;
+    cr_expect_eq(scry__recipe_copy(&copy, recipe), SCRY_BAD_ARGUMENT);
+    cr_expect_null(copy);
+    scry_recipe_destroy(&recipe);
+}
+
 Test(recipe, create__takes_a_name_a_file_or_nothing)
 {
     static const char text[] = "{\"layers\": 3}";

@@ -119,7 +119,7 @@ typedef struct scry_training {
 /* What is reported on the way. */
 typedef struct scry_train_progress {
     int                    step, steps; /* done, to do; 0: before the first */
-    int                    tokens;      /* in a step */
+    int64_t                tokens;      /* in a step */
     float                  loss;        /* of the step; NaN at 0 */
     const scry_evaluation *evaluation;  /* made behind this step; NULL: none */
     const char            *checkpoint;  /* the folder written behind this step; NULL: none */
