@@ -232,8 +232,9 @@ static int find_edit(const scry__editor *editor, scry__hook hook, int layer, int
     int64_t past = scry__session_length(editor->session), rows = scry__session_residual(editor->session).shape[1];
     for (int i = 0; i < editor->used_count; i++) {
         int64_t begin, count;
+        if (!is_of(&editor->used[i], hook, layer)) continue;
         clip(editor->used[i].positions, past, rows, &begin, &count);
-        if (count && is_of(&editor->used[i], hook, layer) && index-- == 0) return i;
+        if (count && index-- == 0) return i;
     }
     return -1;
 }

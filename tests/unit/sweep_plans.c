@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOST_PATCHES = 14, MOST_EDITS = 3, MOST_POINTS = 256, PLANS = 3 };
+enum { MOST_PATCHES = 14, MOST_EDITS = 3, MOST_POINTS = 256, PLANS = 4 };
 
 /* A hook point of the model that can be edited, and what two prompts hold there. */
 struct point {
@@ -203,6 +203,17 @@ static double difference_from_trace(const struct world *world, const struct plan
     return largest;
 }
 
+/* A trace runs the rows behind the position too. A pattern can be edited to look at them, and dynamic rotation depends
+ * on the length of a pass. */
+static bool has_a_trace(const struct world *world, const struct plan *plan, int patch)
+{
+    const scry_sweep_options *options = &plan->options;
+    if (options->losses || !options->has_position || options->position == world->f.id_count - 1) return true;
+    for (int i = 0; i < plan->patches[patch].edit_count; i++)
+        if (strstr(plan->edits[patch][i].hook, "hook_pattern")) return false;
+    return strcmp(world->f.name, "llama_rope_dynamic");
+}
+
 static void check_plan(const struct world *world, const struct plan *plan, bool exact)
 {
     scry_outcome engine[MOST_PATCHES], naive[MOST_PATCHES];
@@ -212,7 +223,7 @@ static void check_plan(const struct world *world, const struct plan *plan, bool 
     run(world, plan, true, naive);
     for (int i = 0; i < plan->count; i++) {
         double from_whole = difference_of(&engine[i], &naive[i]);
-        double from_trace = difference_from_trace(world, plan, i, &engine[i]);
+        double from_trace = has_a_trace(world, plan, i) ? difference_from_trace(world, plan, i, &engine[i]) : 0;
         cr_expect_eq(engine[i].changed, naive[i].changed, "%s, plan %llu, patch %d", world->f.name,
                      (unsigned long long)plan->seed, i);
         cr_expect(exact ? !memcmp(&engine[i], &naive[i], sizeof *engine) : from_whole <= PROMISE,

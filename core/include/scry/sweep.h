@@ -33,7 +33,7 @@ typedef struct scry_sweep_options {
     const int32_t *ids; /* the baseline's prompt where text is NULL */
     int            id_count;
     int            position; /* whose prediction is read, where has_position; else the last. Rows behind it are not run,
-                                save for losses */
+                                save for losses: a pattern that is edited to look at them finds nothing there */
     bool           has_position;
     const int32_t *targets; /* tokens whose logits are read there */
     int            target_count;
