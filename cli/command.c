@@ -165,7 +165,7 @@ scry_status cli_check_ops(const char *names)
     return SCRY_OK;
 }
 
-scry_status cli_parse_ids(const char *text, int32_t **ids, int *count)
+scry_status cli_parse_ids(const char *option, const char *text, int32_t **ids, int *count)
 {
     size_t most = 1;
     *ids        = NULL;
@@ -179,7 +179,8 @@ scry_status cli_parse_ids(const char *text, int32_t **ids, int *count)
         long value = strtol(at, &end, 10);
         if (end == at || (*end && *end != ',') || errno || value < INT32_MIN || value > INT32_MAX) {
             scry__free(numbers);
-            return cli_bad("token ids \"%.60s\": expected numbers and commas such as 5,17,3; wrong at \"%.20s\"", text, at);
+            return cli_bad("--%s \"%.60s\": expected numbers and commas such as 5,17,3; wrong at \"%.20s\"", option,
+                           text, at);
         }
         numbers[(*count)++] = (int32_t)value;
         if (!*end) break;
@@ -249,7 +250,7 @@ scry_status cli_open(struct cli_common *common, const char *text)
     if (!text == !common->ids_text)
         return cli_bad(text ? "TEXT and --ids were both given: expected one of them"
                             : "nothing to read: give a TEXT or --ids");
-    if (common->ids_text) status = cli_parse_ids(common->ids_text, &common->ids, &common->id_count);
+    if (common->ids_text) status = cli_parse_ids("ids", common->ids_text, &common->ids, &common->id_count);
     if (!status) status = cli_open_model(common);
     if (status || !common->edit_texts.count) return status;
     return scry_edits_parse(&common->edits, common->model, common->edit_texts.items, common->edit_texts.count);

@@ -88,8 +88,8 @@ bool        cli_has_op(const char *names, scry_op_kind kind);
  * by a pattern. NULL is every usual row. */
 bool cli_has_row(const char *patterns, const char *name, bool usual);
 
-/* "--ids 5,17,3" to numbers; release with scry_free. */
-scry_status cli_parse_ids(const char *text, int32_t **ids, int *count);
+/* "5,17,3", which --OPTION was given, to numbers; release with scry_free. */
+scry_status cli_parse_ids(const char *option, const char *text, int32_t **ids, int *count);
 
 /* A command's main: parses by `syntax`, starts the log, calls run(state, TEXT or NULL), closes what `common` opened,
  * and gives the exit code. `common` lies inside `state`. */

@@ -27,7 +27,8 @@ scry_status cli_pair_read(struct cli_pair *pair, scry_patch_options *options)
     int        *counts[] = {&options->clean_id_count, &options->corrupt_id_count};
     scry_status status   = SCRY_OK;
     for (int i = 0; i < 2 && !status; i++)
-        if (pair->ids_text[i]) status = cli_parse_ids(pair->ids_text[i], &pair->ids[i], counts[i]);
+        if (pair->ids_text[i])
+            status = cli_parse_ids(i ? "corrupt-ids" : "clean-ids", pair->ids_text[i], &pair->ids[i], counts[i]);
     options->clean_ids   = pair->ids[0];
     options->corrupt_ids = pair->ids[1];
     return status;

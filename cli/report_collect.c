@@ -113,7 +113,7 @@ static scry_status collect_patching(struct report_data *data)
     int            id_count                              = 0;
     scry_status    status                                = SCRY_OK;
     if (!data->corrupt && !data->corrupt_ids) return SCRY_OK;
-    if (data->corrupt_ids) status = cli_parse_ids(data->corrupt_ids, &ids, &id_count);
+    if (data->corrupt_ids) status = cli_parse_ids("corrupt-ids", data->corrupt_ids, &ids, &id_count);
     for (int i = 0; i < SCRY_PATCH_DIRECTION_COUNT && !status; i++) {
         const scry_patch_options options = {.clean_ids        = data->common->ids,
                                             .clean_id_count   = data->common->id_count,

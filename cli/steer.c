@@ -121,7 +121,9 @@ static scry_status check(struct steer *steer)
 
 /* --- the vector --- */
 
-static scry_status add_prompts(struct steer *steer, const struct cli_list *texts, const struct cli_list *ids)
+/* `option` is that of the ids. */
+static scry_status add_prompts(struct steer *steer, const struct cli_list *texts, const struct cli_list *ids,
+                               const char *option)
 {
     scry_status status = SCRY_OK;
     for (int i = 0; i < texts->count; i++)
@@ -129,7 +131,7 @@ static scry_status add_prompts(struct steer *steer, const struct cli_list *texts
     for (int i = 0; i < ids->count && !status; i++) {
         scry_steer_prompt *prompt  = &steer->prompts[steer->prompt_count];
         int32_t           *numbers = NULL;
-        status                     = cli_parse_ids(ids->items[i], &numbers, &prompt->id_count);
+        status                     = cli_parse_ids(option, ids->items[i], &numbers, &prompt->id_count);
         prompt->ids                = numbers;
         steer->prompt_count += !status;
     }
@@ -143,8 +145,8 @@ static scry_status take_prompts(struct steer *steer)
     options->minus_count        = steer->minus.count + steer->minus_ids.count;
     steer->prompts = scry__alloc((size_t)options->plus_count + (size_t)options->minus_count, sizeof *steer->prompts);
     if (!steer->prompts) return SCRY_OUT_OF_MEMORY;
-    scry_status status = add_prompts(steer, &steer->plus, &steer->plus_ids);
-    if (!status) status = add_prompts(steer, &steer->minus, &steer->minus_ids);
+    scry_status status = add_prompts(steer, &steer->plus, &steer->plus_ids, "plus-ids");
+    if (!status) status = add_prompts(steer, &steer->minus, &steer->minus_ids, "minus-ids");
     options->plus  = steer->prompts;
     options->minus = steer->prompts + options->plus_count;
     return status;

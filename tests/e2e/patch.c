@@ -169,7 +169,7 @@ Test(patch, wrong_arguments__are_named)
         {{france, france}, "the prompts do not differ", 2},
         {{france}, "1 texts and 0 lists of ids: expected CLEAN and CORRUPT", 2},
         {{france, "--corrupt-ids", "1,2"}, "1 texts and 1 lists", 2},
-        {{"--clean-ids", "1,x", "--corrupt-ids", "1,2"}, "token ids \"1,x\": expected numbers", 2},
+        {{"--clean-ids", "1,x", "--corrupt-ids", "1,2"}, "--clean-ids \"1,x\": expected numbers", 2},
         {{france, italy, "--kinds", "z,resid"}, "--kinds \"resid\": expected some of resid_pre, resid_mid", 2},
         {{france, italy, "--direction", "up"}, "--direction \"up\": expected denoise, noise or both", 2},
         {{france, italy, "--metric", "logit"}, "--metric \"logit\": expected effect", 2},

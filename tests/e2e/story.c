@@ -106,7 +106,7 @@ Test(story, report__refuses_half_a_question)
          "--answer, --wrong and --align say how another prompt is patched: expected --corrupt too"},
         {"--wrong-id", "5", "expected --corrupt too"},
         {"--corrupt", "The capital of the United Kingdom of old is", "7"},
-        {"--corrupt-ids", "5,x", "token ids \"5,x\""},
+        {"--corrupt-ids", "5,x", "--corrupt-ids \"5,x\""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct outcome outcome =
