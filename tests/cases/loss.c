@@ -79,6 +79,13 @@ static const struct row {
      .weight  = SCRY_BF16,
      .tier    = SCRY__TIER_QUICK},
     {.name = "loss/37000-ids", .size = {3, 8, 37001}, .tier = SCRY__TIER_QUICK},
+    {.name    = "loss/33-rows-33001-ids", /* together past 2^20 logits */
+     .size    = {33, 4, 33001},
+     .bias    = true,
+     .outside = true,
+     .softcap = 5,
+     .tier    = SCRY__TIER_QUICK},
+    {.name = "loss/33-rows-33001-ids-teacher", .size = {33, 4, 33001}, .teacher = true, .tier = SCRY__TIER_QUICK},
     {.name = "loss/past-65535-rows", .size = {70001, 2, 3}, .tier = SCRY__TIER_FULL},
     {.name = "loss/gpt2", .size = {256, 768, 50257}, .tier = SCRY__TIER_FULL, .benchmark = true},
     {.name      = "loss/gpt2-teacher",
