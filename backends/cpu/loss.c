@@ -261,7 +261,9 @@ static void take_part(const void *job, int part, int parts)
         if (plan->teaches) {
             const float *teacher = logits_of(plan, &plan->teacher_logits, i, &width);
             state->divergence *= take(plan, teacher, width, &state->teacher_max, &state->teacher_sum);
-            state->divergence += (double)plan->cpu->kernels->diverge(teacher, logits, width, state->teacher_max);
+            /* Before the teacher has any finite logit there is nothing to diverge from. */
+            if (state->teacher_max != -INFINITY)
+                state->divergence += (double)plan->cpu->kernels->diverge(teacher, logits, width, state->teacher_max);
         } else if (counts(plan, plan->row + i)) {
             int64_t target = index_at(&plan->op->target, plan->row + i) - plan->entry;
             if (target >= 0 && target < plan->entries) state->target = (double)logits[target];
