@@ -150,6 +150,9 @@ scry_status scry__cl_launch(struct scry__cl_call *call, int dimensions, const si
 
 /* Each one's two functions. */
 #define SCRY__PLUGIN scry__cl
+#define SCRY__TRAINED(X)                                                                                               \
+    X(ADAMW, "adamw", adamw)                                                                                           \
+    X(SGD, "sgd", sgd)
 #include "shared/ops.h"
 
 __typeof__(scry_device_query)   scry__cl_query;

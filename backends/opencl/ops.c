@@ -26,6 +26,8 @@ const char *const *scry__cl_kernels(const scry_device *device, scry_op_kind kind
         [SCRY_OP_ADD]             = scry__cl_runs_kernels,
         [SCRY_OP_SCALE]           = scry__cl_runs_kernels,
         [SCRY_OP_ACTIVATION]      = scry__cl_runs_kernels,
+        [SCRY_OP_ADAMW]           = scry__cl_runs_kernels,
+        [SCRY_OP_SGD]             = scry__cl_runs_kernels,
     };
     (void)device;
     return kind == SCRY_OP_MATMUL ? scry__cl_matmul_kernels() : names[kind];
