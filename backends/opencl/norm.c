@@ -1,4 +1,5 @@
 /* norm: an item for a few rows ("block"), or a group of items for each row ("group"). */
+#include "norm.h"
 #include "runs.h"
 
 #include <stdio.h>
@@ -7,13 +8,18 @@ enum { GROUP = 64 };
 
 const char *const scry__cl_norm_kernels[] = {"block", "group", NULL};
 
-/* `norm_of` of kernels_cl/norm.cl. */
-struct norm_of {
-    cl_long  shape[SCRY_MAX_RANK];
-    cl_long  each;
-    cl_int   kind;
-    cl_float epsilon, weight_offset, per_entry;
-};
+struct scry__cl_norm_of scry__cl_norm_of(const scry_norm_parameters *parameters, const scry_tensor *x)
+{
+    scry_tensor             wide = scry__widened(*x, 0);
+    struct scry__cl_norm_of norm = {
+        .kind          = (cl_int)parameters->kind,
+        .epsilon       = parameters->epsilon,
+        .weight_offset = parameters->weight_offset,
+        .per_entry     = 1 / (cl_float)wide.shape[3],
+    };
+    for (int i = 0; i < SCRY_MAX_RANK; i++) norm.shape[i] = wide.shape[i];
+    return norm;
+}
 
 void scry__cl_norm_query(const struct scry__cl *cl, const scry_norm *op, scry_precision allowed, scry_op_info *info)
 {
@@ -21,7 +27,7 @@ void scry__cl_norm_query(const struct scry__cl *cl, const scry_norm *op, scry_pr
     snprintf(info->kernel, sizeof info->kernel, "%s", scry__cl_norm_kernels[!scry__cl_is_block(cl, SCRY_OP_NORM)]);
 }
 
-static scry_status launch(struct scry__cl_call *call, struct norm_of *norm)
+static scry_status launch(struct scry__cl_call *call, struct scry__cl_norm_of *norm)
 {
     bool    is_block = scry__cl_is_block(call->cl, SCRY_OP_NORM);
     int64_t rows     = norm->shape[0] * norm->shape[1] * norm->shape[2];
@@ -38,15 +44,9 @@ scry_status scry__cl_norm(struct scry__cl *cl, const scry_norm *op, scry_precisi
 {
     (void)allowed;
     const scry_norm_parameters *parameters = &op->parameters;
-    scry_tensor    x = scry__widened(op->x, 0), out = scry__widened(op->out, 0), scale = scry__widened(op->scale, 1);
-    bool           is_block = scry__cl_is_block(cl, SCRY_OP_NORM);
-    struct norm_of norm     = {
-            .kind          = (cl_int)parameters->kind,
-            .epsilon       = parameters->epsilon,
-            .weight_offset = parameters->weight_offset,
-            .per_entry     = 1 / (cl_float)x.shape[3],
-    };
-    for (int i = 0; i < SCRY_MAX_RANK; i++) norm.shape[i] = x.shape[i];
+    scry_tensor x = scry__widened(op->x, 0), out = scry__widened(op->out, 0), scale = scry__widened(op->scale, 1);
+    bool        is_block         = scry__cl_is_block(cl, SCRY_OP_NORM);
+    struct scry__cl_norm_of norm = scry__cl_norm_of(parameters, &op->x);
     struct scry__cl_call call = scry__cl_lanes_call(cl, SCRY_OP_NORM, "norm", is_block ? "norm_block" : "norm_group");
     scry__cl_tensor(&call, &x, SCRY__CL_READ);
     scry__cl_tensor(&call, &parameters->weight, SCRY__CL_READ);

@@ -17,17 +17,21 @@ scry_status scry__cl_run(scry_device *device, const scry_op *op)
 const char *const *scry__cl_kernels(const scry_device *device, scry_op_kind kind)
 {
     static const char *const *const names[SCRY_OP_COUNT] = {
-        [SCRY_OP_SOFTMAX_CAPTURE] = scry__cl_softmax_kernels,
-        [SCRY_OP_ATTENTION]       = scry__cl_attention_kernels,
-        [SCRY_OP_ROPE]            = scry__cl_runs_kernels,
-        [SCRY_OP_NORM]            = scry__cl_norm_kernels,
-        [SCRY_OP_LENS]            = scry__cl_lens_kernels,
-        [SCRY_OP_EMBED]           = scry__cl_runs_kernels,
-        [SCRY_OP_ADD]             = scry__cl_runs_kernels,
-        [SCRY_OP_SCALE]           = scry__cl_runs_kernels,
-        [SCRY_OP_ACTIVATION]      = scry__cl_runs_kernels,
-        [SCRY_OP_ADAMW]           = scry__cl_runs_kernels,
-        [SCRY_OP_SGD]             = scry__cl_runs_kernels,
+        [SCRY_OP_SOFTMAX_CAPTURE]     = scry__cl_softmax_kernels,
+        [SCRY_OP_ATTENTION]           = scry__cl_attention_kernels,
+        [SCRY_OP_ROPE]                = scry__cl_runs_kernels,
+        [SCRY_OP_NORM]                = scry__cl_norm_kernels,
+        [SCRY_OP_LENS]                = scry__cl_lens_kernels,
+        [SCRY_OP_EMBED]               = scry__cl_runs_kernels,
+        [SCRY_OP_ADD]                 = scry__cl_runs_kernels,
+        [SCRY_OP_SCALE]               = scry__cl_runs_kernels,
+        [SCRY_OP_ACTIVATION]          = scry__cl_runs_kernels,
+        [SCRY_OP_SUM]                 = scry__cl_runs_kernels,
+        [SCRY_OP_ACTIVATION_BACKWARD] = scry__cl_runs_kernels,
+        [SCRY_OP_NORM_BACKWARD]       = scry__cl_runs_kernels,
+        [SCRY_OP_EMBED_BACKWARD]      = scry__cl_runs_kernels,
+        [SCRY_OP_ADAMW]               = scry__cl_runs_kernels,
+        [SCRY_OP_SGD]                 = scry__cl_runs_kernels,
     };
     (void)device;
     return kind == SCRY_OP_MATMUL ? scry__cl_matmul_kernels() : names[kind];

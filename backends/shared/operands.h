@@ -56,7 +56,7 @@ scry_tensor scry__widened(scry_tensor x, int behind);
 /* Whether any statistic is asked for. */
 bool scry__rows_wanted(const scry_row_statistics *rows);
 
-enum { SCRY__WALKED = 4 };
+enum { SCRY__WALKED = 5 };
 
 /* Operands of one shape, as rank 4 with as few axes longer than 1 as their strides allow, the last ones. */
 struct scry__walk {
