@@ -30,6 +30,8 @@ const char *const *scry__cl_kernels(const scry_device *device, scry_op_kind kind
         [SCRY_OP_ACTIVATION_BACKWARD] = scry__cl_runs_kernels,
         [SCRY_OP_NORM_BACKWARD]       = scry__cl_runs_kernels,
         [SCRY_OP_EMBED_BACKWARD]      = scry__cl_runs_kernels,
+        [SCRY_OP_ATTENTION_BACKWARD]  = scry__cl_runs_kernels,
+        [SCRY_OP_LOSS]                = scry__cl_runs_kernels,
         [SCRY_OP_ADAMW]               = scry__cl_runs_kernels,
         [SCRY_OP_SGD]                 = scry__cl_runs_kernels,
     };
