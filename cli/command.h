@@ -115,6 +115,7 @@ int cli_steer(int argc, char **argv);
 int cli_diagnose(int argc, char **argv);
 int cli_diff(int argc, char **argv);
 int cli_train(int argc, char **argv);
+int cli_tune_lens(int argc, char **argv);
 int cli_report(int argc, char **argv);
 int cli_conform(int argc, char **argv);
 

@@ -13,7 +13,8 @@
 struct lens {
     struct cli_common common;
     scry_lens_options options;
-    const char       *output;
+    const char       *output, *tuned_path;
+    scry_tuned_lens  *tuned;        /* read from there; NULL: the logit lens */
     int               position;     /* of the table of one position; -1: the last shown */
     int               positions[2]; /* columns of the overview; {0, 0}: the last that fit, in a picture all */
     scry_lens        *result;
@@ -305,10 +306,13 @@ static scry_status show(void *state, const char *text)
     lens->options.id_count      = lens->common.id_count;
     lens->options.edits         = lens->common.edits;
     lens->options.target.has_id = lens->options.target.id >= 0;
-    status                      = scry_lens_run(&lens->result, lens->common.model, text, &lens->options);
+    if (lens->tuned_path) status = scry_tuned_lens_open(&lens->tuned, lens->common.model, lens->tuned_path);
+    lens->options.tuned = lens->tuned;
+    if (!status) status = scry_lens_run(&lens->result, lens->common.model, text, &lens->options);
     if (!status) status = print_result(lens);
     if (!status) cli_note_fallbacks(&lens->common);
     scry_lens_destroy(&lens->result);
+    scry_tuned_lens_destroy(&lens->tuned);
     return status;
 }
 
@@ -323,6 +327,7 @@ int cli_lens(int argc, char **argv)
         {0, "no-kl", CLI_FLAG, &lens.options.skip_kl, NULL, "leave out the KL: less memory for long prompts", 0, 0},
         {0, "next", CLI_FLAG, &lens.options.target_next, NULL,
          "the target is the prompt's own next token, which the last position lacks", 0, 0},
+        {0, "tuned", CLI_STRING, &lens.tuned_path, "FILE", "read through this tuned lens, of scry tune-lens", 0, 0},
         {'p', "position", CLI_INT, &lens.position, "N", "position shown in numbers (the last shown)", 0, 1e9},
         {0, "positions", CLI_RANGE, lens.positions, "A:B", "columns shown (the last that fit, in a picture all)", 0, 0},
         {'o', "output", CLI_STRING, &lens.output, "FILE", ".png, .svg, .pdf or .npz instead of the terminal", 0, 0},
@@ -335,7 +340,8 @@ int cli_lens(int argc, char **argv)
         .about   = "Reads every layer's residual stream with the model's own final norm and unembedding (the logit "
                    "lens). \"embed\" is\n"
                    "the embedding, layer i the residual stream after i blocks, the last row the model's own prediction: "
-                   "its KL is 0.",
+                   "its KL is 0.\n"
+                   "With --tuned each layer is first translated into the final layer's basis (the tuned lens).",
         .options = options,
         .option_count = sizeof options / sizeof *options,
         .most         = 1,

@@ -25,6 +25,7 @@ static const struct {
     {"trace", "any activations of a forward pass, to .npz", cli_trace},
     {"run", "generate, with the candidates of each step", cli_run},
     {"train", "train a tiny model, with checkpoints", cli_train},
+    {"tune-lens", "train and evaluate a tuned lens, which reads earlier layers better", cli_tune_lens},
     {"conform", "check devices against the reference, op by op", cli_conform},
     {"devices", "backends and devices, and why one is not usable", cli_devices},
     {"bench", "how fast each op is, beside roofline and libraries", cli_bench},

@@ -1,5 +1,7 @@
-/* The logit lens: every layer's residual stream read by the model's own final norm and unembedding. See scry/lens.h. */
+/* The logit lens: every layer's residual stream read by the model's own final norm and unembedding; the tuned lens,
+ * with a translator before them. See scry/lens.h. */
 #include "scry/lens.h"
+#include "analysis/tuned_lens.h"
 #include "base/alloc.h"
 #include "base/error.h"
 #include "model/forward.h"
@@ -132,11 +134,13 @@ static scry_status fill_cells(scry_lens *lens, scry_model *model, const struct o
 
 /* What reads the residual streams of a pass: all of them at its end, for the KL needs the last, or each as it comes. */
 struct reader {
-    const scry_model *model;
-    scry_device      *device;
-    struct outputs    outputs;
-    scry_buffer      *targets;   /* i32 [T]; NULL: none */
-    scry_tensor       residuals; /* [L + 1, T, d]; absent where no KL is wanted */
+    const scry_model      *model;
+    scry_device           *device;
+    struct outputs         outputs;
+    const scry_tuned_lens *tuned;     /* NULL: none */
+    scry_buffer           *targets;   /* i32 [T]; NULL: none */
+    bool                   keeps;     /* all layers, for the KL */
+    scry_tensor            residuals; /* what is read: [L + 1, T, d]; else [1, T, d], of one layer that is translated */
 };
 
 static bool wants(void *user, scry__hook hook, int layer)
@@ -171,21 +175,26 @@ static scry_status read_layers(const struct reader *reader, const scry_tensor *x
 
 static scry_status take_residual(void *user, scry__hook hook, int layer, const scry_tensor *value)
 {
-    struct reader *reader = user;
-    int            slot   = hook == SCRY__HOOK_RESID_PRE ? 0 : layer + 1;
-    if (!reader->residuals.buffer) return read_layers(reader, value, slot, NULL);
-    scry_op op = {.kind = SCRY_OP_COPY};
-    op.copy    = (scry_copy){*value, scry_tensor_slice(reader->residuals, 0, slot, 1)};
-    return scry_device_run(reader->device, &op);
+    struct reader *reader     = user;
+    int            slot       = hook == SCRY__HOOK_RESID_PRE ? 0 : layer + 1;
+    bool           translated = reader->tuned && slot < reader->tuned->layer_count;
+    if (!reader->keeps && !translated) return read_layers(reader, value, slot, NULL);
+    scry_tensor room   = reader->keeps ? scry_tensor_slice(reader->residuals, 0, slot, 1) : reader->residuals;
+    scry_op     op     = {.kind = SCRY_OP_COPY, .copy = {*value, room}};
+    scry_status status = translated ? scry__tuned_lens_translate(reader->tuned, slot, value, &room)
+                                    : scry_device_run(reader->device, &op);
+    return status || reader->keeps ? status : read_layers(reader, &room, slot, NULL);
 }
 
-/* Room for the residual streams of all layers. */
-static scry_status keep_residuals(struct reader *reader, const scry_lens *lens)
+/* Room for the residual streams of all layers, or of one that is translated. */
+static scry_status make_room(struct reader *reader, const scry_lens *lens)
 {
-    const int64_t shape[] = {lens->layer_count, lens->token_count, scry_model_get_info(reader->model)->hidden_size};
-    size_t        bytes   = (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2] * sizeof(float);
-    scry_buffer  *buffer  = NULL;
-    scry_status   status  = scry_buffer_create(&buffer, reader->device, bytes);
+    const int64_t shape[] = {reader->keeps ? lens->layer_count : 1, lens->token_count,
+                             scry_model_get_info(reader->model)->hidden_size};
+    if (!reader->keeps && !reader->tuned) return SCRY_OK;
+    size_t       bytes  = (size_t)shape[0] * (size_t)shape[1] * (size_t)shape[2] * sizeof(float);
+    scry_buffer *buffer = NULL;
+    scry_status  status = scry_buffer_create(&buffer, reader->device, bytes);
     if (!status) reader->residuals = scry_tensor_of(buffer, 0, SCRY_F32, 3, shape);
     return status;
 }
@@ -206,7 +215,7 @@ static scry_status read_model(struct reader *reader, scry_model *model, const sc
             scry__session_forward(session, tokens->ids, tokens->count, scry__editor_hooks(editor, session, &hooks));
     scry__editor_destroy(&editor);
     scry__session_destroy(&session);
-    if (!status && reader->residuals.buffer) {
+    if (!status && reader->keeps) {
         scry_tensor last = scry_tensor_slice(reader->residuals, 0, reader->residuals.shape[0] - 1, 1);
         status           = read_layers(reader, &reader->residuals, 0, &last);
     }
@@ -241,10 +250,16 @@ scry_status scry_lens_run(scry_lens **out, scry_model *model, const char *text, 
     int top = options->top ? options->top : 5;
     if (top < 1 || top > SCRY_MAX_TOP)
         return scry__fail(SCRY_BAD_ARGUMENT, "top %d: expected 1 to %d", top, SCRY_MAX_TOP);
+    if (options->tuned && options->tuned->model != model)
+        return scry__fail(SCRY_BAD_ARGUMENT, "the tuned lens is of another model: expected one that was opened for %s",
+                          scry_model_get_info(model)->path);
+    reader.tuned = options->tuned;
+    reader.keeps = !options->skip_kl;
 
     lens = scry__alloc(1, sizeof *lens);
     if (!lens) return SCRY_OUT_OF_MEMORY;
-    status = scry_tokens_create(&lens->tokens, model, text, options->ids, options->id_count);
+    lens->tuned = options->tuned != NULL;
+    status      = scry_tokens_create(&lens->tokens, model, text, options->ids, options->id_count);
     if (!status) status = lens_allocate(lens, scry_model_get_info(model), top);
     if (status) goto done;
     targets = scry__alloc((size_t)lens->token_count, sizeof *targets);
@@ -252,7 +267,7 @@ scry_status scry_lens_run(scry_lens **out, scry_model *model, const char *text, 
     if (!status)
         status = outputs_create(&reader.outputs, reader.device, lens->layer_count, lens->token_count, lens->top_count);
     if (!status && any_target) status = upload_targets(&reader.targets, reader.device, targets, lens->token_count);
-    if (!status && !options->skip_kl) status = keep_residuals(&reader, lens);
+    if (!status) status = make_room(&reader, lens);
     if (!status) status = read_model(&reader, model, lens->tokens, options->edits);
     if (!status) status = fill_cells(lens, model, &reader.outputs, targets, !options->skip_kl);
 done:

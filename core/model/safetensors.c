@@ -204,6 +204,7 @@ static scry_status read_header(scry__safetensors *checkpoint, int index, const j
     {
         if (!strcmp(name, "__metadata__")) {
             status = check_metadata(entry, file->path);
+            if (!status && !checkpoint->metadata) checkpoint->metadata = json_incref((json_t *)entry);
         } else {
             scry__stored *tensor = &grown[checkpoint->count];
             *tensor              = (scry__stored){.file = index};
@@ -262,6 +263,7 @@ void scry__safetensors_close(scry__safetensors **checkpoint)
         scry__map_close(&self->files[i].map);
         scry__free(self->files[i].path);
     }
+    json_decref(self->metadata);
     scry__free(self->path);
     scry__free(self->tensors);
     scry__free_aligned(self->memory);

@@ -7,6 +7,8 @@
 
 #include "base/file.h"
 
+#include <jansson.h>
+
 /* X(name as the format spells it, bytes per element) */
 #define SCRY__ELEMENT_LIST(X)                                                                                          \
     X(F64, 8)                                                                                                          \
@@ -57,8 +59,9 @@ typedef struct scry__safetensors {
     char              *path; /* as it was opened */
     int                file_count, count;
     scry__stored_file *files;
-    scry__stored      *tensors; /* by name, ascending */
-    void              *memory;  /* of tensors that lie in no file */
+    scry__stored      *tensors;  /* by name, ascending */
+    void              *memory;   /* of tensors that lie in no file */
+    json_t            *metadata; /* strings that the first file with any holds beside its tensors; NULL: none */
 } scry__safetensors;
 
 /* Opens one .safetensors file, or a directory that holds model.safetensors or its sharded index. */

@@ -4,8 +4,6 @@
 
 #include "model/safetensors.h"
 
-#include <jansson.h>
-
 /* Writes the tensors in the order in which the format's own library does: the widest elements first, then by name, each
  * aligned to its element, the data to 8 bytes. Of each tensor name, element, rank, shape and data are read. `metadata`
  * is an object of strings, for transformers at least "format": "pt"; NULL: none. Names that stand twice are refused. */

@@ -48,6 +48,7 @@ scry_status scry__json_lens(json_t **out, const scry_lens *lens, const scry__jso
         scry__json_append(&builder, layers, line);
     }
     scry__json_set(&builder, object, "tokens", scry__json_tokens(&builder, lens->tokens));
+    scry__json_set_bool(&builder, object, "tuned", lens->tuned);
     scry__json_set_int(&builder, object, "layer_count", lens->layer_count);
     scry__json_set_int(&builder, object, "token_count", lens->token_count);
     scry__json_set_int(&builder, object, "top_count", lens->top_count);

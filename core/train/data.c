@@ -15,29 +15,28 @@ static const size_t max_text = (size_t)1 << 30;
 
 /* --- text --- */
 
-static scry_status read_ids(scry__data *data, const scry_tokenizer *tokenizer)
+scry_status scry__data_read(int32_t **ids, int *count, const scry_tokenizer *tokenizer, const char *path)
 {
     char       *text = NULL;
     size_t      size;
-    int         count  = 0;
-    scry_status status = scry__file_read(&text, &size, data->recipe->text, max_text);
-    if (!status) status = scry_tokenizer_encode(tokenizer, text, size, false, &data->ids, &count);
-    if (status == SCRY_BAD_ARGUMENT) status = scry__fail_prefix(SCRY_BAD_INPUT, "%s", data->recipe->text);
+    scry_status status = scry__file_read(&text, &size, path, max_text);
+    if (!status) status = scry_tokenizer_encode(tokenizer, text, size, false, ids, count);
+    if (status == SCRY_BAD_ARGUMENT) status = scry__fail_prefix(SCRY_BAD_INPUT, "%s", path);
     scry__free(text);
-    data->count = count;
     return status;
 }
 
 /* The end of the text is held out. Both parts have to hold a row, and the token behind it. */
-static scry_status split_text(scry__data *data)
+static scry_status split_text(scry__data *data, const char *name)
 {
     const scry_recipe *recipe = data->recipe;
     scry__sha256       hash;
     data->trained = data->count - (int64_t)((double)data->count * recipe->held_out);
-    if (data->trained <= recipe->length || data->count - data->trained <= recipe->length)
-        return scry__fail(
-            SCRY_BAD_INPUT, "%s: %lld tokens, of which %lld are held out: expected more than a row's %d in each part",
-            recipe->text, (long long)data->count, (long long)(data->count - data->trained), recipe->length);
+    bool trains   = recipe->held_out < 1;
+    if ((trains && data->trained <= recipe->length) || data->count - data->trained <= recipe->length)
+        return scry__fail(SCRY_BAD_INPUT,
+                          "%s: %lld tokens, of which %lld are held out: expected more than a row's %d in each part",
+                          name, (long long)data->count, (long long)(data->count - data->trained), recipe->length);
     scry__sha256_begin(&hash);
     scry__sha256_add(&hash, data->ids, (size_t)data->count * sizeof *data->ids);
     scry__sha256_end(&hash, data->digest);
@@ -47,10 +46,12 @@ static scry_status split_text(scry__data *data)
 static scry_status open_text(scry__data *data, scry_recipe *recipe)
 {
     scry_tokenizer *tokenizer = NULL;
+    int             count     = 0;
     scry_status     status    = scry_tokenizer_open(&tokenizer, recipe->tokenizer);
     if (!status) status = scry__recipe_complete(recipe, scry_tokenizer_vocabulary(tokenizer));
-    if (!status) status = read_ids(data, tokenizer);
-    if (!status) status = split_text(data);
+    if (!status) status = scry__data_read(&data->ids, &count, tokenizer, recipe->text);
+    data->count = count;
+    if (!status) status = split_text(data, recipe->text);
     scry_tokenizer_destroy(&tokenizer);
     return status;
 }
@@ -86,17 +87,32 @@ static void put_copy(const scry__data *data, uint64_t stream, int64_t number, in
 
 /* --- either --- */
 
+static scry__data empty(const scry_recipe *recipe)
+{
+    return (scry__data){.recipe   = recipe,
+                        .bound    = NAN,
+                        .train    = scry__noise_stream(recipe->seed, "train"),
+                        .evaluate = scry__noise_stream(recipe->seed, "evaluate")};
+}
+
 scry_status scry__data_open(scry__data *data, scry_recipe *recipe)
 {
     bool copy          = recipe->data == SCRY_TRAIN_DATA_COPY;
-    *data              = (scry__data){.recipe   = recipe,
-                                      .bound    = NAN,
-                                      .train    = scry__noise_stream(recipe->seed, "train"),
-                                      .evaluate = scry__noise_stream(recipe->seed, "evaluate")};
+    *data              = empty(recipe);
     bool        ready  = copy || (recipe->text && recipe->tokenizer);
     scry_status status = !ready ? scry__recipe_complete(recipe, 0) /* which says what is missing */
                          : copy ? open_copy(data, recipe)
                                 : open_text(data, recipe);
+    if (status) scry__data_close(data);
+    return status;
+}
+
+scry_status scry__data_take(scry__data *data, const scry_recipe *recipe, const char *name, int32_t *ids, int count)
+{
+    *data              = empty(recipe);
+    data->ids          = ids;
+    data->count        = count;
+    scry_status status = split_text(data, name);
     if (status) scry__data_close(data);
     return status;
 }
@@ -121,6 +137,11 @@ void scry__data_batch(const scry__data *data, int64_t step, int32_t *ids, int32_
     }
 }
 
+int64_t scry__data_evaluation_rows(const scry__data *data)
+{
+    return (data->count - data->trained - 1) / data->recipe->length;
+}
+
 void scry__data_evaluation(const scry__data *data, int64_t number, int32_t *ids, int32_t *targets, double *best)
 {
     const scry_recipe *recipe = data->recipe;
@@ -132,8 +153,7 @@ void scry__data_evaluation(const scry__data *data, int64_t number, int32_t *ids,
             put_copy(data, data->evaluate, which, ids, targets);
             sum += scry__copy_best(ids, recipe->length, recipe->vocabulary);
         } else { /* one behind the other, and from the start again where the part is too short */
-            int64_t rows = (data->count - data->trained - 1) / recipe->length;
-            put_text(data, data->trained + which % rows * recipe->length, ids, targets);
+            put_text(data, data->trained + which % scry__data_evaluation_rows(data) * recipe->length, ids, targets);
         }
     }
     *best = copy ? sum / recipe->batch : NAN;

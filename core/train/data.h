@@ -23,11 +23,21 @@ typedef struct scry__data {
 scry_status scry__data_open(scry__data *data, scry_recipe *recipe);
 void        scry__data_close(scry__data *data);
 
+/* The tokens of a UTF-8 file; release *ids with scry_free. */
+scry_status scry__data_read(int32_t **ids, int *count, const scry_tokenizer *tokenizer, const char *path);
+
+/* Opens `count` tokens as data text, which the data takes over; `name` is what errors call them. Of the recipe seed,
+ * batch, length and held_out are read, where 1 is all of it: nothing is trained on then. */
+scry_status scry__data_take(scry__data *data, const scry_recipe *recipe, const char *name, int32_t *ids, int count);
+
 /* The batch of a step, from 1: ids [batch, length], and for each the token that follows it, -1 where none does. */
 void scry__data_batch(const scry__data *data, int64_t step, int32_t *ids, int32_t *targets);
 
 /* A batch that is not trained on, from 0. Where the best predictor is known, *best is its mean loss on these very rows,
  * else NaN. */
 void scry__data_evaluation(const scry__data *data, int64_t number, int32_t *ids, int32_t *targets, double *best);
+
+/* Rows that such batches of data text have before they begin again. */
+int64_t scry__data_evaluation_rows(const scry__data *data);
 
 #endif

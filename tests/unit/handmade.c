@@ -1,7 +1,8 @@
-/* The induction transformer as a checkpoint. See handmade.h. */
+/* Transformers made by hand as checkpoints. See handmade.h. */
 #include "handmade.h"
 
 #include "base/text.h"
+#include "unit/trial.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -139,24 +140,115 @@ static void write_weights(const char *folder, const struct checkpoint *checkpoin
     scry__text_finish(&header);
 }
 
+/* Makes the folder and puts both files there; takes over the tensors. */
+static void write_checkpoint(char path[HANDMADE_PATH], struct checkpoint *checkpoint, const char *config)
+{
+    snprintf(path, HANDMADE_PATH, "/tmp/scry-handmade-XXXXXX");
+    cr_assert(mkdtemp(path), "no folder in /tmp");
+    write_file(path, "config.json", NULL, config);
+    write_weights(path, checkpoint);
+    for (int i = 0; i < checkpoint->count; i++) free(checkpoint->tensors[i].values);
+}
+
+#define CONFIG                                                                                                         \
+    "{\"model_type\":\"gpt2\",\"vocab_size\":%d,\"n_positions\":%d,\"n_embd\":%d,\"n_layer\":%d,\"n_head\":%d,"        \
+    "\"n_inner\":%d,\"layer_norm_epsilon\":%g,\"tie_word_embeddings\":false}"
+
 void handmade_induction(char path[HANDMADE_PATH], double beta, double gamma)
 {
     struct checkpoint checkpoint = {0};
     char              config[512];
-    snprintf(path, HANDMADE_PATH, "/tmp/scry-handmade-XXXXXX");
-    cr_assert(mkdtemp(path), "no folder in /tmp");
     connect(add(&checkpoint, "wte.weight", V, WIDTH), WIDTH, 0, TOKEN, V, 1);
     connect(add(&checkpoint, "wpe.weight", P, WIDTH), WIDTH, 0, PLACE, P, 1);
     for (int layer = 0; layer < LAYERS; layer++) add_layer(&checkpoint, layer, beta);
     add_norm(&checkpoint, "ln_f", 4);
     connect(add(&checkpoint, "lm_head.weight", V, WIDTH), WIDTH, 0, PREDICT, V, gamma);
-    snprintf(config, sizeof config,
-             "{\"model_type\":\"gpt2\",\"vocab_size\":%d,\"n_positions\":%d,\"n_embd\":%d,\"n_layer\":%d,\"n_head\":%d,"
-             "\"n_inner\":%d,\"layer_norm_epsilon\":%g,\"tie_word_embeddings\":false}",
-             V, P, WIDTH, LAYERS, HEADS, INNER, epsilon);
-    write_file(path, "config.json", NULL, config);
-    write_weights(path, &checkpoint);
-    for (int i = 0; i < checkpoint.count; i++) free(checkpoint.tensors[i].values);
+    snprintf(config, sizeof config, CONFIG, V, P, WIDTH, LAYERS, HEADS, INNER, epsilon);
+    write_checkpoint(path, &checkpoint, config);
+}
+
+/* --- the turned transformer --- */
+
+enum { TURNED = 32, SHARP = 20 }; /* the stream's width; what an MLP's cell has before its activation, or -SHARP */
+
+/* Vectors of length 1, orthogonal to each other and to the vector of ones, so that layer norms need not turn them. */
+static void draw_set(float set[TURNED_VOCABULARY][TURNED], uint64_t seed)
+{
+    trial_normal(set[0], TURNED_VOCABULARY * TURNED, seed);
+    for (int i = 0; i < TURNED_VOCABULARY; i++) {
+        double mean = 0, length = 0;
+        for (int k = 0; k < TURNED; k++) mean += (double)set[i][k] / TURNED;
+        for (int k = 0; k < TURNED; k++) set[i][k] -= (float)mean;
+        for (int j = 0; j < i; j++) {
+            double along = 0;
+            for (int k = 0; k < TURNED; k++) along += (double)set[i][k] * (double)set[j][k];
+            for (int k = 0; k < TURNED; k++) set[i][k] -= (float)(along * (double)set[j][k]);
+        }
+        for (int k = 0; k < TURNED; k++) length += (double)set[i][k] * (double)set[i][k];
+        for (int k = 0; k < TURNED; k++) set[i][k] /= (float)sqrt(length);
+    }
+}
+
+/* A layer norm that gives back vectors of length 1 and mean 0. */
+static void add_turned_norm(struct checkpoint *checkpoint, const char *name)
+{
+    char full[48];
+    snprintf(full, sizeof full, "%s.weight", name);
+    float *weight = add(checkpoint, full, 0, TURNED);
+    for (int i = 0; i < TURNED; i++) weight[i] = (float)sqrt(1.0 / TURNED + epsilon);
+    snprintf(full, sizeof full, "%s.bias", name);
+    add(checkpoint, full, 0, TURNED);
+}
+
+/* A block that does nothing, but for its MLP from one set to the other where they are given. */
+static void add_turned_layer(struct checkpoint *checkpoint, int layer, float from[TURNED_VOCABULARY][TURNED],
+                             float to[TURNED_VOCABULARY][TURNED])
+{
+    enum { WEIGHT = 4, BIAS = 5, BACK = 6 };
+    static const struct {
+        const char *name;
+        int         rows, columns;
+    } tensors[] = {{"attn.c_attn.weight", TURNED, 3 * TURNED},       {"attn.c_attn.bias", 0, 3 * TURNED},
+                   {"attn.c_proj.weight", TURNED, TURNED},           {"attn.c_proj.bias", 0, TURNED},
+                   {"mlp.c_fc.weight", TURNED, TURNED_VOCABULARY},   {"mlp.c_fc.bias", 0, TURNED_VOCABULARY},
+                   {"mlp.c_proj.weight", TURNED_VOCABULARY, TURNED}, {"mlp.c_proj.bias", 0, TURNED}};
+    float *values[sizeof tensors / sizeof *tensors];
+    char   name[48];
+    for (int norm = 1; norm <= 2; norm++) {
+        snprintf(name, sizeof name, "h.%d.ln_%d", layer, norm);
+        add_turned_norm(checkpoint, name);
+    }
+    for (size_t i = 0; i < sizeof tensors / sizeof *tensors; i++) {
+        snprintf(name, sizeof name, "h.%d.%s", layer, tensors[i].name);
+        values[i] = add(checkpoint, name, tensors[i].rows, tensors[i].columns);
+    }
+    for (int v = 0; from && v < TURNED_VOCABULARY; v++) {
+        const float *next = to[(v + 1) % TURNED_VOCABULARY];
+        values[BIAS][v]   = -SHARP;
+        for (int k = 0; k < TURNED; k++) {
+            values[WEIGHT][k * TURNED_VOCABULARY + v] = 2 * SHARP * from[v][k];
+            values[BACK][v * TURNED + k]              = (next[k] - from[v][k]) / SHARP;
+        }
+    }
+}
+
+void handmade_turned(char path[HANDMADE_PATH])
+{
+    static float      from[TURNED_VOCABULARY][TURNED], to[TURNED_VOCABULARY][TURNED];
+    struct checkpoint checkpoint = {0};
+    char              config[512];
+    draw_set(from, 1);
+    draw_set(to, 2);
+    memcpy(add(&checkpoint, "wte.weight", TURNED_VOCABULARY, TURNED), from, sizeof from);
+    add(&checkpoint, "wpe.weight", TURNED_CONTEXT, TURNED);
+    add_turned_layer(&checkpoint, 0, NULL, NULL);
+    add_turned_layer(&checkpoint, 1, from, to);
+    add_turned_norm(&checkpoint, "ln_f");
+    float *unembedding = add(&checkpoint, "lm_head.weight", TURNED_VOCABULARY, TURNED);
+    for (int i = 0; i < TURNED_VOCABULARY * TURNED; i++) unembedding[i] = TURNED_LOGIT * to[i / TURNED][i % TURNED];
+    snprintf(config, sizeof config, CONFIG, TURNED_VOCABULARY, TURNED_CONTEXT, TURNED, 2, 1, TURNED_VOCABULARY,
+             epsilon);
+    write_checkpoint(path, &checkpoint, config);
 }
 
 void handmade_remove(const char *path)

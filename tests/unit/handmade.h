@@ -1,4 +1,4 @@
-/* A transformer made by hand, whose attention theory gives exactly. */
+/* Transformers made by hand, which theory gives exactly. */
 #ifndef TESTS_UNIT_HANDMADE_H
 #define TESTS_UNIT_HANDMADE_H
 
@@ -11,6 +11,14 @@ enum { HANDMADE_VOCABULARY = 64, HANDMADE_CONTEXT = 96, HANDMADE_PATH = 64 };
 
 /* Writes it as a gpt2 checkpoint into a new folder; fails the test where that does not work. */
 void handmade_induction(char path[HANDMADE_PATH], double beta, double gamma);
+
+/* The turned transformer: whatever stands before, token v is followed by v + 1, the last by the first. Of its two
+ * blocks the first does nothing; up to the second the stream has tokens as one orthonormal set of vectors, and the
+ * second turns a token into the one that follows in another set, which alone the unembedding reads: logit TURNED_LOGIT
+ * there, 0 elsewhere. */
+enum { TURNED_VOCABULARY = 24, TURNED_CONTEXT = 32, TURNED_LOGIT = 8 };
+void handmade_turned(char path[HANDMADE_PATH]);
+
 void handmade_remove(const char *path);
 
 #endif

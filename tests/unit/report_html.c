@@ -24,7 +24,7 @@ static const scry_tokens tokens  = {count, ids, texts};
 
 static scry_candidate candidates[(layers + 1) * count * top];
 static scry_lens_cell cells[(layers + 1) * count];
-static scry_lens      lens = {(scry_tokens *)&tokens, layers + 1, count, top, cells, candidates, NULL, 0};
+static scry_lens      lens = {(scry_tokens *)&tokens, layers + 1, count, top, cells, candidates, NULL, 0, false};
 
 static const scry_lens *fake_lens(void)
 {

@@ -51,11 +51,11 @@ static const char *keys_of(json_t *object)
 
 Test(json_out, lens__has_its_schema_and_keys)
 {
-    scry_lens lens   = {(scry_tokens *)&tokens, 2, 2, 1, cells, lines, NULL, 0};
+    scry_lens lens   = {(scry_tokens *)&tokens, 2, 2, 1, cells, lines, NULL, 0, false};
     json_t   *object = NULL;
     cr_assert_eq(scry__json_lens(&object, &lens, &source), SCRY_OK);
     cr_expect_str_eq(keys_of(object),
-                     "schema,version,model,device,edits,tokens,layer_count,token_count,top_count,layers");
+                     "schema,version,model,device,edits,tokens,tuned,layer_count,token_count,top_count,layers");
     cr_expect_str_eq(json_string_value(json_object_get(object, "schema")), "scry.lens/1");
     json_t *layer = json_array_get(json_object_get(object, "layers"), 1);
     json_t *cell  = json_array_get(json_object_get(layer, "positions"), 0);
@@ -73,7 +73,7 @@ Test(json_out, lens__has_its_schema_and_keys)
 
 Test(json_out, numbers_and_texts__come_back)
 {
-    scry_lens lens   = {(scry_tokens *)&tokens, 2, 2, 1, cells, lines, NULL, 0};
+    scry_lens lens   = {(scry_tokens *)&tokens, 2, 2, 1, cells, lines, NULL, 0, false};
     json_t   *object = NULL, *back;
     cr_assert_eq(scry__json_lens(&object, &lens, NULL), SCRY_OK);
     char *text = text_of(object);

@@ -1,6 +1,6 @@
 /* The logit lens: what each layer's residual stream would predict if it were read by the final norm and the
- * unembedding. Layer 0 is the embedding; layer i is the residual stream after block i - 1; the last layer is the
- * model's own prediction, whose KL is 0. */
+ * unembedding; or the tuned lens, which translates it first. Layer 0 is the embedding; layer i is the residual stream
+ * after block i - 1; the last layer is the model's own prediction, whose KL is 0. */
 #ifndef SCRY_LENS_H
 #define SCRY_LENS_H
 
@@ -18,6 +18,9 @@ typedef struct scry_lens_options {
     bool                     skip_kl;     /* leave out the KL: each layer is read as it passes, and none is kept */
     const struct scry_edits *edits;       /* made on the way, see scry/edit.h; NULL: none */
     bool                     target_next; /* the target of position t is the prompt's token t + 1 (none at the last) */
+    /* Reads each layer but the last through its translator, see scry/tune_lens.h; of this very model. NULL: the logit
+     * lens. */
+    const struct scry_tuned_lens *tuned;
 } scry_lens_options;
 
 typedef struct scry_lens_cell {
@@ -38,6 +41,7 @@ typedef struct scry_lens {
     scry_candidate *candidates; /* [layer_count, token_count, top_count]; their texts are shared, in `texts` */
     char          **texts;      /* [vocabulary], by id; NULL where no cell needs it */
     int             vocabulary;
+    bool            tuned; /* read by a tuned lens */
 } scry_lens;
 
 SCRY_API scry_status           scry_lens_run(scry_lens **out, scry_model *model, const char *text,

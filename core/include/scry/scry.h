@@ -8,5 +8,6 @@
 #include "scry/model.h"
 #include "scry/trace.h"
 #include "scry/train.h"
+#include "scry/tune_lens.h"
 
 #endif
