@@ -13,9 +13,8 @@
 
 /* `backward_tile` of attention_backward.c. */
 typedef struct {
-    long batch, batches, query, queries, keys, heads, groups, head_size, value_size, sums,
-        scores; /* sums, scores: places
-                   in scratch */
+    long  batch, batches, query, queries, keys, heads, groups, head_size, value_size;
+    long  sums, scores; /* places in scratch */
     float scale, softcap;
 } backward_tile;
 

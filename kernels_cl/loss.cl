@@ -123,7 +123,8 @@ __kernel void loss_rows(__global const int *target, view target_view, __global f
     loss[loss_view.offset + t * loss_view.stride[0]] = value;
 }
 
-/* The tile's logits become the gradients in what lies below their soft-cap. */
+/* The tile's logits become the gradients in what lies below their soft-cap; those of rows that do not count mean
+ * nothing, and no sum takes them. */
 __kernel void loss_slopes(__global const int *target, view target_view, __global float *scratch, long start,
                           loss_tile tile)
 {
@@ -131,15 +132,13 @@ __kernel void loss_slopes(__global const int *target, view target_view, __global
     if (entry >= tile.width) return;
     __global const float *state = scratch + start + tile.states + t * STATE;
     __global float       *place = scratch + start + place_of(&tile, t, entry, 0);
-    float                 logit = *place, slope = 1, aim = 0, given = 0;
+    float                 logit = *place, slope = 1, aim = 0;
     if (tile.taught)
         aim = exp(scratch[start + place_of(&tile, t, entry, 1)] - base_of(state[TAUGHT_MAX])) / state[TAUGHT_SUM];
     else if (target)
         aim = target[target_view.offset + t * target_view.stride[0]] - tile.first == entry;
     if (tile.softcap > 0) slope = 1 - (logit / tile.softcap) * (logit / tile.softcap);
-    if (counts(target, &target_view, &tile, t))
-        given = tile.factor * (exp(logit - base_of(state[MAX])) / state[SUM] - aim) * slope;
-    *place = given;
+    *place = tile.factor * (exp(logit - base_of(state[MAX])) / state[SUM] - aim) * slope;
 }
 
 /* What is added to a gradient that is a sum over tiles: nothing is there before the first, unless it accumulates. */
@@ -149,7 +148,7 @@ inline void add_lanes(__global float *x, long index, long stride, int count, lan
     store_lanes(x, index, stride, count, value);
 }
 
-/* Whether row t adds anything: what does not count has no gradient, whatever it holds. */
+/* A row that does not count has no gradient, whatever it holds. */
 __kernel void loss_d_x(__global const int *target, view target_view, __global const void *unembedding,
                        view unembedding_view, __global float *d_x, view d_x_view, __global const float *scratch,
                        long start, loss_tile tile, int accumulate)

@@ -1,10 +1,10 @@
 /* attention_backward: tiles of queries, one after another. kernels_cl/attention_backward.cl says what each kernel does.
  *
- * How many queries a tile has depends on their number, the keys and the heads alone, so that a sequence's sums do not
- * depend on the others: where all of its rows fit, several sequences share a tile. */
+ * How many queries a tile has depends on their number, that of the keys and of the heads alone, so that a sequence's
+ * sums do not depend on the others: where all of its rows fit, several sequences share a tile. */
 #include "runs.h"
 
-enum { TILE = 1 << 20 }; /* pairs of a row and a key */
+enum { TILE = 1 << 20 /* pairs of a row and a key */, MOST_QUERIES = 128 };
 
 /* `backward_tile` of kernels_cl/attention_backward.cl. */
 struct tile {
@@ -24,7 +24,7 @@ static struct job job_of(struct scry__cl *cl, const scry_attention_backward *op)
     int64_t    B = op->q.shape[0], Q = op->q.shape[1], K = op->k.shape[1], H = op->q.shape[2];
     int64_t    sequence = most(1, H * Q * K);
     struct job job      = {.cl = cl, .op = op};
-    job.most_queries    = most(1, least(Q, TILE / most(1, H * K)));
+    job.most_queries    = most(1, least(least(Q, MOST_QUERIES), TILE / most(1, H * K)));
     job.most_batches    = most(1, least(B, job.most_queries < Q ? 1 : TILE / sequence));
     job.tile            = (struct tile){.keys       = K,
                                         .heads      = H,

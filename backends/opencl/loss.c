@@ -4,7 +4,7 @@
  * wide depends on the sizes alone where all is in reach. */
 #include "runs.h"
 
-enum { TILE = 1 << 20, LEAST_WIDTH = 16, STATE = 6 };
+enum { TILE = 1 << 20 /* logits */, LEAST_WIDTH = 16, MOST_WIDTH = 1024, STATE = 6 };
 
 /* `loss_tile` of kernels_cl/loss.cl. */
 struct tile {
@@ -21,7 +21,8 @@ struct job {
 
 static int64_t width_of(const scry_loss *op)
 {
-    return most(1, least(op->unembedding.shape[0], most(LEAST_WIDTH, TILE / most(1, op->x.shape[0]))));
+    int64_t width = most(LEAST_WIDTH, least(MOST_WIDTH, TILE / most(1, op->x.shape[0])));
+    return most(1, least(op->unembedding.shape[0], width));
 }
 
 void scry__cl_loss_query(const struct scry__cl *cl, const scry_loss *op, scry_precision allowed, scry_op_info *info)
