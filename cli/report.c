@@ -210,6 +210,8 @@ int cli_report(int argc, char **argv)
         {'o', "output", CLI_STRING, &report.output, "F.html", "the file to write (scry-report.html)", 0, 0},
         {0, "title", CLI_STRING, &report.title, "TEXT", "of the page (the prompt)", 0, 0},
         {'n', "tokens", CLI_INT, &report.data.tokens, "N", "tokens of continuation shown (8)", 0, 100000},
+        {0, "tuned", CLI_STRING, &report.data.tuned, "FILE", "read layers through this tuned lens, of scry tune-lens",
+         0, 0},
         {'c', "context", CLI_STRING, &report.data.context, "PART", "of TEXT, that the prediction is to rest on", 0, 0},
         {0, "corrupt", CLI_STRING, &report.data.corrupt, "TEXT",
          "another prompt: what of TEXT's run, put into its run, restores TEXT's answer (see scry patch)", 0, 0},

@@ -35,8 +35,14 @@ static scry_status take_capture(void *user, const scry_capture *capture)
 
 static scry_status collect_lens(struct report_data *data)
 {
-    const scry_lens_options options = {.ids = data->common->ids, .id_count = data->common->id_count, .top = CANDIDATES};
-    return scry_lens_run(&data->lens, data->common->model, data->text, &options);
+    scry_model       *model   = data->common->model;
+    scry_tuned_lens  *tuned   = NULL;
+    scry_lens_options options = {.ids = data->common->ids, .id_count = data->common->id_count, .top = CANDIDATES};
+    scry_status       status  = data->tuned ? scry_tuned_lens_open(&tuned, model, data->tuned) : SCRY_OK;
+    options.tuned             = tuned;
+    if (!status) status = scry_lens_run(&data->lens, model, data->text, &options);
+    scry_tuned_lens_destroy(&tuned);
+    return status;
 }
 
 /* Patterns, queries and keys, from one pass. */

@@ -12,6 +12,7 @@ enum { REPORT_PARTS = 8 };
 struct report_data {
     struct cli_common       *common;                /* opened by the caller */
     const char              *text;                  /* NULL: the ids of `common` */
+    const char              *tuned;                 /* file of the lens; NULL: the logit lens */
     const char              *context;               /* a part of it that the prediction is to rest on; NULL: none */
     const char              *corrupt, *corrupt_ids; /* another prompt that is patched; both NULL: none */
     scry_token_choice        answer, wrong;         /* of the patching */

@@ -113,6 +113,7 @@ json_t *scry__html_lens(scry__json_builder *builder, const scry_lens *lens)
         return NULL;
     }
     json_t *object = scry__json_new_object(builder);
+    scry__json_set_bool(builder, object, "tuned", lens->tuned);
     scry__json_set_int(builder, object, "layer_count", lens->layer_count);
     scry__json_set_int(builder, object, "token_count", lens->token_count);
     scry__json_set_int(builder, object, "top_count", shown_of(lens));

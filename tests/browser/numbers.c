@@ -186,3 +186,30 @@ Test(numbers, lens__names_the_same_tokens)
     json_decref(lens);
     page_close(&page);
 }
+
+/* Read by a tuned lens, the page says so, and has what that reads. */
+Test(numbers, lens__is_the_tuned_one_where_asked_for)
+{
+    struct page *page  = page_start();
+    const char  *file  = in_folder("lens.safetensors");
+    json_t      *tuned = RESULT("tune-lens", "README.md", "-o", file, "--steps", "2", "--length", "32", "--batch", "2",
+                                "--evaluation-batches", "1");
+    json_t      *lens  = RESULT("lens", MADE_PROMPT, "--top", "1", "--tuned", file);
+    page_open(page, REPORT(MADE_PROMPT, "--quick", "--tuned", file), "lens");
+    cr_expect(page_holds(page, "document.querySelector('nav a[href=\"#lens\"]').textContent.includes('Tuned lens')"));
+    json_t *entropies = page_value(page, "scry.data.lens.entropy");
+    int     count     = int_of(lens, "token_count");
+    size_t  i;
+    json_t *entropy;
+    cr_assert_eq(json_array_size(entropies), (size_t)(count * int_of(lens, "layer_count")));
+    json_array_foreach(entropies, i, entropy)
+    {
+        json_t *cell  = at(of(at(of(lens, "layers"), (int)i / count), "positions"), (int)i % count);
+        double  exact = json_number_value(of(cell, "entropy"));
+        cr_expect_float_eq(json_number_value(entropy), exact, 1e-4, "cell %zu", i);
+    }
+    json_decref(entropies);
+    json_decref(lens);
+    json_decref(tuned);
+    page_close(&page);
+}

@@ -492,8 +492,9 @@ Test(commands, json__says_what_failed)
 
 Test(commands, help__is_there_for_every_command)
 {
-    static const char *const names[] = {"report", "lens",     "attn", "heads", "induction", "influence", "attribute",
-                                        "patch",  "diagnose", "diff", "trace", "run",       "bench",     "devices"};
+    static const char *const names[] = {"report",    "lens",      "attn",  "heads",    "induction",
+                                        "influence", "attribute", "patch", "diagnose", "diff",
+                                        "trace",     "run",       "bench", "devices",  "tune-lens"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         struct outcome outcome = SCRY(names[i], "--help");
         cr_expect_eq(outcome.exit_code, 0);

@@ -218,6 +218,7 @@ Test(html, data__holds_lens_and_attention)
         keys, "schema version model device edits prompt tokens next colours colours_signed attention lens neurons ");
     cr_expect_str_eq(json_string_value(json_object_get(data, "schema")), "scry.page/1");
     cr_expect_eq(strlen(json_string_value(json_object_get(data, "colours"))), 256 * 6);
+    cr_expect(json_is_false(json_object_get(view, "tuned")));
     cr_expect_eq(json_array_size(json_object_get(view, "top")), (layers + 1) * count * top);
     cr_expect_eq(json_array_size(json_object_get(view, "texts")), count);
     json_t *place = json_array_get(json_object_get(view, "top"), 7 * top);

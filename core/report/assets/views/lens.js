@@ -2,6 +2,7 @@
  * and the candidates of the cell under the pointer beside it. */
 
 function lensView(lens) {
+  const title = lens.tuned ? "Tuned lens" : "Lens";
   const {layer_count: layers, token_count: count, top_count: top} = lens;
   const shown = Math.min(count, 96); /* positions in the table at once */
   let table, note, detail, popup, legend;
@@ -158,7 +159,7 @@ function lensView(lens) {
   }
   function drawPicture(pen, {cell}, colours) {
     const style = {size: 12, mono: true};
-    pen.text(10, 14, `Lens; colour: ${measure().name}, 0 to ${measure().most}`, {size: 12, fill: colours.soft});
+    pen.text(10, 14, `${title}; colour: ${measure().name}, 0 to ${measure().most}`, {size: 12, fill: colours.soft});
     for (let i = 0; i < shown; i++)
       pen.text(
         90 + (i + 0.5) * cell.wide, 40, fitText(labelOf(begin + i), cell.wide - 8, style),
@@ -178,7 +179,7 @@ function lensView(lens) {
   }
 
   defineView("lens", {
-    title: "Lens",
+    title,
     watch: ["position", "lensLayer", "measure"],
     build(body) {
       const slider = element("input", {type: "range", min: 0, max: layers - 1, step: 1}), name = element("output");
