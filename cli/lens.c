@@ -176,8 +176,9 @@ static scry_status add_position(scry__text *out, const scry_lens *lens, int posi
         for (int column = 0; column < columns; column++) pointers[layer * columns + column] = row[column];
     }
     const scry__table table = {columns, lens->layer_count, headings, pointers, NULL};
-    scry__text_addf(out, "\nAt position %d, \"%s\" (entropy and KL to the final layer in nats%s):\n", position,
-                    lens->tokens->texts[position], has_target ? "; rank 0 is best" : "");
+    scry__text_addf(out, "\nAt position %d, \"%s\"%s (entropy and KL to the final layer in nats%s):\n", position,
+                    lens->tokens->texts[position], lens->tuned ? ", by the tuned lens" : "",
+                    has_target ? "; rank 0 is best" : "");
     if (!status) status = scry__terminal_table(out, &terminal, &table);
     scry__free(pointers);
     scry__free(texts);

@@ -4,6 +4,7 @@
 #include "cli/sheet.h"
 
 #include "base/alloc.h"
+#include "base/file.h"
 #include "report/json_lens_evaluation.h"
 
 #include <stdio.h>
@@ -117,10 +118,20 @@ static scry_status check(struct tune_lens *tune, const char *text)
     return cli_check_suffix(tune->output, ".safetensors");
 }
 
+/* Whether the file can be written, before a training ends with that. */
+static scry_status try_output(const struct tune_lens *tune)
+{
+    scry__writer writer;
+    scry_status  status = scry__writer_open(&writer, tune->output);
+    if (!status) scry__writer_abort(&writer);
+    return status;
+}
+
 static scry_status train(struct tune_lens *tune)
 {
+    scry_status status = try_output(tune);
     cli_progress_start(&tune->progress, &tune->common, tune->label);
-    scry_status status = scry_tuned_lens_create(&tune->tuned, tune->common.model);
+    if (!status) status = scry_tuned_lens_create(&tune->tuned, tune->common.model);
     if (!status) status = scry_tuned_lens_train(tune->tuned, &tune->options);
     cli_progress_end(&tune->progress);
     return status ? status : scry_tuned_lens_write(tune->tuned, tune->output);

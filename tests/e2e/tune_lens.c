@@ -82,13 +82,16 @@ Test(tune_lens, lens__reads_by_the_file)
     struct outcome made    = train(file);
     struct outcome outcome = SCRY("lens", FRANCE, "--tuned", file, "--json", "--device", "cpu");
     struct outcome plain   = SCRY("lens", FRANCE, "--json", "--device", "cpu");
+    struct outcome table   = SCRY("lens", FRANCE, "--tuned", file, "--device", "cpu");
     json_t        *object = outcome_json(&outcome), *other = outcome_json(&plain);
     json_t        *layers = json_object_get(object, "layers"), *others = json_object_get(other, "layers");
     cr_expect(json_is_true(json_object_get(object, "tuned")) && json_is_false(json_object_get(other, "tuned")));
     cr_expect(!json_equal(json_array_get(layers, 5), json_array_get(others, 5)));
     cr_expect(json_equal(json_array_get(layers, 6), json_array_get(others, 6)), "the model itself");
+    cr_expect(strstr(table.out, "by the tuned lens"), "%s", table.out);
     json_decref(other);
     json_decref(object);
+    outcome_free(&table);
     outcome_free(&plain);
     outcome_free(&outcome);
     outcome_free(&made);
@@ -121,6 +124,7 @@ Test(tune_lens, wrong_arguments__are_named)
         {{"tune-lens", "t.txt", "-o", "l.safetensors", "--optimiser", "adam"}, 2, "expected adamw or sgd"},
         {{"tune-lens", "t.txt", "-o", "l.safetensors", "--length", "2000"}, 2, "length 2000: expected 1 to"},
         {{"tune-lens", "/nowhere/t.txt", "-o", "l.safetensors"}, 3, "/nowhere/t.txt"},
+        {{"tune-lens", "README.md", "-o", "/nowhere/l.safetensors"}, 6, "/nowhere/l.safetensors"},
         {{"tune-lens", "README.md", "--evaluate", "models/demo/model.safetensors"}, 3, "expected a tuned lens"},
         {{"lens", "Hello", "--tuned", "models/demo/model.safetensors"}, 3, "expected a tuned lens"},
         {{"lens", "Hello", "--tuned", "/nowhere.safetensors"}, 3, "/nowhere.safetensors"},

@@ -215,6 +215,34 @@ Test(tuned_lens, gradient__is_that_of_differences)
     check_gradient("llama");
 }
 
+/* Each translator's first step has then the length 1.9 times the rate times the clip. */
+Test(tuned_lens, gradients__are_clipped_one_by_one)
+{
+    static const double rate = 10, clip = 1e-3;
+    struct fixture      f;
+    int32_t             ids[TEXT];
+    fixture_open(&f, "cpu", "llama");
+    draw(ids, TEXT, 130, 1);
+    scry_tuned_lens *tuned = create(f.model);
+    train(tuned, &(scry_tune_lens_options){.ids       = ids,
+                                           .id_count  = TEXT,
+                                           .batch     = 2,
+                                           .length    = 16,
+                                           .steps     = 1,
+                                           .optimiser = SCRY_TRAIN_OPTIMISER_SGD,
+                                           .rate      = rate,
+                                           .clip      = clip});
+    float *values = values_of(tuned);
+    for (int layer = 0; layer < tuned->layer_count; layer++) {
+        double squares = 0;
+        for (int64_t i = 0; i < tuned->stride; i++) squares += pow((double)values[layer * tuned->stride + i], 2);
+        cr_expect_float_eq(sqrt(squares), 1.9 * rate * clip, 1e-6, "layer %d: %g", layer, sqrt(squares));
+    }
+    free(values);
+    scry_tuned_lens_destroy(&tuned);
+    fixture_close(&f);
+}
+
 Test(tuned_lens, seeds__give_the_same_bits_again_and_others)
 {
     struct fixture f;
