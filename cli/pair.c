@@ -39,13 +39,21 @@ void cli_pair_finish(struct cli_pair *pair)
     for (int i = 0; i < 2; i++) scry__free(pair->ids[i]);
 }
 
-scry_status cli_pair_metric(scry_patch_metric *metric, const char *name)
+scry_status cli_pair_metric(scry_patch_metric *metric, const char *name, scry_patch_method method)
 {
+    scry__text all = {0};
     for (int i = 0; i < SCRY_PATCH_METRIC_COUNT; i++) {
         *metric = (scry_patch_metric)i;
-        if (!strcmp(name, scry_patch_metric_text(*metric))) return SCRY_OK;
+        if (!scry_patch_method_gives(method, *metric)) continue;
+        if (!strcmp(name, scry_patch_metric_text(*metric))) {
+            scry__text_finish(&all);
+            return SCRY_OK;
+        }
+        scry__text_addf(&all, "%s%s", all.size ? ", " : "", scry_patch_metric_text(*metric));
     }
-    return cli_bad("--metric \"%s\": expected effect, logit_difference, probability or kl", name);
+    scry_status status = cli_bad("--metric \"%s\": expected one of %s", name, all.status ? "" : all.data);
+    scry__text_finish(&all);
+    return status;
 }
 
 /* --- both runs as they are --- */

@@ -51,8 +51,8 @@ scry_status cli_pair_check_prompts(const struct cli_pair *pair);
 scry_status cli_pair_read(struct cli_pair *pair, scry_patch_options *options);
 void        cli_pair_finish(struct cli_pair *pair);
 
-/* --metric, by its name. */
-scry_status cli_pair_metric(scry_patch_metric *metric, const char *name);
+/* --metric, by its name; one that the method has. */
+scry_status cli_pair_metric(scry_patch_metric *metric, const char *name, scry_patch_method method);
 
 /* A table of both runs: the two tokens' logits, their difference, the answer's probability. */
 scry_status cli_pair_add_sides(scry__text *out, const scry_patching *pair);

@@ -43,6 +43,20 @@ static scry_status choose_directions(struct patch *patch)
     return any ? SCRY_OK : cli_bad("--direction \"%s\": expected denoise, noise or both", patch->direction);
 }
 
+static scry_status choose_method(struct patch *patch)
+{
+    for (int i = 0; i < SCRY_PATCH_METHOD_COUNT; i++) {
+        patch->options.method = (scry_patch_method)i;
+        if (strcmp(patch->method, scry_patch_method_text(patch->options.method)) != 0) continue;
+        if (!patch->metric_name)
+            patch->metric_name =
+                scry_patch_metric_text(patch->options.method == SCRY_PATCH_METHOD_ESTIMATE ? SCRY_PATCH_METRIC_ESTIMATE
+                                                                                           : SCRY_PATCH_METRIC_EFFECT);
+        return cli_pair_metric(&patch->metric, patch->metric_name, patch->options.method);
+    }
+    return cli_bad("--method \"%s\": expected exact, estimate or both", patch->method);
+}
+
 static scry_status check_prompts(const struct patch *patch)
 {
     const struct cli_pair   *prompts = &patch->prompts;
@@ -59,7 +73,7 @@ static scry_status check(struct patch *patch)
     scry_status status = cli_pair_check(&patch->options);
     if (!status) status = check_prompts(patch);
     if (!status) status = choose_kinds(patch);
-    if (!status) status = cli_pair_metric(&patch->metric, patch->metric_name);
+    if (!status) status = choose_method(patch);
     if (!status) status = choose_directions(patch);
     if (status) return status;
     return cli_check_suffix(patch->output, patch->pairs ? ".json .png .svg .pdf" : ".html .htm .json .png .svg .pdf");
@@ -160,18 +174,22 @@ static scry_status show(void *state, const char *text)
 int cli_patch(int argc, char **argv)
 {
     struct patch patch = {
-        .options = {.answer.id = -1, .wrong.id = -1, .position = -1}, .direction = "denoise", .metric_name = "effect"};
+        .options = {.answer.id = -1, .wrong.id = -1, .position = -1}, .direction = "denoise", .method = "exact"};
     const struct cli_option options[] = {
         {0, "direction", CLI_STRING, &patch.direction, "WHICH",
          "denoise (clean values into the corrupt run: what restores), noise (the reverse: what breaks) or both "
          "(denoise)",
+         0, 0},
+        {0, "method", CLI_STRING, &patch.method, "WHICH",
+         "exact (every patch is run), estimate (effects to first order, from one gradient: fast) or both, and how far "
+         "the estimate is off (exact)",
          0, 0},
         {0, "kinds", CLI_STRING, &patch.kinds, "KIND,..",
          "some of resid_pre, resid_mid, attn_out, mlp_out, z, q, k, v, pattern (all)", 0, 0},
         {0, "by-position", CLI_FLAG, &patch.options.by_position, NULL,
          "heads at each position apart, not at all together", 0, 0},
         {0, "metric", CLI_STRING, &patch.metric_name, "WHICH",
-         "shown: effect, logit_difference, probability or kl (effect)", 0, 0},
+         "shown: effect, logit_difference, probability, kl or estimate (effect, or what is estimated)", 0, 0},
         CLI_PAIR_OPTIONS(patch.prompts, patch.options),
         {0, "pairs", CLI_STRING, &patch.pairs, "FILE.jsonl",
          "mean and spread over many pairs: a line for each, {\"clean\": \"...\", \"corrupt\": \"...\", \"answer\": "
@@ -190,6 +208,9 @@ int cli_patch(int argc, char **argv)
                    "it.\n"
                    "Residual stream and outputs of attention and MLP by layer and position; z, q, k, v and patterns by "
                    "layer and head.\n"
+                   "With --method estimate, effects are those of a straight line (attribution patching): thousands of "
+                   "cells for a\n"
+                   "few passes, without patterns.\n"
                    "With --pairs and -o FILE, each finished pair is kept in FILE.partial until all are done: started "
                    "again after a\n"
                    "stop, the same command goes on where it was.",

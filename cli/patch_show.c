@@ -1,13 +1,65 @@
 /* What scry patch found, in the terminal and as a picture. See patch.h. */
 #include "cli/patch.h"
+#include "cli/sheet.h"
 
 #include "base/alloc.h"
 #include "report/patch_maps.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+/* --- how far estimates are off --- */
+
+enum { KIND, CELLS, MEAN, LARGEST, CORRELATION, LAYER, HEAD, POSITION, COLUMN_COUNT };
+static const scry__table_column columns[] = {
+    [KIND]        = {"kind", SCRY__ALIGN_LEFT, true},
+    [CELLS]       = {"cells", SCRY__ALIGN_RIGHT, true},
+    [MEAN]        = {"mean", SCRY__ALIGN_RIGHT, true},
+    [LARGEST]     = {"largest", SCRY__ALIGN_RIGHT, true},
+    [CORRELATION] = {"correlation", SCRY__ALIGN_RIGHT, true},
+    [LAYER]       = {"at layer", SCRY__ALIGN_RIGHT, true},
+    [HEAD]        = {"head", SCRY__ALIGN_RIGHT, true},
+    [POSITION]    = {"position", SCRY__ALIGN_RIGHT, true},
+};
+
+static void put_agreement(struct cli_sheet *sheet, const scry_patching *result, const scry_patch_grid *grid)
+{
+    const scry_patch_agreement found = scry_patch_grid_agreement(result, grid);
+    if (!found.count) return;
+    cli_sheet_put(sheet, KIND, "%s", scry_patch_kind_text(grid->kind));
+    cli_sheet_put(sheet, CELLS, "%d", found.count);
+    cli_sheet_put(sheet, MEAN, "%.4f", found.mean);
+    cli_sheet_put(sheet, LARGEST, "%.4f", found.largest);
+    if (!isnan(found.correlation)) cli_sheet_put(sheet, CORRELATION, "%.4f", found.correlation);
+    cli_sheet_put(sheet, LAYER, "%d", found.layer);
+    if (scry_patch_kind_has_heads(grid->kind)) cli_sheet_put(sheet, HEAD, "%d", found.head);
+    if (grid->position_count > 1) cli_sheet_put(sheet, POSITION, "%d", found.position);
+    sheet->rows++;
+}
+
+static scry_status add_agreement(scry__text *out, const scry_patching *result)
+{
+    scry__terminal   terminal = cli_terminal();
+    struct cli_sheet sheet;
+    scry_status      status = SCRY_OK;
+    if (!cli_sheet_create(&sheet, COLUMN_COUNT, result->grid_count)) return SCRY_OUT_OF_MEMORY;
+    for (int i = 0; i < result->grid_count; i++) put_agreement(&sheet, result, &result->grids[i]);
+    if (sheet.rows) {
+        scry__text_adds(out, "\nHow far estimates are from the effects:\n");
+        status = cli_sheet_add(out, &terminal, &sheet, columns);
+    }
+    cli_sheet_finish(&sheet);
+    return status;
+}
+
 /* --- the grids --- */
+
+/* Are estimates shown beside what they estimate? */
+static bool shows_estimates(const struct patch *patch)
+{
+    return patch->options.method == SCRY_PATCH_METHOD_BOTH && patch->metric == SCRY_PATCH_METRIC_EFFECT;
+}
 
 static const struct {
     const char *title, *subtitle;
@@ -28,6 +80,7 @@ static scry_status make_maps(scry__patch_maps *maps, char ***labels, const scry_
                                                        .subtitle       = headings[result->direction].subtitle,
                                                        .metric         = patch->metric,
                                                        .labels         = (const char *const *)*labels,
+                                                       .estimates      = shows_estimates(patch),
                                                        .apart          = terminal,
                                                        .positions_down = terminal});
 }
@@ -48,6 +101,7 @@ static scry_status add_result(scry__text *out, const scry_patching *result, cons
     char           **labels = NULL;
     scry_status      status = make_maps(&maps, &labels, result, patch, true);
     if (!status) status = add_maps(out, &maps);
+    if (!status && result->method == SCRY_PATCH_METHOD_BOTH) status = add_agreement(out, result);
     if (!result->defined)
         scry__text_adds(out, "Both runs have the same logit difference, so that effects are undefined (-); --metric kl "
                              "and probability are not.\n");
@@ -128,6 +182,7 @@ static scry_status make_mean_maps(struct mean_maps *self, const scry_patch_mean_
                                    &(scry__patch_view){.title          = self->title,
                                                        .metric         = patch->metric,
                                                        .labels         = self->labels,
+                                                       .estimates      = shows_estimates(patch),
                                                        .apart          = true,
                                                        .positions_down = terminal});
 }

@@ -155,7 +155,7 @@ static scry_status check(struct path *path)
 {
     scry_status status = cli_pair_check(&path->options.pair);
     if (!status) status = cli_pair_check_prompts(&path->pair);
-    if (!status) status = cli_pair_metric(&path->metric, path->metric_name);
+    if (!status) status = cli_pair_metric(&path->metric, path->metric_name, SCRY_PATCH_METHOD_EXACT);
     if (!status) status = choose_direction(path);
     return status ? status : cli_check_suffix(path->output, ".png .svg .pdf");
 }

@@ -15,6 +15,21 @@ const char *scry_patch_direction_text(scry_patch_direction direction)
     return (unsigned)direction < SCRY_PATCH_DIRECTION_COUNT ? texts[direction] : "unknown";
 }
 
+const char *scry_patch_method_text(scry_patch_method method)
+{
+    static const char *const texts[] = {
+#define METHOD_TEXT(name, text) text,
+        SCRY_PATCH_METHOD_LIST(METHOD_TEXT)
+#undef METHOD_TEXT
+    };
+    return (unsigned)method < SCRY_PATCH_METHOD_COUNT ? texts[method] : "unknown";
+}
+
+bool scry_patch_method_gives(scry_patch_method method, scry_patch_metric metric)
+{
+    return method != (metric == SCRY_PATCH_METRIC_ESTIMATE ? SCRY_PATCH_METHOD_EXACT : SCRY_PATCH_METHOD_ESTIMATE);
+}
+
 const scry_patch_side *scry_patching_baseline(const scry_patching *patching)
 {
     return patching->direction == SCRY_NOISE ? &patching->clean : &patching->corrupt;
@@ -97,6 +112,7 @@ static scry_sweep_cost cost_of(const scry__patch_run *run)
     const scry_patching *result = run->result;
     scry_sweep_cost      cost   = scry_sweep_get_cost(run->sweep);
     int64_t              whole  = (int64_t)scry_model_get_info(run->model)->layer_count * result->position_count;
+    if (result->method == SCRY_PATCH_METHOD_ESTIMATE) return cost;
     for (int i = 0; i < result->grid_count; i++) {
         const scry_patch_grid *grid  = &result->grids[i];
         int                    known = grid->position_count > 1 ? result->first_difference : 0;
@@ -108,15 +124,21 @@ static scry_sweep_cost cost_of(const scry__patch_run *run)
     return cost;
 }
 
+/* The estimate comes first: what a device cannot do is then said at once. */
 static scry_status run_grids(scry__patch_run *run)
 {
-    scry_status status = SCRY_OK;
-    run->result->grids = scry__alloc(SCRY_PATCH_KIND_COUNT, sizeof *run->result->grids);
-    if (!run->result->grids) return SCRY_OUT_OF_MEMORY;
-    for (int kind = 0; kind < SCRY_PATCH_KIND_COUNT; kind++)
-        if (run->kinds >> kind & 1) run->progress.total += scry__patch_count(run, (scry_patch_kind)kind);
+    scry_patching    *result = run->result;
+    scry_patch_method method = run->options->method;
+    scry_status       status = SCRY_OK;
+    result->grids            = scry__alloc(SCRY_PATCH_KIND_COUNT, sizeof *result->grids);
+    if (!result->grids) return SCRY_OUT_OF_MEMORY;
     for (int kind = 0; kind < SCRY_PATCH_KIND_COUNT && !status; kind++)
-        if (run->kinds >> kind & 1) status = scry__patch_run_grid(run, (scry_patch_kind)kind);
+        if (run->kinds >> kind & 1) status = scry__patch_add_grid(run, (scry_patch_kind)kind);
+    for (int i = 0; i < result->grid_count && method != SCRY_PATCH_METHOD_ESTIMATE; i++)
+        run->progress.total += scry__patch_count(run, &result->grids[i]);
+    if (!status && method != SCRY_PATCH_METHOD_EXACT) status = scry__patch_estimate(run);
+    for (int i = 0; i < result->grid_count && method != SCRY_PATCH_METHOD_ESTIMATE && !status; i++)
+        status = scry__patch_run_grid(run, &result->grids[i]);
     return status;
 }
 

@@ -47,11 +47,24 @@ scry_patch_cell scry__patch_cell_of(const float numbers[SCRY_PATCH_METRIC_COUNT]
 /* What an outcome of the sweep is to the pair. */
 scry_patch_cell scry__patch_read_cell(const scry_patching *pair, const scry_outcome *outcome);
 
-/* How many patches a kind takes. */
-int64_t scry__patch_count(const scry__patch_run *run, scry_patch_kind kind);
+/* Appends the kind's grid to the result; its cells hold nothing yet. */
+scry_status scry__patch_add_grid(scry__patch_run *run, scry_patch_kind kind);
 
-/* Computes the kind's grid and appends it to the result, whose sides are there. */
-scry_status scry__patch_run_grid(scry__patch_run *run, scry_patch_kind kind);
+/* How many patches a grid takes. */
+int64_t scry__patch_count(const scry__patch_run *run, const scry_patch_grid *grid);
+
+/* Fills a grid with what its patches make of the baseline; the sides are there. Estimates stay. */
+scry_status scry__patch_run_grid(scry__patch_run *run, scry_patch_grid *grid);
+
+/* Fills in the estimates of all grids but patterns. */
+scry_status scry__patch_estimate(scry__patch_run *run);
+
+/* How many values one layer of a grid has at one position. */
+double scry__patch_width(const scry__patch_run *run, const scry_patch_grid *grid);
+
+/* How many layers of `width` values at each of the source's positions fit into the memory that is allowed; one at
+ * least. */
+int scry__patch_layers_that_fit(const scry__patch_run *run, double width);
 
 /* A sweep's progress as part of the whole patching's: its scry_sweep_options' callback, with the run as `user`. */
 bool scry__patch_progress(void *user, int64_t done, int64_t total);

@@ -47,23 +47,26 @@ static int patches_of(const scry__patch_run *run, const scry_patch_grid *grid)
     return grid->position_count == 1 ? 1 : grid->position_count - run->begin;
 }
 
-int64_t scry__patch_count(const scry__patch_run *run, scry_patch_kind kind)
+int64_t scry__patch_count(const scry__patch_run *run, const scry_patch_grid *grid)
 {
-    scry_patch_grid grid = shape_of(run, kind);
-    return (int64_t)grid.layer_count * grid.head_count * patches_of(run, &grid);
+    return (int64_t)grid->layer_count * grid->head_count * patches_of(run, grid);
 }
 
-/* How many layers' values of the source are held at a time. */
-static int layers_at_a_time(const scry__patch_run *run, const scry_patch_grid *grid)
+double scry__patch_width(const scry__patch_run *run, const scry_patch_grid *grid)
 {
-    const scry_model_info *info  = scry_model_get_info(run->model);
-    double                 rows  = scry_patching_source(run->result)->position + 1;
-    double                 width = grid->kind == SCRY_PATCH_PATTERN ? rows * grid->head_count
-                                   : grid->head_count > 1           ? (double)grid->head_count * info->head_size
-                                                                    : info->hidden_size;
-    double                 most  = run->options->most_memory ? (double)run->options->most_memory : USUAL_MEMORY;
-    double                 fit   = fmax(floor(most / (rows * width * sizeof(float))), 1);
-    return fit < grid->layer_count ? (int)fit : grid->layer_count;
+    const scry_model_info *info = scry_model_get_info(run->model);
+    if (grid->kind == SCRY_PATCH_PATTERN)
+        return ((double)scry_patching_source(run->result)->position + 1) * grid->head_count;
+    return scry_patch_kind_has_heads(grid->kind) ? (double)grid->head_count * info->head_size : info->hidden_size;
+}
+
+int scry__patch_layers_that_fit(const scry__patch_run *run, double width)
+{
+    int    layers = scry_model_get_info(run->model)->layer_count;
+    double rows   = scry_patching_source(run->result)->position + 1;
+    double most   = run->options->most_memory ? (double)run->options->most_memory : USUAL_MEMORY;
+    double fit    = fmax(floor(most / (rows * width * sizeof(float))), 1);
+    return fit < layers ? (int)fit : layers;
 }
 
 /* --- values --- */
@@ -165,26 +168,32 @@ scry_patch_cell scry__patch_read_cell(const scry_patching *pair, const scry_outc
     return (scry_patch_cell){.effect           = pair->defined ? (float)((difference - base) / (source - base)) : NAN,
                              .logit_difference = difference,
                              .probability      = (float)exp((double)outcome->logits[0] - (double)outcome->lse),
-                             .kl               = outcome->kl};
+                             .kl               = outcome->kl,
+                             .estimate         = NAN};
+}
+
+static void set_cell(scry_patch_cell *cell, scry_patch_cell found)
+{
+    found.estimate = cell->estimate;
+    *cell          = found;
 }
 
 /* Positions before the first difference hold what the source holds; behind it, some have no match. */
 static void fill_cells(const struct turn *turn)
 {
-    const scry_patch_cell  none = {NAN, NAN, NAN, NAN};
     const scry__patch_run *run  = turn->run;
     const scry_patch_grid *grid = turn->grid;
     const scry_outcome    *next = turn->outcomes;
     const scry_patch_cell  same = scry__patch_read_cell(run->result, scry_sweep_baseline(run->sweep));
     size_t                 at   = (size_t)turn->first * (size_t)grid->head_count * (size_t)grid->position_count;
     for (int row = 0; row < turn->count * grid->head_count; row++) {
-        if (grid->position_count == 1) grid->cells[at++] = scry__patch_read_cell(run->result, next++);
+        if (grid->position_count == 1) set_cell(&grid->cells[at++], scry__patch_read_cell(run->result, next++));
         for (int i = 0; grid->position_count > 1 && i < grid->position_count; i++) {
             scry_patch_cell *cell = &grid->cells[at++];
             if (i >= run->begin)
-                *cell = scry__patch_read_cell(run->result, next++);
-            else
-                *cell = i < run->result->first_difference ? same : none;
+                set_cell(cell, scry__patch_read_cell(run->result, next++));
+            else if (i < run->result->first_difference)
+                set_cell(cell, same);
         }
     }
 }
@@ -218,16 +227,24 @@ static scry_status run_turn(struct turn *turn)
     return status;
 }
 
-scry_status scry__patch_run_grid(scry__patch_run *run, scry_patch_kind kind)
+scry_status scry__patch_add_grid(scry__patch_run *run, scry_patch_kind kind)
 {
-    scry_patch_grid *grid   = &run->result->grids[run->result->grid_count];
-    scry_status      status = SCRY_OK;
-    *grid                   = shape_of(run, kind);
-    size_t rows             = (size_t)grid->layer_count * (size_t)grid->head_count;
-    grid->cells             = scry__alloc(rows, (size_t)grid->position_count * sizeof *grid->cells);
+    const scry_patch_cell none = {NAN, NAN, NAN, NAN, NAN};
+    scry_patch_grid      *grid = &run->result->grids[run->result->grid_count];
+    *grid                      = shape_of(run, kind);
+    size_t rows                = (size_t)grid->layer_count * (size_t)grid->head_count;
+    size_t cells               = rows * (size_t)grid->position_count;
+    grid->cells                = scry__alloc(rows, (size_t)grid->position_count * sizeof *grid->cells);
     if (!grid->cells) return SCRY_OUT_OF_MEMORY;
+    for (size_t i = 0; i < cells; i++) grid->cells[i] = none;
     run->result->grid_count++;
-    int step = layers_at_a_time(run, grid);
+    return SCRY_OK;
+}
+
+scry_status scry__patch_run_grid(scry__patch_run *run, scry_patch_grid *grid)
+{
+    int         step   = scry__patch_layers_that_fit(run, scry__patch_width(run, grid));
+    scry_status status = SCRY_OK;
     for (int first = 0; first < grid->layer_count && !status; first += step) {
         struct turn turn = {.run = run, .grid = grid, .first = first, .count = grid->layer_count - first};
         if (turn.count > step) turn.count = step;

@@ -176,12 +176,17 @@ static const char *refusal(const scry__patch_run *run, scry_patch_kind kind)
     if (!scry__edit_find_hook(run->model, name, &hook, &layer)) return "the model has no such activation";
     if (kind == SCRY_PATCH_PATTERN && !run->same_length)
         return "a pattern goes from position to position, and the prompts have different lengths";
+    if (kind == SCRY_PATCH_PATTERN && run->options->method == SCRY_PATCH_METHOD_ESTIMATE)
+        return "an estimate takes gradients, and patterns, which are never stored, have none: expected another method";
     return NULL;
 }
 
 static scry_status choose_kinds(scry__patch_run *run)
 {
     unsigned asked = run->options->kinds;
+    if ((unsigned)run->options->method >= SCRY_PATCH_METHOD_COUNT)
+        return scry__fail(SCRY_BAD_ARGUMENT, "method %d: expected 0 to %d", (int)run->options->method,
+                          SCRY_PATCH_METHOD_COUNT - 1);
     if (asked >> SCRY_PATCH_KIND_COUNT)
         return scry__fail(SCRY_BAD_ARGUMENT, "kinds 0x%x: expected bits below 1 << %d", asked, SCRY_PATCH_KIND_COUNT);
     for (int kind = 0; kind < SCRY_PATCH_KIND_COUNT; kind++) {
@@ -211,6 +216,7 @@ scry_status scry__patch_prepare(scry__patch_run *run, const char *clean, const c
     const scry_patch_options *options = run->options;
     scry_patching            *result  = run->result;
     result->direction                 = options->direction;
+    result->method                    = options->method;
     scry_status status =
         scry_tokens_create(&result->clean.tokens, run->model, clean, options->clean_ids, options->clean_id_count);
     if (status) return scry__fail_prefix(status, "the clean prompt");

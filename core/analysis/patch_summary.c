@@ -23,13 +23,14 @@ static size_t cells_of(int layers, int heads, int positions)
     return (size_t)layers * (size_t)heads * (size_t)positions;
 }
 
-static scry_patch_mean_grid *find_grid(const scry_patch_summary *summary, scry_patch_direction direction,
+static scry_patch_mean_grid *find_grid(const scry_patch_summary *summary, const scry_patching *patching,
                                        const scry_patch_grid *grid)
 {
     for (int i = 0; i < summary->grid_count; i++) {
         scry_patch_mean_grid *one = &summary->grids[i];
-        if (one->direction == direction && one->kind == grid->kind && one->layer_count == grid->layer_count &&
-            one->head_count == grid->head_count && one->position_count == grid->position_count)
+        if (one->direction == patching->direction && one->method == patching->method && one->kind == grid->kind &&
+            one->layer_count == grid->layer_count && one->head_count == grid->head_count &&
+            one->position_count == grid->position_count)
             return one;
     }
     return NULL;
@@ -83,7 +84,7 @@ static scry_status add_grids(scry_patch_summary *summary, const scry_patching *p
     const scry_patch_spread none = {NAN, NAN, 0};
     for (int i = 0; i < patching->grid_count; i++) {
         const scry_patch_grid *grid = &patching->grids[i];
-        if (find_grid(summary, patching->direction, grid)) continue;
+        if (find_grid(summary, patching, grid)) continue;
         scry_patch_mean_grid *grown =
             scry__realloc(summary->grids, (size_t)summary->grid_count + 1, sizeof *summary->grids);
         if (!grown) return SCRY_OUT_OF_MEMORY;
@@ -91,6 +92,7 @@ static scry_status add_grids(scry_patch_summary *summary, const scry_patching *p
         scry_patch_mean_grid *mean = &grown[summary->grid_count];
         size_t                most = cells_of(grid->layer_count, grid->head_count, grid->position_count);
         *mean                      = (scry_patch_mean_grid){.direction      = patching->direction,
+                                                            .method         = patching->method,
                                                             .kind           = grid->kind,
                                                             .layer_count    = grid->layer_count,
                                                             .head_count     = grid->head_count,
@@ -112,7 +114,7 @@ static void add_cells(scry_patch_summary *summary, const scry_patching *patching
 {
     for (int i = 0; i < patching->grid_count; i++) {
         const scry_patch_grid *grid = &patching->grids[i];
-        scry_patch_mean_grid  *mean = find_grid(summary, patching->direction, grid);
+        scry_patch_mean_grid  *mean = find_grid(summary, patching, grid);
         size_t                 most = cells_of(grid->layer_count, grid->head_count, grid->position_count);
         for (size_t cell = 0; cell < most; cell++)
             for (int metric = 0; metric < SCRY_PATCH_METRIC_COUNT; metric++)

@@ -65,6 +65,11 @@ static const char *direction_name(int index)
     return scry_patch_direction_text((scry_patch_direction)index);
 }
 
+static const char *method_name(int index)
+{
+    return scry_patch_method_text((scry_patch_method)index);
+}
+
 /* --- sides --- */
 
 static scry_status read_candidate(scry_candidate *out, scry__json_at side, const char *key)
@@ -123,23 +128,26 @@ static scry_status read_side(scry_patch_side *side, scry__json_at whole, const c
 
 /* --- directions --- */
 
-static scry_status read_cells(scry_patch_cell *cells, size_t count, scry__json_at at)
+static scry_status read_cells(scry_patch_cell *cells, size_t count, scry_patch_method method, scry__json_at at)
 {
     const json_t *arrays[SCRY_PATCH_METRIC_COUNT] = {0};
     float         numbers[SCRY_PATCH_METRIC_COUNT];
     scry_status   status = SCRY_OK;
+    for (int i = 0; i < SCRY_PATCH_METRIC_COUNT; i++) numbers[i] = NAN;
     for (int i = 0; i < SCRY_PATCH_METRIC_COUNT && !status; i++)
-        status = read_array(&arrays[i], at, scry_patch_metric_text((scry_patch_metric)i), count);
+        if (scry_patch_method_gives(method, (scry_patch_metric)i))
+            status = read_array(&arrays[i], at, scry_patch_metric_text((scry_patch_metric)i), count);
     for (size_t cell = 0; cell < count && !status; cell++) {
         for (int i = 0; i < SCRY_PATCH_METRIC_COUNT && !status; i++)
-            status = read_number(&numbers[i], json_array_get(arrays[i], cell), at.origin,
-                                 scry_patch_metric_text((scry_patch_metric)i));
+            if (arrays[i])
+                status = read_number(&numbers[i], json_array_get(arrays[i], cell), at.origin,
+                                     scry_patch_metric_text((scry_patch_metric)i));
         cells[cell] = scry__patch_cell_of(numbers);
     }
     return status;
 }
 
-static scry_status read_grid(scry_patch_grid *grid, scry__json_at at)
+static scry_status read_grid(scry_patch_grid *grid, scry_patch_method method, scry__json_at at)
 {
     int         kind   = 0;
     scry_status status = read_name(&kind, at, "kind", kind_name, SCRY_PATCH_KIND_COUNT);
@@ -151,7 +159,7 @@ static scry_status read_grid(scry_patch_grid *grid, scry__json_at at)
     if (!status && cells > MOST) status = scry__fail(SCRY_BAD_INPUT, "%s: a grid of %.0f cells", at.origin, cells);
     if (status) return status;
     grid->cells = scry__alloc((size_t)cells, sizeof *grid->cells);
-    return grid->cells ? read_cells(grid->cells, (size_t)cells, at) : SCRY_OUT_OF_MEMORY;
+    return grid->cells ? read_cells(grid->cells, (size_t)cells, method, at) : SCRY_OUT_OF_MEMORY;
 }
 
 static scry_status read_matches(scry_patching *patching, scry__json_at at)
@@ -177,10 +185,12 @@ static scry_status read_matches(scry_patching *patching, scry__json_at at)
 static scry_status read_direction(scry_patching *patching, scry__json_at whole, scry__json_at at)
 {
     const json_t *grids     = NULL, *grid;
-    int           direction = 0;
+    int           direction = 0, method = 0;
     size_t        index;
     scry_status   status = read_name(&direction, at, "direction", direction_name, SCRY_PATCH_DIRECTION_COUNT);
     patching->direction  = (scry_patch_direction)direction;
+    if (!status) status = read_name(&method, at, "method", method_name, SCRY_PATCH_METHOD_COUNT);
+    patching->method = (scry_patch_method)method;
     if (!status) status = read_side(&patching->clean, whole, "clean");
     if (!status) status = read_side(&patching->corrupt, whole, "corrupt");
     if (!status) status = scry__json_bool(at, "defined", true, &patching->defined);
@@ -192,7 +202,8 @@ static scry_status read_direction(scry_patching *patching, scry__json_at whole, 
     if (!patching->grids) return SCRY_OUT_OF_MEMORY;
     json_array_foreach((json_t *)grids, index, grid)
     {
-        status = read_grid(&patching->grids[patching->grid_count++], (scry__json_at){grid, at.origin});
+        status =
+            read_grid(&patching->grids[patching->grid_count++], patching->method, (scry__json_at){grid, at.origin});
         if (status) return status;
     }
     return SCRY_OK;

@@ -26,16 +26,36 @@ static size_t set_shape(scry__json_builder *builder, json_t *object, scry_patch_
     return (size_t)layers * (size_t)heads * (size_t)positions;
 }
 
-static json_t *grid_object(scry__json_builder *builder, const scry_patch_grid *grid)
+/* How far the estimates are off; null without any. */
+static json_t *agreement_object(scry__json_builder *builder, const scry_patch_agreement *agreement)
+{
+    if (!agreement->count) return json_null();
+    json_t *object = scry__json_new_object(builder);
+    scry__json_set_int(builder, object, "count", agreement->count);
+    scry__json_set_number(builder, object, "mean", agreement->mean);
+    scry__json_set_number(builder, object, "largest", agreement->largest);
+    scry__json_set_number(builder, object, "correlation", agreement->correlation);
+    scry__json_set_int(builder, object, "layer", agreement->layer);
+    scry__json_set_int(builder, object, "head", agreement->head);
+    scry__json_set_int(builder, object, "position", agreement->position);
+    return object;
+}
+
+static json_t *grid_object(scry__json_builder *builder, const scry_patching *patching, const scry_patch_grid *grid)
 {
     json_t *object = scry__json_new_object(builder);
     size_t  cells  = set_shape(builder, object, grid->kind, grid->layer_count, grid->head_count, grid->position_count);
     for (int i = 0; i < SCRY_PATCH_METRIC_COUNT; i++) {
         scry_patch_metric metric = (scry_patch_metric)i;
-        json_t           *array  = scry__json_new_array(builder);
+        if (!scry_patch_method_gives(patching->method, metric)) continue;
+        json_t *array = scry__json_new_array(builder);
         for (size_t cell = 0; cell < cells && !builder->status; cell++)
             scry__json_append_number(builder, array, scry_patch_cell_number(&grid->cells[cell], metric));
         scry__json_set(builder, object, scry_patch_metric_text(metric), array);
+    }
+    if (patching->method == SCRY_PATCH_METHOD_BOTH) {
+        scry_patch_agreement agreement = scry_patch_grid_agreement(patching, grid);
+        scry__json_set(builder, object, "agreement", agreement_object(builder, &agreement));
     }
     return object;
 }
@@ -52,11 +72,12 @@ static json_t *direction_object(scry__json_builder *builder, const scry_patching
 {
     json_t *object = scry__json_new_object(builder), *grids = scry__json_new_array(builder);
     scry__json_set_text(builder, object, "direction", scry_patch_direction_text(patching->direction));
+    scry__json_set_text(builder, object, "method", scry_patch_method_text(patching->method));
     scry__json_set_bool(builder, object, "defined", patching->defined);
     scry__json_set_int(builder, object, "first_difference", patching->first_difference);
     scry__json_set(builder, object, "matches", match_array(builder, patching));
     for (int i = 0; i < patching->grid_count; i++)
-        scry__json_append(builder, grids, grid_object(builder, &patching->grids[i]));
+        scry__json_append(builder, grids, grid_object(builder, patching, &patching->grids[i]));
     scry__json_set(builder, object, "grids", grids);
     scry__json_set(builder, object, "cost", scry__json_cost(builder, &patching->cost));
     return object;
@@ -115,14 +136,16 @@ static json_t *mean_grid_object(scry__json_builder *builder, const scry_patch_me
 {
     json_t *object = scry__json_new_object(builder), *labels = scry__json_new_array(builder);
     scry__json_set_text(builder, object, "direction", scry_patch_direction_text(grid->direction));
+    scry__json_set_text(builder, object, "method", scry_patch_method_text(grid->method));
     size_t cells = set_shape(builder, object, grid->kind, grid->layer_count, grid->head_count, grid->position_count);
     scry__json_set_int(builder, object, "pair_count", grid->pair_count);
     for (int i = 0; grid->labels && i < grid->position_count; i++)
         scry__json_append_text(builder, labels, grid->labels[i]);
     scry__json_set(builder, object, "labels", labels);
     for (int metric = 0; metric < SCRY_PATCH_METRIC_COUNT; metric++)
-        scry__json_set(builder, object, scry_patch_metric_text((scry_patch_metric)metric),
-                       spread_object(builder, grid->spreads + metric, cells));
+        if (scry_patch_method_gives(grid->method, (scry_patch_metric)metric))
+            scry__json_set(builder, object, scry_patch_metric_text((scry_patch_metric)metric),
+                           spread_object(builder, grid->spreads + metric, cells));
     return object;
 }
 

@@ -25,8 +25,9 @@ static json_t *path_array(scry__json_builder *builder, const scry_paths *paths)
         json_t          *object = scry__json_new_object(builder);
         scry__json_set(builder, object, "senders", end_array(builder, path->senders, path->sender_count));
         for (int metric = 0; metric < SCRY_PATCH_METRIC_COUNT; metric++)
-            scry__json_set_number(builder, object, scry_patch_metric_text((scry_patch_metric)metric),
-                                  scry_patch_cell_number(&path->cell, (scry_patch_metric)metric));
+            if (scry_patch_method_gives(SCRY_PATCH_METHOD_EXACT, (scry_patch_metric)metric))
+                scry__json_set_number(builder, object, scry_patch_metric_text((scry_patch_metric)metric),
+                                      scry_patch_cell_number(&path->cell, (scry_patch_metric)metric));
         scry__json_set_bool(builder, object, "changed", path->changed);
         scry__json_append(builder, array, object);
     }

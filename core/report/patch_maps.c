@@ -31,8 +31,14 @@ static size_t cells_of(const scry_patch_grid *grid)
     return (size_t)grid->layer_count * (size_t)grid->head_count * (size_t)grid->position_count;
 }
 
-/* The panels' values, one behind the other. */
-static void place(float *values, const scry_patch_grid *grid, const scry__patch_view *view)
+/* How many panels each of its panels is: of the view's metric, and perhaps of estimates. */
+static int times_of(const scry_patch_grid *grid, const scry__patch_view *view)
+{
+    return view->estimates && grid->kind != SCRY_PATCH_PATTERN ? 2 : 1;
+}
+
+/* The panels' values of one metric, one behind the other. */
+static void place(float *values, const scry_patch_grid *grid, const scry__patch_view *view, scry_patch_metric metric)
 {
     bool by_position = has_heads(grid) && has_positions(grid);
     bool turned      = by_position || (has_positions(grid) && view->positions_down);
@@ -45,7 +51,7 @@ static void place(float *values, const scry_patch_grid *grid, const scry__patch_
                 size_t from = ((size_t)panel * (size_t)rows + (size_t)row) * (size_t)columns + (size_t)column;
                 size_t to =
                     turned ? ((size_t)panel * (size_t)columns + (size_t)column) * (size_t)rows + (size_t)row : from;
-                values[to] = scry_patch_cell_number(&grid->cells[from], view->metric);
+                values[to] = scry_patch_cell_number(&grid->cells[from], metric);
             }
 }
 
@@ -82,6 +88,7 @@ static const struct {
     [SCRY_PATCH_METRIC_LOGIT_DIFFERENCE] = {"logit difference", SCRY__COLOURS_DIVERGING},
     [SCRY_PATCH_METRIC_PROBABILITY]      = {"probability of the answer", SCRY__COLOURS_SEQUENTIAL},
     [SCRY_PATCH_METRIC_KL]               = {"KL(source || patched), nats", SCRY__COLOURS_SEQUENTIAL},
+    [SCRY_PATCH_METRIC_ESTIMATE] = {"estimate of the effect: 0 as unpatched, 1 as the source", SCRY__COLOURS_DIVERGING},
 };
 
 void scry__patch_set_scale(scry__heatmap *maps, int count, const float *values, size_t cells, scry_patch_metric metric)
@@ -118,21 +125,39 @@ struct fill {
 };
 
 static void add_panels(scry__patch_maps *maps, struct fill *fill, const scry_patch_grid *grid,
-                       const scry__patch_view *view)
+                       const scry__patch_view *view, scry_patch_metric metric)
 {
-    int    own  = panels_of(grid);
-    size_t size = cells_of(grid) / (size_t)own;
-    place(maps->values + fill->values, grid, view);
+    int         own  = panels_of(grid);
+    size_t      size = cells_of(grid) / (size_t)own;
+    const char *what = view->estimates && metric == SCRY_PATCH_METRIC_ESTIMATE ? ", estimate" : "";
+    place(maps->values + fill->values, grid, view, metric);
     for (int layer = 0; layer < own; layer++) {
         char *title = maps->titles[fill->panels];
         if (own > 1)
-            snprintf(title, sizeof *maps->titles, "%s, layer %d", scry_patch_kind_text(grid->kind), layer);
+            snprintf(title, sizeof *maps->titles, "%s, layer %d%s", scry_patch_kind_text(grid->kind), layer, what);
         else
-            snprintf(title, sizeof *maps->titles, "%s", scry_patch_kind_text(grid->kind));
+            snprintf(title, sizeof *maps->titles, "%s%s", scry_patch_kind_text(grid->kind), what);
         maps->panels[fill->panels++] = (scry__heatmap_panel){maps->values + fill->values, title};
         fill->values += size;
     }
     maps->maps[maps->count - 1].panel_count += own;
+}
+
+static void begin_map(scry__patch_maps *maps, const struct fill *fill, const scry_patch_grid *grid,
+                      const scry__patch_view *view)
+{
+    maps->maps[maps->count]          = map_of(grid, view);
+    maps->maps[maps->count++].panels = &maps->panels[fill->panels];
+}
+
+/* A grid's panels, and its estimates'. */
+static void add_grid(scry__patch_maps *maps, struct fill *fill, const scry_patch_grid *grid,
+                     const scry__patch_view *view)
+{
+    add_panels(maps, fill, grid, view, view->metric);
+    if (times_of(grid, view) == 1) return;
+    if (view->apart) begin_map(maps, fill, grid, view);
+    add_panels(maps, fill, grid, view, SCRY_PATCH_METRIC_ESTIMATE);
 }
 
 scry_status scry__patch_maps_create(scry__patch_maps *maps, const scry_patch_grid *grids, int count,
@@ -142,10 +167,11 @@ scry_status scry__patch_maps_create(scry__patch_maps *maps, const scry_patch_gri
     size_t      cells = 0, panels = 0;
     *maps = (scry__patch_maps){0};
     for (int i = 0; i < count; i++) {
-        cells += cells_of(&grids[i]);
-        panels += (size_t)panels_of(&grids[i]);
+        size_t times = (size_t)times_of(&grids[i], view);
+        cells += times * cells_of(&grids[i]);
+        panels += times * (size_t)panels_of(&grids[i]);
     }
-    maps->maps   = scry__alloc((size_t)count, sizeof *maps->maps);
+    maps->maps   = scry__alloc((size_t)count, (view->estimates ? 2 : 1) * sizeof *maps->maps);
     maps->panels = scry__alloc(panels, sizeof *maps->panels);
     maps->titles = scry__alloc(panels, sizeof *maps->titles);
     maps->values = scry__alloc(cells, sizeof *maps->values);
@@ -155,11 +181,10 @@ scry_status scry__patch_maps_create(scry__patch_maps *maps, const scry_patch_gri
     }
     for (int i = 0; i < count; i++) {
         if (is_taken(grids, i, view)) continue;
-        maps->maps[maps->count]          = map_of(&grids[i], view);
-        maps->maps[maps->count++].panels = &maps->panels[fill.panels];
-        add_panels(maps, &fill, &grids[i], view);
+        begin_map(maps, &fill, &grids[i], view);
+        add_grid(maps, &fill, &grids[i], view);
         for (int other = i + 1; other < count && !view->apart; other++)
-            if (match(&grids[i], &grids[other])) add_panels(maps, &fill, &grids[other], view);
+            if (match(&grids[i], &grids[other])) add_grid(maps, &fill, &grids[other], view);
     }
     scry__patch_set_scale(maps->maps, maps->count, maps->values, cells, view->metric);
     if (count) maps->maps[0].title = view->title;

@@ -8,8 +8,9 @@
 typedef struct scry__patch_view {
     const char        *title, *subtitle; /* of the first map; NULL: none */
     scry_patch_metric  metric;
-    const char *const *labels;         /* of positions; NULL: numbers */
-    bool               apart;          /* a map for each grid; else grids of one shape are panels of one map */
+    const char *const *labels;    /* of positions; NULL: numbers */
+    bool               estimates; /* behind its panels a grid's estimates; patterns have none */
+    bool               apart; /* a map for each grid and its estimates; else grids of one shape are panels of one map */
     bool               positions_down; /* in rows, and layers in columns; else the other way round */
 } scry__patch_view;
 
@@ -19,7 +20,7 @@ typedef struct scry__patch_maps {
     scry__heatmap *maps;
     /* What they point to: */
     scry__heatmap_panel *panels;
-    char (*titles)[32];
+    char (*titles)[48];
     float *values;
 } scry__patch_maps;
 

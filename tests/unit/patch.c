@@ -2,7 +2,7 @@
  * matches what in prompts of unequal length, and what is refused. */
 #include "analysis/patch.h"
 #include "checkpoint_edit.h"
-#include "fixture.h"
+#include "prompts.h"
 #include "refusals.h"
 #include "scry/edit.h"
 #include "scry/trace.h"
@@ -16,7 +16,7 @@
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 /* A difference so far from the end reaches it in every family, windows or not. */
-enum { MOST_IDS = 64, ANSWER = 3, WRONG = 11, REACH = 3 };
+enum { REACH = 3 };
 
 static void use_plugins(void)
 {
@@ -59,58 +59,6 @@ Test(patch, match__goes_from_both_ends)
     }
 }
 
-/* --- prompts of a fixture --- */
-
-/* The fixture's prompt, and one that has another token at `at` and `more` of them put in before it. */
-struct prompts {
-    int32_t clean[MOST_IDS], corrupt[MOST_IDS];
-    int     clean_count, corrupt_count, at;
-};
-
-static struct prompts make_prompts(const struct fixture *f, int at, int more)
-{
-    struct prompts prompts    = {.clean_count = f->id_count, .corrupt_count = f->id_count + more, .at = at};
-    int            vocabulary = scry_model_get_info(f->model)->vocabulary;
-    cr_assert_leq(prompts.corrupt_count, MOST_IDS);
-    memcpy(prompts.clean, f->ids, (size_t)f->id_count * sizeof *f->ids);
-    memcpy(prompts.corrupt, f->ids, (size_t)at * sizeof *f->ids);
-    memcpy(prompts.corrupt + at + more, f->ids + at, (size_t)(f->id_count - at) * sizeof *f->ids);
-    for (int i = at; i <= at + more; i++) prompts.corrupt[i] = (f->ids[at] + 1 + i - at) % vocabulary;
-    return prompts;
-}
-
-static scry_patch_options options_of(const struct prompts *prompts, scry_patch_direction direction)
-{
-    return (scry_patch_options){.clean_ids        = prompts->clean,
-                                .clean_id_count   = prompts->clean_count,
-                                .corrupt_ids      = prompts->corrupt,
-                                .corrupt_id_count = prompts->corrupt_count,
-                                .answer           = {.id = ANSWER, .has_id = true},
-                                .wrong            = {.id = WRONG, .has_id = true},
-                                .direction        = direction};
-}
-
-static scry_patching *patch(const struct fixture *f, const scry_patch_options *options)
-{
-    scry_patching *result = NULL;
-    cr_assert_eq(scry_patching_run(&result, f->model, NULL, NULL, options), SCRY_OK, "%s: %s", f->name,
-                 scry_last_error());
-    return result;
-}
-
-static const scry_patch_grid *grid_of(const scry_patching *result, scry_patch_kind kind)
-{
-    for (int i = 0; i < result->grid_count; i++)
-        if (result->grids[i].kind == kind) return &result->grids[i];
-    return NULL;
-}
-
-static const scry_patch_cell *cell_at(const scry_patch_grid *grid, int layer, int head, int position)
-{
-    size_t row = (size_t)layer * (size_t)grid->head_count + (size_t)head;
-    return &grid->cells[row * (size_t)grid->position_count + (size_t)position];
-}
-
 /* --- facts --- */
 
 /* The same float, or on devices that sum otherwise within what f32 promises; `scale` is what logits were divided by. */
@@ -126,12 +74,12 @@ static void expect_close(const struct fixture *f, bool exact, const char *what, 
  * same again; at it, that stream is all that differs. */
 static void check_first_stream(const struct fixture *f, bool exact, const scry_patching *result, int at)
 {
-    const scry_patch_grid *grid = grid_of(result, SCRY_PATCH_RESID_PRE);
+    const scry_patch_grid *grid = patching_grid(result, SCRY_PATCH_RESID_PRE);
     double scale = fabs((double)result->clean.logit_difference - (double)result->corrupt.logit_difference);
     cr_assert(grid && result->defined);
     cr_expect_eq(result->first_difference, at);
     for (int position = 0; position < grid->position_count; position++)
-        expect_close(f, exact || position != at, "resid_pre", 0, position, cell_at(grid, 0, 0, position)->effect,
+        expect_close(f, exact || position != at, "resid_pre", 0, position, patching_cell(grid, 0, 0, position)->effect,
                      position == at, scale);
     for (int i = 0; i < result->grid_count; i++) {
         const scry_patch_grid *one = &result->grids[i];
@@ -139,19 +87,19 @@ static void check_first_stream(const struct fixture *f, bool exact, const scry_p
         for (int layer = 0; layer < one->layer_count; layer++)
             for (int position = 0; position < at; position++)
                 expect_close(f, true, scry_patch_kind_text(one->kind), layer, position,
-                             cell_at(one, layer, 0, position)->effect, 0, 1);
+                             patching_cell(one, layer, 0, position)->effect, 0, 1);
     }
 }
 
 /* Where only the last token differs, the stream of the last position is all that differs at every layer. */
 static void check_last_stream(const struct fixture *f, bool exact, const scry_patching *result)
 {
-    const scry_patch_grid *grid   = grid_of(result, SCRY_PATCH_RESID_PRE);
+    const scry_patch_grid *grid   = patching_grid(result, SCRY_PATCH_RESID_PRE);
     const scry_patch_side *source = scry_patching_source(result);
     double scale = fabs((double)result->clean.logit_difference - (double)result->corrupt.logit_difference);
     int    last  = grid->position_count - 1;
     for (int layer = 0; layer < grid->layer_count; layer++) {
-        const scry_patch_cell *cell = cell_at(grid, layer, 0, last);
+        const scry_patch_cell *cell = patching_cell(grid, layer, 0, last);
         expect_close(f, exact, "effect", layer, last, cell->effect, 1, scale);
         expect_close(f, exact, "logit difference", layer, last, cell->logit_difference, source->logit_difference, 1);
         expect_close(f, exact, "probability", layer, last, cell->probability, source->answer.probability, 1);
@@ -165,14 +113,14 @@ static void check_facts(const char *device, const char *name)
     fixture_open(&f, device, name);
     bool exact = !strcmp(device, "reference");
     for (int direction = 0; direction < SCRY_PATCH_DIRECTION_COUNT; direction++) {
-        struct prompts     within = make_prompts(&f, f.id_count - REACH, 0), last = make_prompts(&f, f.id_count - 1, 0);
-        scry_patch_options options = options_of(&within, (scry_patch_direction)direction);
-        scry_patching     *result  = patch(&f, &options);
+        struct prompts     within = prompts_make(&f, f.id_count - REACH, 0), last = prompts_make(&f, f.id_count - 1, 0);
+        scry_patch_options options = prompts_options(&within, (scry_patch_direction)direction);
+        scry_patching     *result  = patching_of(&f, &options);
         check_first_stream(&f, exact, result, within.at);
         scry_patching_destroy(&result);
-        options       = options_of(&last, (scry_patch_direction)direction);
+        options       = prompts_options(&last, (scry_patch_direction)direction);
         options.kinds = 1 << SCRY_PATCH_RESID_PRE;
-        result        = patch(&f, &options);
+        result        = patching_of(&f, &options);
         check_last_stream(&f, exact, result);
         scry_patching_destroy(&result);
     }
@@ -250,7 +198,7 @@ static void check_cell(const struct fixture *f, const scry_patching *result, con
                        int head, int position)
 {
     const scry_patch_side *base = scry_patching_baseline(result), *source = scry_patching_source(result);
-    const scry_patch_cell *cell       = cell_at(grid, layer, head, position);
+    const scry_patch_cell *cell       = patching_cell(grid, layer, head, position);
     int                    vocabulary = scry_model_get_info(f->model)->vocabulary, rows = base->tokens->count;
     char                   hook[SCRY__HOOK_NAME_SIZE], hooks[SCRY__HOOK_NAME_SIZE + 8];
     scry__patch_hook(hook, grid->kind, layer);
@@ -271,9 +219,9 @@ static void check_cell(const struct fixture *f, const scry_patching *result, con
         if (result->matches[i] < 0) edit.positions.begin = i + 1;
     scry_trace  *edited = trace(f, base->tokens->ids, rows, "logits", &edit);
     const float *logits = last_row(edited, vocabulary);
-    double       off[]  = {(double)logits[ANSWER] - (double)logits[WRONG] - (double)cell->logit_difference,
-                           exp((double)logits[ANSWER] - lse_of(logits, vocabulary)) - (double)cell->probability,
-                           kl_of(last_row(other, vocabulary), logits, vocabulary) - (double)cell->kl};
+    double off[] = {(double)logits[PROMPTS_ANSWER] - (double)logits[PROMPTS_WRONG] - (double)cell->logit_difference,
+                    exp((double)logits[PROMPTS_ANSWER] - lse_of(logits, vocabulary)) - (double)cell->probability,
+                    kl_of(last_row(other, vocabulary), logits, vocabulary) - (double)cell->kl};
     for (size_t i = 0; i < COUNT(off); i++)
         cr_expect(fabs(off[i]) <= 2 * PROMISE, "%s: %s %s, layer %d, head %d, position %d: metric %zu is off by %g",
                   f->name, scry_patch_direction_text(result->direction), scry_patch_kind_text(grid->kind), layer, head,
@@ -302,12 +250,12 @@ static void check_cells(const char *device, const char *name)
     static int     round; /* equal lengths or not, by direction: the next for the next fixture */
     struct fixture f;
     fixture_open(&f, device, name);
-    struct prompts     prompts = make_prompts(&f, f.id_count - REACH, round < 2 ? 0 : 2);
-    scry_patch_options options = options_of(&prompts, (scry_patch_direction)(round % 2));
+    struct prompts     prompts = prompts_make(&f, f.id_count - REACH, round < 2 ? 0 : 2);
+    scry_patch_options options = prompts_options(&prompts, (scry_patch_direction)(round % 2));
     options.by_position        = round % 2;
     options.align              = round >= 2;
-    scry_patching *result      = patch(&f, &options);
-    cr_expect(!grid_of(result, SCRY_PATCH_PATTERN) == (round >= 2));
+    scry_patching *result      = patching_of(&f, &options);
+    cr_expect(!patching_grid(result, SCRY_PATCH_PATTERN) == (round >= 2));
     for (int i = 0; i < result->grid_count; i++) {
         const scry_patch_grid *grid = &result->grids[i];
         int                    last = grid->position_count - 1, first = result->first_difference;
@@ -332,13 +280,13 @@ Test(patch, aligned__leaves_positions_without_a_match)
     enum { AT = 3, MORE = 2 };
     struct fixture f;
     fixture_open(&f, "reference", "llama");
-    struct prompts     prompts = make_prompts(&f, AT, MORE);
-    scry_patch_options options = options_of(&prompts, SCRY_DENOISE);
+    struct prompts     prompts = prompts_make(&f, AT, MORE);
+    scry_patch_options options = prompts_options(&prompts, SCRY_DENOISE);
     options.align              = true;
     options.kinds              = 1 << SCRY_PATCH_MLP_OUT;
-    scry_patching *result      = patch(&f, &options);
+    scry_patching *result      = patching_of(&f, &options);
     for (int position = 0; position < result->position_count; position++) {
-        const scry_patch_cell *cell = cell_at(&result->grids[0], 1, 0, position);
+        const scry_patch_cell *cell = patching_cell(&result->grids[0], 1, 0, position);
         bool                   none = position >= AT && position < AT + MORE;
         cr_expect_eq(isnan(cell->effect) && isnan(cell->kl) && isnan(cell->probability), none, "position %d", position);
         cr_expect_eq(result->matches[position], none ? -1 : position < AT ? position : position - MORE);
@@ -354,12 +302,12 @@ Test(patch, aligned__reads_both_prompts_at_their_ends)
     struct fixture f;
     fixture_open(&f, "reference", "gpt2");
     for (int direction = 0; direction < SCRY_PATCH_DIRECTION_COUNT; direction++) {
-        struct prompts prompts          = make_prompts(&f, f.id_count - 1, 1);
+        struct prompts prompts          = prompts_make(&f, f.id_count - 1, 1);
         prompts.corrupt[f.id_count - 1] = prompts.corrupt[f.id_count] = prompts.clean[f.id_count - 1];
-        scry_patch_options options = options_of(&prompts, (scry_patch_direction)direction);
+        scry_patch_options options = prompts_options(&prompts, (scry_patch_direction)direction);
         options.align              = true;
         options.kinds              = 1 << SCRY_PATCH_RESID_PRE;
-        scry_patching *result      = patch(&f, &options);
+        scry_patching *result      = patching_of(&f, &options);
         cr_expect_eq(result->first_difference, f.id_count - 1);
         cr_expect_eq(result->clean.position, f.id_count - 1);
         cr_expect_eq(result->corrupt.position, f.id_count);
@@ -373,13 +321,13 @@ Test(patch, memory__changes_no_bit)
 {
     struct fixture f;
     fixture_open(&f, "reference", "llama");
-    struct prompts     prompts = make_prompts(&f, 2, 1);
-    scry_patch_options options = options_of(&prompts, SCRY_DENOISE);
+    struct prompts     prompts = prompts_make(&f, 2, 1);
+    scry_patch_options options = prompts_options(&prompts, SCRY_DENOISE);
     options.align              = true;
-    scry_patching *whole       = patch(&f, &options);
+    scry_patching *whole       = patching_of(&f, &options);
     options.most_memory        = 1;
     options.batch              = 3;
-    scry_patching *parts       = patch(&f, &options);
+    scry_patching *parts       = patching_of(&f, &options);
     cr_expect_gt(parts->cost.passes, whole->cost.passes);
     cr_assert_eq(parts->grid_count, whole->grid_count);
     for (int i = 0; i < whole->grid_count; i++) {
@@ -411,8 +359,8 @@ Test(patch, effect__is_undefined_where_both_runs_agree)
                                   .clean_id_count   = COUNT(clean),
                                   .corrupt_ids      = corrupt,
                                   .corrupt_id_count = COUNT(corrupt),
-                                  .answer           = {.id = ANSWER, .has_id = true},
-                                  .wrong            = {.id = WRONG, .has_id = true}};
+                                  .answer           = {.id = PROMPTS_ANSWER, .has_id = true},
+                                  .wrong            = {.id = PROMPTS_WRONG, .has_id = true}};
     cr_assert_eq(scry_patching_run(&result, model, NULL, NULL, &options), SCRY_OK, "%s", scry_last_error());
     cr_expect(!result->defined);
     for (int i = 0; i < result->grid_count; i++) {
@@ -447,13 +395,13 @@ Test(patch, tokens__are_the_likeliest_where_none_is_named)
 {
     struct fixture f;
     fixture_open(&f, "reference", "gpt2");
-    struct prompts     prompts = make_prompts(&f, f.id_count - 1, 0);
-    scry_patch_options options = options_of(&prompts, SCRY_NOISE);
+    struct prompts     prompts = prompts_make(&f, f.id_count - 1, 0);
+    scry_patch_options options = prompts_options(&prompts, SCRY_NOISE);
     int32_t           *last    = &prompts.corrupt[f.id_count - 1];
     options.answer = options.wrong = (scry_token_choice){0};
     options.kinds                  = 1 << SCRY_PATCH_Z;
     for (*last = 0; likeliest(&f, prompts.corrupt) == likeliest(&f, prompts.clean);) ++*last;
-    scry_patching *result = patch(&f, &options);
+    scry_patching *result = patching_of(&f, &options);
     cr_expect_eq(result->clean.answer.id, likeliest(&f, prompts.clean));
     cr_expect_eq(result->corrupt.answer.id, result->clean.answer.id);
     cr_expect_eq(result->clean.wrong.id, likeliest(&f, prompts.corrupt));
@@ -473,13 +421,13 @@ Test(patch, position__is_that_of_the_clean_prompt)
 {
     struct fixture f;
     fixture_open(&f, "reference", "gpt2");
-    struct prompts     prompts = make_prompts(&f, 1, 2);
-    scry_patch_options options = options_of(&prompts, SCRY_DENOISE);
+    struct prompts     prompts = prompts_make(&f, 1, 2);
+    scry_patch_options options = prompts_options(&prompts, SCRY_DENOISE);
     options.align              = true;
     options.has_position       = true;
     options.position           = 3;
     options.kinds              = 1 << SCRY_PATCH_ATTN_OUT;
-    scry_patching *result      = patch(&f, &options);
+    scry_patching *result      = patching_of(&f, &options);
     cr_expect_eq(result->clean.position, 3);
     cr_expect_eq(result->corrupt.position, 5);
     cr_expect_eq(result->position_count, 6);
@@ -505,15 +453,15 @@ Test(patch, refusals__say_what_was_expected)
         {"gpt2", 2, 0, false, {.kinds = 1 << SCRY_PATCH_KIND_COUNT}, "kinds 0x200"},
         {"gpt2", 2, 1, false, {.align = true, .kinds = 1 << SCRY_PATCH_PATTERN}, "pattern: a pattern goes from"},
         {"gpt_neox", 2, 0, false, {.kinds = 1 << SCRY_PATCH_RESID_MID}, "resid_mid: the model has no such"},
-        {"gpt2", 2, 0, false, {.wrong = {.id = ANSWER, .has_id = true}}, "are both token 3: expected two"},
+        {"gpt2", 2, 0, false, {.wrong = {.id = PROMPTS_ANSWER, .has_id = true}}, "are both token 3: expected two"},
         {"gpt2", 2, 0, false, {.wrong = {.id = 100000, .has_id = true}}, "the wrong answer: target id 100000"},
     };
     for (size_t c = 0; c < COUNT(cases); c++) {
         struct fixture f;
         scry_patching *result = NULL;
         fixture_open(&f, "reference", cases[c].fixture);
-        struct prompts     prompts = make_prompts(&f, cases[c].at, cases[c].more);
-        scry_patch_options options = options_of(&prompts, SCRY_DENOISE);
+        struct prompts     prompts = prompts_make(&f, cases[c].at, cases[c].more);
+        scry_patch_options options = prompts_options(&prompts, SCRY_DENOISE);
         options.align              = cases[c].set.align;
         options.kinds              = cases[c].set.kinds;
         options.has_position       = cases[c].set.has_position;
@@ -549,11 +497,11 @@ Test(patch, progress__counts_to_the_end_and_stops)
     struct fixture f;
     struct steps   all = {0}, some = {.most = 5};
     fixture_open(&f, "cpu", "gpt2");
-    struct prompts     prompts = make_prompts(&f, 2, 0);
-    scry_patch_options options = options_of(&prompts, SCRY_DENOISE);
+    struct prompts     prompts = prompts_make(&f, 2, 0);
+    scry_patch_options options = prompts_options(&prompts, SCRY_DENOISE);
     options.progress           = count_steps;
     options.user               = &all;
-    scry_patching *result      = patch(&f, &options);
+    scry_patching *result      = patching_of(&f, &options);
     int64_t        cells       = 0;
     for (int i = 0; i < result->grid_count; i++) {
         const scry_patch_grid *grid = &result->grids[i];
@@ -581,8 +529,8 @@ Test(patch, run__survives_every_refused_allocation, .timeout = 120)
     struct refusals refusals = {0};
     struct fixture  f;
     fixture_open(&f, "reference", "gpt2");
-    struct prompts     prompts = make_prompts(&f, f.id_count - 2, 1);
-    scry_patch_options options = options_of(&prompts, SCRY_NOISE);
+    struct prompts     prompts = prompts_make(&f, f.id_count - 2, 1);
+    scry_patch_options options = prompts_options(&prompts, SCRY_NOISE);
     options.align              = true;
     options.kinds              = 1 << SCRY_PATCH_RESID_PRE | 1 << SCRY_PATCH_K;
     while (refusals_next(&refusals)) {

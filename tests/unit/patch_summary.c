@@ -21,7 +21,7 @@ struct made {
 static scry_patch_cell cell_of(int seed, int index)
 {
     float x = (float)(seed * seed + 3 * index % 7) / 8;
-    return (scry_patch_cell){x, 2 * x - 1, x / 100, 3 - x};
+    return (scry_patch_cell){x, 2 * x - 1, x / 100, 3 - x, x - 0.5F};
 }
 
 static scry_patching *make(struct made *made, int count, int seed)

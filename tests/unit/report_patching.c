@@ -19,11 +19,16 @@ static char            bos[] = "<s>", one[] = " one", two[] = " two", end[] = " 
 static int32_t         clean_ids[] = {0, 5, 9}, corrupt_ids[] = {0, 6, 7, 9}, matches[] = {0, -1, 1, 2};
 static char           *clean_texts[] = {bos, one, end}, *corrupt_texts[] = {bos, two, two, end};
 static scry_tokens     clean = {3, clean_ids, clean_texts}, corrupt = {4, corrupt_ids, corrupt_texts};
-static scry_patch_cell stream[] = {
-    {0, -1, 0.25F, 2}, {NAN, NAN, NAN, NAN}, {0.5F, 0, 0.5F, 1},         {1, 1, 0.75F, 0},
-    {0, -1, 0.25F, 2}, {NAN, NAN, NAN, NAN}, {-0.25F, -1.5F, 0.125F, 3}, {1.0F / 3, -1.0F / 3, 0.375F, 1.5F}};
-static scry_patch_cell heads[] = {
-    {0.1F, -0.8F, 0.3F, 1.9F}, {0, -1, 0.25F, 2}, {0, -1, 0.25F, 2}, {2, 3, 0.875F, 0.5F}};
+static scry_patch_cell stream[] = {{0, -1, 0.25F, 2, 0},
+                                   {NAN, NAN, NAN, NAN, NAN},
+                                   {0.5F, 0, 0.5F, 1, 0.25F},
+                                   {1, 1, 0.75F, 0, 1.5F},
+                                   {0, -1, 0.25F, 2, 0},
+                                   {NAN, NAN, NAN, NAN, NAN},
+                                   {-0.25F, -1.5F, 0.125F, 3, 0.5F},
+                                   {1.0F / 3, -1.0F / 3, 0.375F, 1.5F, 0.25F}};
+static scry_patch_cell heads[]  = {
+     {0.1F, -0.8F, 0.3F, 1.9F, NAN}, {0, -1, 0.25F, 2, 0.5F}, {0, -1, 0.25F, 2, 0.25F}, {2, 3, 0.875F, 0.5F, 1}};
 static scry_patch_grid grids[] = {{SCRY_PATCH_MLP_OUT, 2, 1, 4, stream}, {SCRY_PATCH_V, 2, 2, 1, heads}};
 
 static scry_patching made(scry_patch_direction direction)
@@ -63,7 +68,8 @@ Test(report_patching, json__has_each_number_in_its_place)
                                                "\"answer\":" CANDIDATE("5", " one", "1.0",
                                                                        "0.25") ",\"wrong\":" CANDIDATE("6", " two",
                                                                                                        "2.0", "0.5") //
-        ",\"logit_difference\":-1.0},\"directions\":[{\"direction\":\"denoise\",\"defined\":true,\"first_difference\":"
+        ",\"logit_difference\":-1.0},\"directions\":[{\"direction\":\"denoise\",\"method\":\"exact\",\"defined\":true,"
+        "\"first_difference\":"
         "1,"
         "\"matches\":[0,null,1,2],\"grids\":[{\"kind\":\"mlp_out\",\"layer_count\":2,\"head_count\":1,"
         "\"position_count\":4,\"effect\":[0.0,null,0.5,1.0,0.0,null,-0.25,0.333333343],\"logit_difference\":[-1.0,null,"
@@ -82,44 +88,78 @@ Test(report_patching, json__has_each_number_in_its_place)
     json_decref(object);
 }
 
+/* What a method does not give is left out; a grid that has both says how far one is off. */
+Test(report_patching, json__has_what_the_method_gives)
+{
+    static const struct {
+        scry_patch_method method;
+        const char       *has, *lacks;
+    } cases[] = {
+        {SCRY_PATCH_METHOD_EXACT, "\"kl\":[", "estimate"},
+        {SCRY_PATCH_METHOD_ESTIMATE, "\"position_count\":4,\"estimate\":[0.0,null,0.25,1.5,0.0,null,0.5,0.25]}", "kl"},
+        {SCRY_PATCH_METHOD_BOTH,
+         "\"agreement\":{\"count\":3,\"mean\":0.583333333,\"largest\":1.0,\"correlation\":0.944911183,\"layer\":1,"
+         "\"head\":1,\"position\":0}",
+         "agreement\":null"},
+    };
+    for (size_t c = 0; c < COUNT(cases); c++) {
+        scry_patching patching = made(SCRY_DENOISE);
+        patching.method        = cases[c].method;
+        json_t    *object      = to_json(&patching);
+        scry__text text        = {0};
+        scry__json_dump(&text, object, false);
+        cr_expect(strstr(text.data, cases[c].has), "case %zu: %s", c, text.data);
+        cr_expect(!strstr(text.data, cases[c].lacks), "case %zu: %s", c, text.data);
+        scry__text_finish(&text);
+        json_decref(object);
+    }
+}
+
 /* --- and back --- */
 
-static void expect_same_grid(const scry_patch_grid *a, const scry_patch_grid *b)
+static void expect_same_grid(const scry_patch_grid *a, const scry_patch_grid *b, scry_patch_method method)
 {
     cr_assert(a->kind == b->kind && a->layer_count == b->layer_count && a->head_count == b->head_count &&
               a->position_count == b->position_count);
     for (int i = 0; i < a->layer_count * a->head_count * a->position_count; i++)
         for (int metric = 0; metric < SCRY_PATCH_METRIC_COUNT; metric++) {
-            float x = scry_patch_cell_number(&a->cells[i], (scry_patch_metric)metric);
-            float y = scry_patch_cell_number(&b->cells[i], (scry_patch_metric)metric);
+            bool  given = scry_patch_method_gives(method, (scry_patch_metric)metric);
+            float x     = given ? scry_patch_cell_number(&a->cells[i], (scry_patch_metric)metric) : NAN;
+            float y     = scry_patch_cell_number(&b->cells[i], (scry_patch_metric)metric);
             cr_expect(x == y || (isnan(x) && isnan(y)), "cell %d, %s: %.9g, not %.9g", i,
                       scry_patch_metric_text((scry_patch_metric)metric), (double)y, (double)x);
         }
 }
 
 /* Through text, as in a file. */
-Test(report_patching, read__gives_every_bit_back)
+static void check_read(scry_patch_method method)
 {
     scry_patching patching = made(SCRY_DENOISE), *back = NULL;
-    json_t       *object = to_json(&patching), *parsed;
-    scry__text    text   = {0};
-    int           count  = 0;
+    patching.method   = method;
+    json_t    *object = to_json(&patching), *parsed;
+    scry__text text   = {0};
+    int        count  = 0;
     scry__json_dump(&text, object, false);
     parsed = json_loads(text.data, 0, NULL);
     cr_assert_eq(scry__json_read_patching(&back, &count, 1, parsed, "here"), SCRY_OK, "%s", scry_last_error());
     cr_assert(count == 1 && back->grid_count == 2 && back->position_count == 4 && back->defined);
-    cr_expect(back->direction == SCRY_DENOISE && back->first_difference == 1);
+    cr_expect(back->direction == SCRY_DENOISE && back->method == method && back->first_difference == 1);
     cr_expect(!memcmp(back->matches, matches, sizeof matches));
     cr_expect(back->clean.position == 2 && back->corrupt.position == 3 && back->clean.logit_difference == 1);
     cr_expect(back->corrupt.tokens->count == 4 && back->corrupt.tokens->ids[2] == 7);
     cr_expect_str_eq(back->corrupt.tokens->texts[3], " is");
     cr_expect_str_eq(back->clean.wrong.text, " two");
     cr_expect_eq(back->corrupt.wrong.probability, 0.5F);
-    for (int i = 0; i < 2; i++) expect_same_grid(&grids[i], &back->grids[i]);
+    for (int i = 0; i < 2; i++) expect_same_grid(&grids[i], &back->grids[i], method);
     scry_patching_destroy(&back);
     scry__text_finish(&text);
     json_decref(parsed);
     json_decref(object);
+}
+
+Test(report_patching, read__gives_every_bit_back)
+{
+    for (int method = 0; method < SCRY_PATCH_METHOD_COUNT; method++) check_read((scry_patch_method)method);
 }
 
 Test(report_patching, read__refuses_what_is_no_patching)
@@ -131,6 +171,7 @@ Test(report_patching, read__refuses_what_is_no_patching)
         {{"directions"}, "5", "key \"directions\": expected an array"},
         {{"directions"}, "[{},{}]", "expected at most 1"},
         {{"directions", "0", "direction"}, "\"up\"", "\"up\" is no such thing"},
+        {{"directions", "0", "method"}, "\"guess\"", "\"guess\" is no such thing"},
         {{"directions", "0", "defined"}, "1", "key \"defined\""},
         {{"directions", "0", "first_difference"}, "-1", "key \"first_difference\""},
         {{"directions", "0", "matches"}, "[0,1]", "key \"matches\": expected 4 elements, found 2"},

@@ -18,7 +18,7 @@ static scry_tokens   tokens      = {1, ids, texts};
 static scry_path_end receivers[] = {{SCRY_PATH_END_QUERY, 1, 0}, {SCRY_PATH_END_LOGITS, -1, -1}};
 static scry_path_end head[]      = {{SCRY_PATH_END_HEAD, 0, 0}},
                      both[]      = {{SCRY_PATH_END_MLP, 1, -1}, {SCRY_PATH_END_EMBED, -1, -1}};
-static scry_path paths[]         = {{1, head, {0.5F, 2, 0.25F, 0.125F}, true}, {2, both, {NAN, 1, 0.5F, 0}, false}};
+static scry_path paths[] = {{1, head, {0.5F, 2, 0.25F, 0.125F, NAN}, true}, {2, both, {NAN, 1, 0.5F, 0, NAN}, false}};
 
 static scry_patching made_pair(void)
 {

@@ -4,7 +4,8 @@
  * prompt's run, the source the other's. Each cell is a run of the baseline in which one activation is replaced by that
  * of the source, and its effect how much of the difference between both runs that alone makes: 0 nothing, 1 all of it.
  * Positions of the prompts' common beginning hold the same in both runs, so that nothing is patched there;
- * docs/definitions.md has the formulas. Cells are computed as a sweep (scry/sweep.h). */
+ * docs/definitions.md has the formulas. Cells are computed as a sweep (scry/sweep.h), or estimated, all at once, from
+ * one backward pass (attribution patching). */
 #ifndef SCRY_PATCH_H
 #define SCRY_PATCH_H
 
@@ -52,6 +53,23 @@ typedef enum scry_patch_direction {
 
 SCRY_API const char *scry_patch_direction_text(scry_patch_direction direction);
 
+/* How cells come about.
+ * X(name, text) */
+#define SCRY_PATCH_METHOD_LIST(X)                                                                                      \
+    X(EXACT, "exact")       /* every patch is run */                                                                   \
+    X(ESTIMATE, "estimate") /* effects to first order, from one gradient of the baseline: any number of cells for a */ \
+                            /* few passes. Needs a device with the ops for training; patterns have none */             \
+    X(BOTH, "both")         /* the estimate beside what it estimates */
+
+typedef enum scry_patch_method {
+#define SCRY_PATCH_METHOD_ENUM(name, text) SCRY_PATCH_METHOD_##name,
+    SCRY_PATCH_METHOD_LIST(SCRY_PATCH_METHOD_ENUM)
+#undef SCRY_PATCH_METHOD_ENUM
+        SCRY_PATCH_METHOD_COUNT
+} scry_patch_method;
+
+SCRY_API const char *scry_patch_method_text(scry_patch_method method);
+
 typedef struct scry_patch_options {
     const int32_t *clean_ids; /* the clean prompt where its text is NULL */
     int            clean_id_count;
@@ -62,7 +80,8 @@ typedef struct scry_patch_options {
     int               position; /* of the clean prompt, whose prediction is read, where has_position; else the last */
     bool              has_position;
     scry_patch_direction direction;
-    unsigned             kinds;       /* bits 1 << scry_patch_kind; 0: all that the model has and the prompts allow */
+    scry_patch_method    method;
+    unsigned             kinds;       /* bits 1 << scry_patch_kind; 0: all that model, prompts and method allow */
     bool                 by_position; /* heads at each position apart */
     /* Prompts of unequal length are refused, unless this is set: then their common beginning is matched from the start
      * and the rest from the end; positions without a match are not patched, and patterns have no cells. */
@@ -75,12 +94,14 @@ typedef struct scry_patch_options {
     void *user;
 } scry_patch_options;
 
-/* What one patch makes of the prediction. All NaN: not patched, for want of a match. */
+/* What one patch makes of the prediction. All NaN: not patched, for want of a match; NaN, too, is what the method does
+ * not give. */
 typedef struct scry_patch_cell {
     float effect;           /* (LD patched - LD baseline) / (LD source - LD baseline); NaN where that is x / 0 */
     float logit_difference; /* LD: the answer's logit less the wrong one's */
     float probability;      /* of the answer */
     float kl;               /* KL(source || patched), nats */
+    float estimate;         /* of the effect: gradient of LD . (source - baseline) / (LD source - LD baseline) */
 } scry_patch_cell;
 
 /* X(name, member of a cell and text) */
@@ -88,7 +109,8 @@ typedef struct scry_patch_cell {
     X(EFFECT, effect)                                                                                                  \
     X(LOGIT_DIFFERENCE, logit_difference)                                                                              \
     X(PROBABILITY, probability)                                                                                        \
-    X(KL, kl)
+    X(KL, kl)                                                                                                          \
+    X(ESTIMATE, estimate)
 
 typedef enum scry_patch_metric {
 #define SCRY_PATCH_METRIC_ENUM(name, member) SCRY_PATCH_METRIC_##name,
@@ -99,6 +121,8 @@ typedef enum scry_patch_metric {
 
 SCRY_API const char *scry_patch_metric_text(scry_patch_metric metric);
 SCRY_API float       scry_patch_cell_number(const scry_patch_cell *cell, scry_patch_metric metric);
+/* Do the method's cells have this number? */
+SCRY_API bool scry_patch_method_gives(scry_patch_method method, scry_patch_metric metric);
 
 typedef struct scry_patch_grid {
     scry_patch_kind  kind;
@@ -118,6 +142,7 @@ typedef struct scry_patch_side {
 
 typedef struct scry_patching {
     scry_patch_direction direction;
+    scry_patch_method    method;
     scry_patch_side      clean, corrupt;
     bool                 defined;          /* the logit differences differ: there are effects */
     int                  position_count;   /* of the baseline's prompt, up to the one that is read */
@@ -137,6 +162,17 @@ SCRY_API void        scry_patching_destroy(scry_patching **patching);
 SCRY_API const scry_patch_side *scry_patching_baseline(const scry_patching *patching);
 SCRY_API const scry_patch_side *scry_patching_source(const scry_patching *patching);
 
+/* How far a grid's estimates are from its effects, over the cells that have both; those before the first difference,
+ * where both are 0, do not count. */
+typedef struct scry_patch_agreement {
+    int    count;
+    double mean, largest;         /* |estimate - effect|; NaN without cells */
+    double correlation;           /* Pearson's; NaN where either number is the same in all cells */
+    int    layer, head, position; /* of the largest; -1: no such cell */
+} scry_patch_agreement;
+
+SCRY_API scry_patch_agreement scry_patch_grid_agreement(const scry_patching *patching, const scry_patch_grid *grid);
+
 /* --- Many pairs --- */
 
 /* Over those pairs in which the number is defined. */
@@ -146,9 +182,10 @@ typedef struct scry_patch_spread {
     int    count;
 } scry_patch_spread;
 
-/* Grids of one direction, kind and shape: prompts of other lengths have grids by position of their own. */
+/* Grids of one direction, method, kind and shape: prompts of other lengths have grids by position of their own. */
 typedef struct scry_patch_mean_grid {
     scry_patch_direction direction;
+    scry_patch_method    method;
     scry_patch_kind      kind;
     int                  layer_count, head_count, position_count;
     int                  pair_count;
