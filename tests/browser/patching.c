@@ -183,3 +183,38 @@ Test(patching, page_of_the_command__opens_there)
     json_decref(views);
     page_close(&page);
 }
+
+/* Estimates are a metric of their own, on the effects' scale, beside which their distance is told; alone they have no
+ * other beside them. */
+Test(patching, estimates__stand_beside_effects)
+{
+    struct page *page = page_start();
+    page_open(page, PAGE("patch", CLEAN, CORRUPT, "--kinds", "resid_pre,z,pattern", "--method", "both"), NULL);
+    char *scale = part_of(page, ".scale"), *readout;
+    page_choose(page, "#patching .controls select:has(option[value=kl])", "estimate");
+    page_value(page, "scry.update({ patchKind: 'z', layer: 1, head: 2 })");
+    readout      = part_of(page, ".readout");
+    double shown = page_number(page, "Number(document.querySelector('#patching .readout').dataset.value)");
+    double exact = page_number(page, "scry.data.patching.directions[0].grids[1].estimate[8 + 2]");
+    expect_close(shown, exact, 1e-9, "z", 1, 2);
+    cr_expect(strstr(readout, "effect ") && strstr(readout, "estimate ") && strstr(readout, "48 cells") &&
+                  strstr(readout, "correlation 0."),
+              "%s", readout);
+    char *other = part_of(page, ".scale");
+    cr_expect_eq(strtod(strpbrk(scale, "0123456789"), NULL), strtod(strpbrk(other, "0123456789"), NULL), "%s and %s",
+                 scale, other);
+    free(other);
+    free(readout);
+    free(scale);
+    page_open(page, PAGE("patch", CLEAN, CORRUPT, "--method", "estimate"), NULL);
+    cr_expect(page_holds(page, "scry.state.patchMetric === 'estimate' && !document.querySelector('option[value=kl]')"));
+    readout = part_of(page, ".readout");
+    cr_expect(strstr(readout, "estimate ") && !strstr(readout, "KL") && !strstr(readout, "correlation"), "%s", readout);
+    page_screenshot(page, "patching-estimate", true);
+    free(readout);
+    json_t *views = made_views(page), *view;
+    size_t  index;
+    json_array_foreach(views, index, view) made_view(page, json_string_value(view));
+    json_decref(views);
+    page_close(&page);
+}

@@ -118,6 +118,33 @@ Test(patch, naive__gives_the_same_bits_on_the_reference)
     json_decref(objects[1]);
 }
 
+/* The estimate knows where the answer is without a patch, and says beside the sweep how far off it is. */
+Test(patch, estimate__stands_beside_what_it_estimates)
+{
+    struct outcome alone  = SCRY("patch", france, italy, "--method", "estimate", "--json");
+    struct outcome table  = SCRY("patch", france, italy, "--method", "both", "--kinds", "resid_pre,pattern");
+    const char    *svg    = in_folder("p.svg");
+    struct outcome drawn  = SCRY("patch", france, italy, "--method", "both", "--kinds", "z,q", "-o", svg);
+    json_t        *object = outcome_json(&alone), *direction = json_array_get(json_object_get(object, "directions"), 0);
+    json_t        *stream = grid_of(object, 0, "resid_pre");
+    cr_expect_str_eq(text(direction, "method"), "estimate");
+    cr_expect_eq(json_array_size(json_object_get(direction, "grids")), 8);
+    cr_expect(!json_object_get(stream, "effect") && !json_object_get(stream, "agreement"));
+    cr_expect_eq(number(json_object_get(direction, "cost"), "patches"), 0);
+    cr_expect_eq(cell(stream, "estimate", 2, 3), 0, "before the country");
+    cr_expect_gt(cell(stream, "estimate", 1, 4), cell(stream, "estimate", 1, 5));
+    cr_expect_lt(cell(stream, "estimate", 5, 4), cell(stream, "estimate", 5, 5));
+    cr_expect(strstr(table.out, "resid_pre, estimate") && strstr(table.out, "How far estimates are from the effects") &&
+                  !strstr(table.out, "pattern, estimate"),
+              "%s", table.out);
+    cr_assert_eq(drawn.exit_code, 0, "%s", drawn.err);
+    cr_expect(strstr(drawn.err, "1 maps in"), "%s", drawn.err);
+    json_decref(object);
+    outcome_free(&drawn);
+    outcome_free(&table);
+    outcome_free(&alone);
+}
+
 Test(patch, tables__show_both_prompts)
 {
     struct outcome equal = SCRY("patch", france, italy, "--kinds", "resid_pre");
@@ -172,7 +199,11 @@ Test(patch, wrong_arguments__are_named)
         {{"--clean-ids", "1,x", "--corrupt-ids", "1,2"}, "--clean-ids \"1,x\": expected numbers", 2},
         {{france, italy, "--kinds", "z,resid"}, "--kinds \"resid\": expected some of resid_pre, resid_mid", 2},
         {{france, italy, "--direction", "up"}, "--direction \"up\": expected denoise, noise or both", 2},
-        {{france, italy, "--metric", "logit"}, "--metric \"logit\": expected effect", 2},
+        {{france, italy, "--metric", "logit"}, "--metric \"logit\": expected one of effect, logit_difference", 2},
+        {{france, italy, "--metric", "estimate"}, "--metric \"estimate\": expected one of effect", 2},
+        {{france, italy, "--metric", "kl", "--method", "estimate"}, "--metric \"kl\": expected one of estimate", 2},
+        {{france, italy, "--method", "guess"}, "--method \"guess\": expected exact, estimate or both", 2},
+        {{france, italy, "--method", "estimate", "--kinds", "z,pattern"}, "pattern: an estimate takes gradients", 2},
         {{france, italy, "--answer", "Paris in spring"}, "the answer: target \"Paris in spring\"", 2},
         {{france, italy, "--answer", " Rome"}, "both token", 2},
         {{france, italy, "-o", "a.npz"}, "expected a name that ends in one of .html .htm .json .png .svg .pdf", 2},
@@ -246,6 +277,24 @@ Test(patch, pairs__are_averaged)
     cr_expect_str_eq(json_string_value(json_array_get(json_object_get(grid, "labels"), 1)), "The");
     cr_expect(json_is_null(json_array_get(json_object_get(grid, "labels"), POSITION)));
     json_decref(object);
+    outcome_free(&outcome);
+}
+
+/* What pairs are averaged from is in the journal, which knows the method. */
+Test(patch, pairs__have_estimates_where_asked)
+{
+    const char *pairs = in_folder("pairs.jsonl");
+    write_pairs(pairs, 2);
+    struct outcome outcome = SCRY("patch", "--pairs", pairs, "--kinds", "z", "--method", "estimate", "--json");
+    struct outcome table   = SCRY("patch", "--pairs", pairs, "--kinds", "z", "--method", "both");
+    json_t        *object = outcome_json(&outcome), *grid = json_array_get(json_object_get(object, "grids"), 0);
+    json_t        *means = json_object_get(json_object_get(grid, "estimate"), "mean");
+    cr_expect_str_eq(text(grid, "method"), "estimate");
+    cr_expect(json_array_size(means) == 6 * 8 && json_is_number(json_array_get(means, 0)));
+    cr_expect(!json_object_get(grid, "effect"));
+    cr_expect(strstr(table.out, "z, estimate"), "%s%s", table.out, table.err);
+    json_decref(object);
+    outcome_free(&table);
     outcome_free(&outcome);
 }
 

@@ -75,7 +75,7 @@ Test(path, wrong_arguments__are_named)
         {"--from", "6.0", "senders \"6.0\": layer 6: expected 0 to 5"},
         {"--to", "1.4.k", "receivers \"1.4.k\": key/value head 4: expected 0 to 3"},
         {"--direction", "both", "--direction \"both\": expected denoise or noise"},
-        {"--metric", "size", "--metric \"size\": expected effect"},
+        {"--metric", "size", "--metric \"size\": expected one of effect"},
         {"--clean-ids", "1,2", "2 texts and 1 lists of ids: expected CLEAN and CORRUPT"},
         {"-o", "a.npz", "a.npz: expected a name that ends in one of .png .svg .pdf"},
     };

@@ -100,6 +100,22 @@ Test(patch_summary, add__keeps_means_by_shape)
     scry_patch_summary_destroy(&summary);
 }
 
+/* Estimates are not averaged with what was run. */
+Test(patch_summary, add__keeps_methods_apart)
+{
+    struct made         made;
+    scry_patch_summary *summary = NULL;
+    for (int method = 0; method < SCRY_PATCH_METHOD_COUNT; method++) {
+        scry_patching *patching = make(&made, 4, 1);
+        patching->method        = (scry_patch_method)method;
+        cr_assert_eq(scry_patch_summary_add(&summary, &patching, 1), SCRY_OK);
+    }
+    cr_assert_eq(summary->grid_count, 2 * SCRY_PATCH_METHOD_COUNT);
+    for (int i = 0; i < summary->grid_count; i++)
+        cr_expect(summary->grids[i].method == (scry_patch_method)(i / 2) && summary->grids[i].pair_count == 1);
+    scry_patch_summary_destroy(&summary);
+}
+
 /* Both directions of a pair count as one; what is refused leaves all as it was. */
 Test(patch_summary, add__survives_every_refused_allocation)
 {

@@ -293,6 +293,29 @@ Test(report_patching, maps__join_grids_of_one_shape)
     scry__patch_maps_finish(&maps);
 }
 
+/* Behind a grid's panels, or in a map of their own; patterns have none. */
+Test(report_patching, maps__have_estimates_where_asked)
+{
+    const scry_patch_grid some[] = {grids[0], grids[1], {SCRY_PATCH_PATTERN, 2, 2, 2, stream}};
+    for (int apart = 0; apart < 2; apart++) {
+        scry__patch_maps maps;
+        cr_assert_eq(
+            scry__patch_maps_create(&maps, some, COUNT(some), &(scry__patch_view){.estimates = true, .apart = apart}),
+            SCRY_OK);
+        cr_assert_eq(maps.count, apart ? 5 : 3);
+        const scry__heatmap *beside = &maps.maps[apart ? 1 : 0], *last = &maps.maps[maps.count - 1];
+        int                  panel = apart ? 0 : 1;
+        cr_expect(beside->panel_count == panel + 1 && maps.maps[0].panel_count == panel + 1);
+        cr_expect_str_eq(maps.maps[0].panels[0].title, "mlp_out");
+        cr_expect_str_eq(beside->panels[panel].title, "mlp_out, estimate");
+        cr_expect_eq(value_at(&maps.maps[0], 0, 1, 2), -0.25F);
+        cr_expect_eq(value_at(beside, panel, 1, 2), 0.5F);
+        cr_expect(last->panel_count == 2 && !strcmp(last->panels[1].title, "pattern, layer 1"));
+        cr_expect_eq(value_at(last, 1, 0, 1), -0.25F);
+        scry__patch_maps_finish(&maps);
+    }
+}
+
 Test(report_patching, maps__survive_every_refused_allocation)
 {
     struct refusals refusals = {0};

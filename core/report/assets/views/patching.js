@@ -1,5 +1,5 @@
 /* Patching: what each activation of one prompt's run makes of the other's prediction, by layer and position and by
- * layer and head, in both directions. */
+ * layer and head, in both directions; computed, estimated, or both. */
 
 const patchEnough = 0.5; /* effects from here on are spoken of */
 const patchOfHeads = new Set(["z", "q", "k", "v", "pattern"]);
@@ -42,7 +42,7 @@ function patchPlaces({labels}, grid) {
 /* "... at ␣Eiffel | ␣Brandenburg in layers 0 to 2, ␣in in layer 5.", as texts and elements. */
 function patchStory(way) {
   const stream = way.grids.find(grid => grid.kind === "resid_pre");
-  if (!stream) return [];
+  if (!stream || !stream.effect) return [];
   const places = patchPlaces(way, stream);
   const what = way.noise ? "The corrupt residual stream, put into the clean run, breaks" :
                            "The clean residual stream, put into the corrupt run, restores";
@@ -62,12 +62,18 @@ function patchStory(way) {
 function patchingView(patching) {
   const ways = Object.fromEntries(patching.directions.map(each => [each.direction, patchWay(patching, each)]));
   const wayNames = {denoise: "clean into corrupt: what restores", noise: "corrupt into clean: what breaks"};
-  const metrics = {
-    effect: "effect: 0 nothing, 1 as the other run",
-    logit_difference: "difference of the two logits",
-    probability: "probability of the answer",
-    kl: "KL from the other run (nats)"
-  };
+  const first = patching.directions[0];
+  const metrics = Object.fromEntries(Object
+                                       .entries({
+                                         effect: "effect: 0 nothing, 1 as the other run",
+                                         logit_difference: "difference of the two logits",
+                                         probability: "probability of the answer",
+                                         kl: "KL from the other run (nats)",
+                                         estimate: "effect, estimated from one gradient"
+                                       })
+                                       .filter(([name]) => name in first.grids[0]));
+  /* The metrics that share a scale: an estimate stands for an effect. */
+  const effects = ["effect", "estimate"], alikeOf = name => effects.includes(name) ? effects : [name];
   const titles = {
     resid_pre: "residual stream before the layer",
     resid_mid: "residual stream between attention and MLP",
@@ -79,8 +85,7 @@ function patchingView(patching) {
     v: "values",
     pattern: "patterns"
   };
-  const first = patching.directions[0],
-        byPosition = first.grids.some(({kind, position_count: count}) => count > 1 && patchOfHeads.has(kind));
+  const byPosition = first.grids.some(({kind, position_count: count}) => count > 1 && patchOfHeads.has(kind));
   const figures = new Map();
   let legend, readout, story, hover = null;
   state.patchPosition = first.first_difference;
@@ -94,13 +99,13 @@ function patchingView(patching) {
   /* A cell is [layer, place]: the place is a head's number or a position. */
   const indexOf = (grid, [layer, place]) =>
     grid.heads ? grid.at(layer, place, headPosition(grid)) : grid.at(layer, 0, place);
-  const scale = () => ["effect", "logit_difference"].includes(state.patchMetric) ? "diverging" : "sequential";
+  const scale = () => ["probability", "kl"].includes(state.patchMetric) ? "sequential" : "diverging";
   const largest = {}; /* of each direction and metric, once it was asked for */
   function most() {
     if (state.patchMetric === "probability") return 1;
-    const name = `${state.patchWay} ${state.patchMetric}`, least = state.patchMetric === "effect" ? 1 : 1e-9;
-    return largest[name] ??= Math.max(
-             least, largestOf(way().grids.flatMap(grid => grid[state.patchMetric]).filter(isNumber).map(Math.abs)));
+    const name = `${state.patchWay} ${state.patchMetric}`, alike = alikeOf(state.patchMetric);
+    const all = way().grids.flatMap(grid => alike.flatMap(each => grid[each] || []));
+    return largest[name] ??= Math.max(alike.length > 1 ? 1 : 1e-9, largestOf(all.filter(isNumber).map(Math.abs)));
   }
   function chosen() {
     const grid = gridOf(state.patchKind), places = grid.heads ? grid.head_count : grid.position_count;
@@ -152,17 +157,29 @@ function patchingView(patching) {
       ] :
       [", position ", tokenElement(way().labels[cell[1]]), ` ${cell[1]}`];
     const number = name => grid[name][i];
+    const words = {
+      effect: () => ["effect ", element("strong", {textContent: fixed(number("effect"), 4)})],
+      logit_difference: () => [`difference ${signed(number("logit_difference"))}`],
+      probability: () => [`probability ${percent(number("probability"))}`],
+      kl: () => [`KL ${fixed(number("kl"), 4)}`],
+      estimate: () => ["estimate ", element("strong", {textContent: fixed(number("estimate"), 4)})]
+    };
+    const known = Object.keys(metrics).filter(name => isNumber(number(name)));
     readout.replaceChildren(
       `${titles[kind]}, layer ${cell[0]}`, ...where, ": ",
       ...(
-        isNumber(number("logit_difference")) ?
-          [
-            "effect ", element("strong", {textContent: fixed(number("effect"), 4)}),
-            `, difference ${signed(number("logit_difference"))}, probability ${percent(number("probability"))}, KL ${
-              fixed(number("kl"), 4)}`
-          ] :
-          ["not patched: no position of the other prompt matches"]));
+        known.length ? known.flatMap((name, order) => [order ? ", " : "", ...words[name]()]) :
+                       ["not patched: no position of the other prompt matches"]),
+      agreementText(grid));
     readout.dataset.value = number(state.patchMetric);
+  }
+
+  /* How far a grid's estimates are off, where it has both. */
+  function agreementText({agreement}) {
+    if (!agreement) return "";
+    const {count, mean, largest: most, correlation} = agreement;
+    return `. Of this grid's ${count} cells, estimates are off by ${fixed(mean, 4)} in the mean, ${
+      fixed(most, 4)} at most; correlation ${isNumber(correlation) ? fixed(correlation, 4) : "undefined"}`;
   }
 
   /* A prompt as text, tokens that the other one does not have at their place in boxes. */
@@ -255,7 +272,7 @@ function patchingView(patching) {
   /* An address may ask for what this report does not have. */
   function settle() {
     if (!(state.patchWay in ways)) state.patchWay = first.direction;
-    if (!(state.patchMetric in metrics)) state.patchMetric = "effect";
+    if (!(state.patchMetric in metrics)) state.patchMetric = Object.keys(metrics)[0];
     if (!gridOf(state.patchKind)) state.patchKind = first.grids[0].kind;
   }
 }
