@@ -219,6 +219,8 @@ static void compare_last_layer(const scry_patching *result, double *largest, dou
         int                    cells = grid->head_count * grid->position_count;
         for (int cell = 0; cell < cells; cell++) {
             const scry_patch_cell *last = &grid->cells[(grid->layer_count - 1) * cells + cell];
+            if (isnan(last->effect)) continue;
+            cr_assert(!isnan(last->estimate));
             *largest                    = fmax(*largest, fabs((double)last->effect));
             *off                        = fmax(*off, fabs((double)last->estimate - (double)last->effect));
         }
