@@ -221,8 +221,8 @@ static void compare_last_layer(const scry_patching *result, double *largest, dou
             const scry_patch_cell *last = &grid->cells[(grid->layer_count - 1) * cells + cell];
             if (isnan(last->effect)) continue;
             cr_assert(!isnan(last->estimate));
-            *largest                    = fmax(*largest, fabs((double)last->effect));
-            *off                        = fmax(*off, fabs((double)last->estimate - (double)last->effect));
+            *largest = fmax(*largest, fabs((double)last->effect));
+            *off     = fmax(*off, fabs((double)last->estimate - (double)last->effect));
         }
     }
 }
@@ -380,12 +380,14 @@ static scry_status run_on(scry_device *device, scry_patching **out)
     return status;
 }
 
-/* Devices without the ops for training say which one they lack, before any patch is run. */
-static void check_fallback(const char *name)
+/* Devices estimate what the cpu does, or say which op for training they lack, before any patch is run. */
+static void check_device(const char *name)
 {
     scry_patching *found = NULL, *expected = NULL;
-    cr_expect_eq(run_on(device_need(name, NULL), &found), SCRY_UNSUPPORTED);
-    cr_expect(!found && strstr(scry_last_error(), "_backward on "), "%s", scry_last_error());
+    scry_status    status = run_on(device_need(name, NULL), &found);
+    cr_expect(!status || (status == SCRY_UNSUPPORTED && !found && strstr(scry_last_error(), "_backward on ")), "%s",
+              scry_last_error());
+    scry_patching_destroy(&found);
     cr_assert_eq(run_on(device_open(name, SCRY_FALLBACK_ALLOW_CPU), &found), SCRY_OK, "%s", scry_last_error());
     cr_assert_eq(run_on(device_open("cpu", SCRY_FALLBACK_STRICT), &expected), SCRY_OK, "%s", scry_last_error());
     for (int i = 0; i < found->grids[0].layer_count * found->grids[0].head_count; i++)
@@ -395,14 +397,14 @@ static void check_fallback(const char *name)
     scry_patching_destroy(&expected);
 }
 
-Test(patch_estimate, opencl__says_what_it_cannot_or_leaves_it_to_cpu)
+Test(patch_estimate, opencl__agrees_or_says_what_it_lacks)
 {
-    check_fallback("opencl:0");
+    check_device("opencl:0");
 }
 
-Test(patch_estimate, emulated_cuda__says_what_it_cannot_or_leaves_it_to_cpu)
+Test(patch_estimate, emulated_cuda__agrees_or_says_what_it_lacks)
 {
-    check_fallback("cuda-emulated:0");
+    check_device("cuda-emulated:0");
 }
 
 struct steps {
