@@ -85,10 +85,12 @@ typedef struct scry_patch_options {
     bool                 by_position; /* heads at each position apart */
     /* Prompts of unequal length are refused, unless this is set: then their common beginning is matched from the start
      * and the rest from the end; positions without a match are not patched, and patterns have no cells. */
-    bool     align;
-    bool     naive;       /* every patch as a whole pass: slow, for checks */
-    int      batch;       /* patches side by side; 0: the sweep chooses */
-    uint64_t most_memory; /* for values of the source, a kind's layers in as many turns as that takes; 0: 256 MiB */
+    bool align;
+    bool naive; /* every patch as a whole pass: slow, for checks */
+    int  batch; /* patches side by side; 0: the sweep chooses */
+    /* For values of the source, a kind's layers in as many turns as that takes; for an estimate those of both runs, all
+     * kinds at once; 0: 256 MiB. */
+    uint64_t most_memory;
     /* Called as patches are done, where not NULL; false stops with SCRY_STOPPED. */
     bool (*progress)(void *user, int64_t done, int64_t total);
     void *user;
