@@ -10,7 +10,7 @@
 #include "train/lens_batches.h"
 
 #include <math.h>
-#include <string.h>
+#include <stdio.h>
 
 /* A gradient's squares are added up in so many sums, in f32; these then in f64. Blocks of values are multiples of it.
  */
@@ -241,12 +241,14 @@ static scry_status describe(char **out, const scry__lens_batches *batches)
     scry__text                    text    = {0};
     json_t                       *object = scry__json_new_object(&builder), *whole = NULL;
     bool                          adamw = options->optimiser == SCRY_TRAIN_OPTIMISER_ADAMW;
+    char                          seed[24]; /* digits: it has 64 bits */
+    snprintf(seed, sizeof seed, "%llu", (unsigned long long)options->seed);
     scry__json_set_int(&builder, object, "tokens", batches->data.count);
     scry__json_set_text(&builder, object, "tokens_sha256", batches->data.digest);
     scry__json_set_number(&builder, object, "held_out", options->held_out);
     scry__json_set_int(&builder, object, "batch", options->batch);
     scry__json_set_int(&builder, object, "length", options->length);
-    scry__json_set(&builder, object, "seed", json_integer((json_int_t)options->seed));
+    scry__json_set_text(&builder, object, "seed", seed);
     scry__json_set_int(&builder, object, "steps", options->steps);
     scry__json_set_text(&builder, object, "optimiser", adamw ? "adamw" : "sgd");
     scry__json_set_number(&builder, object, "rate", options->rate);
