@@ -87,8 +87,8 @@ SCRY_API scry_status scry_edit_fill(scry_edit *edits, int count, scry_model *mod
 /* --- Edits as text --- */
 
 /* Parses edits as people write them, HOOK[head=0-3,5,pos=2:6,key=0:4]=WHAT, where each part in brackets may be left
- * out, `pos=4` is 4:5, `pos=4:` from 4 on, and HOOK's block is a number, a list or *: "blocks.0-3,5.attn.hook_z", "blocks.*.hook_mlp_out".
- * One text gives an edit for each block. WHAT is
+ * out, `pos=4` is 4:5, `pos=4:` from 4 on, and HOOK's block is a number, a list or *: "blocks.0-3,5.attn.hook_z",
+ * "blocks.*.hook_mlp_out". One text gives an edit for each block. WHAT is
  *   zero | scale:X
  *   add:FILE[*X]      a vector or array from an .npy, or from an .npz under the hook point's name
  *   replace:FILE      the same
