@@ -130,24 +130,22 @@ static scry_status find_gradient(const struct trainer *trainer, int layer)
 {
     const scry_tuned_lens *tuned   = trainer->tuned;
     const scry_tensor      stream  = scry__lens_batches_layer(&trainer->batches, layer);
-    const scry_tensor     *d_moved = &trainer->normed; /* whose rows are no longer needed by then */
-    const scry_op          ops[]   = {
-                   norm_op(trainer, trainer->translated, trainer->normed),
-                   loss_op(trainer, layer),
-                   {.kind          = SCRY_OP_NORM_BACKWARD,
-                    .norm_backward = {.x          = trainer->translated,
-                                      .d_out      = trainer->d_normed,
-                                      .d_x        = *d_moved,
-                                      .parameters = tuned->model->weights.final_norm}},
-                   {.kind   = SCRY_OP_MATMUL,
-                    .matmul = {.a     = scry_tensor_swap(*d_moved, 0, 1),
-                               .b     = stream,
-                               .c     = scry__tuned_lens_weight(tuned, trainer->gradients, layer),
-                               .alpha = 1}},
-                   {.kind = SCRY_OP_SUM, .sum = {.x = *d_moved, .out = scry__tuned_lens_bias(tuned, trainer->gradients, layer)}},
-                   squares_op(trainer, layer),
-    };
-    scry_status status = scry__tuned_lens_translate(tuned, layer, &stream, &trainer->translated);
+    const scry_tensor      d_moved = trainer->normed; /* whose rows are no longer needed by then */
+    const scry_tensor      weight  = scry__tuned_lens_weight(tuned, trainer->gradients, layer);
+    const scry_tensor      bias    = scry__tuned_lens_bias(tuned, trainer->gradients, layer);
+    scry_op                back    = {.kind = SCRY_OP_NORM_BACKWARD};
+    back.norm_backward.x           = trainer->translated;
+    back.norm_backward.d_out       = trainer->d_normed;
+    back.norm_backward.d_x         = d_moved;
+    back.norm_backward.parameters  = tuned->model->weights.final_norm;
+    const scry_matmul product      = {.a = scry_tensor_swap(d_moved, 0, 1), .b = stream, .c = weight, .alpha = 1};
+    const scry_op     ops[]        = {norm_op(trainer, trainer->translated, trainer->normed),
+                                      loss_op(trainer, layer),
+                                      back,
+                                      {.kind = SCRY_OP_MATMUL, .matmul = product},
+                                      {.kind = SCRY_OP_SUM, .sum = {.x = d_moved, .out = bias}},
+                                      squares_op(trainer, layer)};
+    scry_status       status       = scry__tuned_lens_translate(tuned, layer, &stream, &trainer->translated);
     return status ? status : run_all(trainer, ops, sizeof ops / sizeof *ops);
 }
 
@@ -226,8 +224,8 @@ static scry_status take_step(struct trainer *trainer, int step)
 static scry_status report(const struct trainer *trainer, int step)
 {
     const scry_tune_lens_options *options = &trainer->batches.options;
-    const scry_tune_lens_progress now     = {
-            .step = step, .steps = options->steps, .losses = trainer->means, .layer_count = trainer->tuned->layer_count};
+    scry_tune_lens_progress       now     = {.step = step, .steps = options->steps, .losses = trainer->means};
+    now.layer_count                       = trainer->tuned->layer_count;
     if (!options->progress || options->progress(options->user, &now)) return SCRY_OK;
     return scry__fail(SCRY_STOPPED, "tuned lens: stopped behind step %d", step);
 }
