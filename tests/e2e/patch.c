@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 static const char france[] = "The capital of France is", italy[] = "The capital of Italy is";
@@ -328,13 +327,6 @@ Test(patch, pairs__are_checked_before_the_first_runs)
 
 /* --- stopped, and started again --- */
 
-static double now(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
-}
-
 static bool same_file(const char *a, const char *b)
 {
     size_t size[2];
@@ -357,9 +349,9 @@ Test(patch, pairs__go_on_after_a_kill_at_any_moment, .timeout = 110)
     write_pairs(pairs, 10);
     const char *const once[]  = {"patch", "--pairs", pairs, "--kinds", "resid_pre,v", "-o", whole, NULL};
     const char *const again[] = {"patch", "--pairs", pairs, "--kinds", "resid_pre,v", "-o", output, NULL};
-    double            started = now();
+    double            started = seconds_now();
     struct outcome    outcome = run_scry(once);
-    double            seconds = now() - started;
+    double            seconds = seconds_now() - started;
     cr_assert_eq(outcome.exit_code, 0, "%s", outcome.err);
     outcome_free(&outcome);
     for (int run = 0; run < RUNS || access(output, F_OK) || !access(partial, F_OK); run++) {

@@ -61,7 +61,7 @@ struct outcome run_scry(const char *const *arguments)
     return run_program(program_path(), arguments);
 }
 
-static double now(void)
+double seconds_now(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -73,7 +73,7 @@ static struct outcome run_for(double seconds, const char *path, const char *cons
 {
     int           pipes[2][2], status = 0;
     struct stream streams[2] = {{calloc(1, 1), 0}, {calloc(1, 1), 0}};
-    double        limit      = now() + seconds;
+    double        limit      = seconds_now() + seconds;
     cr_assert(!pipe2(pipes[0], O_CLOEXEC) && !pipe2(pipes[1], O_CLOEXEC));
     pid_t child = fork();
     cr_assert_geq(child, 0);
@@ -82,11 +82,11 @@ static struct outcome run_for(double seconds, const char *path, const char *cons
     close(pipes[1][1]);
     struct pollfd watched[2] = {{pipes[0][0], POLLIN, 0}, {pipes[1][0], POLLIN, 0}};
     while (watched[0].fd >= 0 || watched[1].fd >= 0) {
-        double left = limit - now();
+        double left = limit - seconds_now();
         poll(watched, 2, left > 1 ? 1000 : left > 0 ? (int)(left * 1000) + 1 : 10);
         for (int i = 0; i < 2; i++)
             if (watched[i].fd >= 0 && watched[i].revents && !drain(watched[i].fd, &streams[i])) watched[i].fd = -1;
-        if (now() > limit) kill(child, SIGKILL);
+        if (seconds_now() > limit) kill(child, SIGKILL);
     }
     close(pipes[0][0]);
     close(pipes[1][0]);
@@ -99,9 +99,10 @@ static struct outcome run_for(double seconds, const char *path, const char *cons
 
 struct outcome run_program(const char *path, const char *const *arguments)
 {
-    double         limit   = now() + TIME_LIMIT_SECONDS;
+    double         limit   = seconds_now() + TIME_LIMIT_SECONDS;
     struct outcome outcome = run_for(TIME_LIMIT_SECONDS, path, arguments);
-    cr_assert_leq(now(), limit, "%s %s took over %d s", path, arguments[0] ? arguments[0] : "", TIME_LIMIT_SECONDS);
+    cr_assert_leq(seconds_now(), limit, "%s %s took over %d s", path, arguments[0] ? arguments[0] : "",
+                  TIME_LIMIT_SECONDS);
     return outcome;
 }
 

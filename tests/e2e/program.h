@@ -22,6 +22,8 @@ struct outcome run_scry(const char *const *arguments);
 struct outcome run_program(const char *path, const char *const *arguments);
 /* run_scry, killed (SIGKILL) after so many seconds. */
 struct outcome run_scry_for(double seconds, const char *const *arguments);
+/* Of a clock that only goes forward. */
+double seconds_now(void);
 #define SCRY(...) run_scry((const char *const[]){__VA_ARGS__, NULL})
 
 void outcome_free(struct outcome *outcome);

@@ -155,7 +155,9 @@ enum { KILLED = 128 + SIGKILL };
 Test(train, killed_runs__end_with_the_same_bytes)
 {
     static const char *const files[] = {"model.safetensors", "optimiser.safetensors", "training.json", "recipe.json"};
+    double                   took    = seconds_now();
     struct outcome           whole   = SCRY("train", "-o", in_folder("whole"), TINY);
+    took                             = seconds_now() - took;
     cr_assert_eq(whole.exit_code, 0, "%s", whole.err);
     outcome_free(&whole);
     char folder[256];
@@ -164,8 +166,8 @@ Test(train, killed_runs__end_with_the_same_bytes)
     int               kills = 0, code = KILLED;
     srand(20261121);
     for (int round = 0; round < 400 && code == KILLED; round++) {
-        double seconds = 0.02 + 1e-6 * (rand() % (60000 + 1000 * round)); /* longer, so that slow machines get on */
-        struct outcome outcome = run_scry_for(seconds, arguments);
+        double share = (0.05 + 0.2 * rand() / RAND_MAX) * (1 + 0.05 * round); /* longer, so that it gets on at last */
+        struct outcome outcome = run_scry_for(share * took, arguments);
         code                   = outcome.exit_code;
         kills += code == KILLED;
         outcome_free(&outcome);
