@@ -57,3 +57,12 @@ Test(examples, train__makes_checkpoints)
     cr_expect(strstr(outcome.out, "step 20: loss ") && strstr(outcome.out, "at best 0.3"), "%s", outcome.out);
     outcome_free(&outcome);
 }
+
+Test(examples, tune_lens__reads_a_prompt_by_what_it_learned)
+{
+    const char    *file    = in_folder("lens.safetensors");
+    struct outcome outcome = run_example("tune_lens", (const char *const[]){"docs/definitions.md", file, "2", NULL});
+    cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
+    cr_expect(strstr(outcome.out, "layer 5: KL ") && strstr(outcome.out, "tuned lens: 0 "), "%s", outcome.out);
+    outcome_free(&outcome);
+}
