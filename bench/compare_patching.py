@@ -154,11 +154,7 @@ def main():
         record["rows"] = [measure(options, Path(directory), environment, tokens) for tokens in lengths]
     record["goals"] = goals(record)
     text = markdown(record)
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
-        options.output.with_suffix(".md").write_text(text)
-    print(text)
+    compare_record.write(options.output, record, text)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
-"""What compare_torch.py measured, as summaries, goals and Markdown tables."""
+"""What was measured, as summaries, goals, Markdown tables and files."""
 
+import json
 import statistics
 
 
@@ -203,3 +204,12 @@ def markdown(record):
             f"{times['lower_quartile']:.0f}-{times['upper_quartile']:.0f}, of {times['count']}."
         )
     return "\n".join(lines) + "\n"
+
+
+def write(output, record, text):
+    """Prints the text, and writes OUTPUT.json and OUTPUT.md where there is an output."""
+    if output:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+        output.with_suffix(".md").write_text(text)
+    print(text)

@@ -12,11 +12,9 @@ AdamW where there is one, batches made before the clock starts.
 """
 
 import argparse
-import datetime
 import json
 import math
 import os
-import platform
 import subprocess
 import tempfile
 import time
@@ -25,10 +23,10 @@ from pathlib import Path
 import compare_record
 import numpy as np
 import torch
+from compare_torch import ROOT, machine
 from safetensors.torch import load_file
 from torch.nn import functional
 
-ROOT = Path(__file__).resolve().parent.parent
 CHECKED = 30
 LIMIT = 1e-4
 LEAST, KINDS, DRAWS = 3, 3, 8  # patterns of 3 to 5 tokens, 8 numbers set aside for each row
@@ -221,16 +219,9 @@ def main():
     if options.quick:
         options.rounds, options.steps = 1, 40
 
-    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    processor = next((line for line in open("/proc/cpuinfo") if line.startswith("model name")), ":").split(":", 1)[1]
     record = {
         "schema": "scry.compare_steps/1",
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "commit": git,
-        "cpu": processor.strip(),
-        "kernel": platform.release(),
-        "threads": options.threads,
-        "rounds": options.rounds,
+        **machine(options),
         "steps": options.steps,
         "torch": torch.__version__,
         "rows": [],
@@ -239,11 +230,7 @@ def main():
         for style in options.styles.split(","):
             record["rows"].append(measure(options, style, Path(directory)))
             print(json.dumps(record["rows"][-1]), flush=True)
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
-        options.output.with_suffix(".md").write_text(markdown(record))
-    print(markdown(record))
+    compare_record.write(options.output, record, markdown(record))
 
 
 if __name__ == "__main__":

@@ -224,11 +224,7 @@ def main():
             record["cold_lens_ms"] = measure_cold_lens(bench)
     record["goals"] = compare_record.goals(record)
     text = compare_record.markdown(record)
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
-        options.output.with_suffix(".md").write_text(text)
-    print(text)
+    compare_record.write(options.output, record, text)
 
 
 if __name__ == "__main__":

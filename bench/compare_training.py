@@ -13,10 +13,8 @@ forward pass too for the loss, which has both in one op; the step, for optimiser
 
 import argparse
 import dataclasses
-import datetime
 import json
 import os
-import platform
 import subprocess
 import tempfile
 import time
@@ -25,9 +23,9 @@ from pathlib import Path
 import compare_record
 import numpy as np
 import torch
+from compare_torch import ROOT, machine
 from torch.nn import functional
 
-ROOT = Path(__file__).resolve().parent.parent
 LIMIT = 1e-4
 GRADIENT = ["--gradient"]
 
@@ -290,15 +288,9 @@ def main():
     if options.quick:
         options.rounds = 1
 
-    git = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-    processor = next((line for line in open("/proc/cpuinfo") if line.startswith("model name")), ":").split(":", 1)[1]
     record = {
         "schema": "scry.compare_training/1",
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-        "commit": git,
-        "cpu": processor.strip(),
-        "kernel": platform.release(),
-        "threads": options.threads,
+        **machine(options),
         "torch": torch.__version__,
         "rows": [],
     }
@@ -309,11 +301,7 @@ def main():
                 continue
             record["rows"].append(measure(options, row, Path(directory)))
             print(json.dumps(record["rows"][-1]), flush=True)
-    if options.output:
-        options.output.parent.mkdir(parents=True, exist_ok=True)
-        options.output.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
-        options.output.with_suffix(".md").write_text(markdown(record))
-    print(markdown(record))
+    compare_record.write(options.output, record, markdown(record))
 
 
 if __name__ == "__main__":

@@ -197,13 +197,8 @@ TestSuite(device_invalid, .init = open_devices, .fini = close_devices);
     }
 INVALID_LIST(DEFINE_SPOILER)
 
-static const struct {
-    const char  *name;
-    scry_op_kind kind;
-    void (*spoil)(scry_op *op);
-    const char *message;
-} invalid[] = {
-#define INVALID_ROW(name, kind, spoil, message) {#name, SCRY_OP_##kind, spoil_##name, message},
+static const struct device_change invalid[] = {
+#define INVALID_ROW(name, kind, spoil, message) {#name, SCRY_OP_##kind, spoil_##name, message, 0, 0},
     INVALID_LIST(INVALID_ROW)
 #undef INVALID_ROW
 };
@@ -220,14 +215,7 @@ Test(device_invalid, op__as_built_is_valid)
 
 Test(device_invalid, op__is_refused_with_what_was_expected)
 {
-    for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++) {
-        scry_op op = device_op(invalid[i].kind, arena);
-        invalid[i].spoil(&op);
-        scry_status status = scry_device_run(device, &op);
-        cr_expect_eq(status, SCRY_BAD_ARGUMENT, "%s: %s", invalid[i].name, scry_status_text(status));
-        cr_expect(!strncmp(scry_last_error(), invalid[i].message, strlen(invalid[i].message)), "%s: \"%s\"",
-                  invalid[i].name, scry_last_error());
-    }
+    device_expect_refused(device, arena, invalid, sizeof invalid / sizeof *invalid);
 }
 
 Test(device_invalid, op__refused_changes_nothing)
@@ -237,7 +225,7 @@ Test(device_invalid, op__refused_changes_nothing)
     cr_assert_eq(scry_buffer_write(arena, 0, before, sizeof before), SCRY_OK);
     for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++) {
         scry_op op = device_op(invalid[i].kind, arena);
-        invalid[i].spoil(&op);
+        invalid[i].change(&op);
         scry_device_run(device, &op);
     }
     cr_assert_eq(scry_buffer_read(arena, 0, after, sizeof after), SCRY_OK);

@@ -122,3 +122,27 @@ uint64_t device_runs(const scry_device *device)
     scry_device_get_statistics(device, &statistics);
     return statistics.programs_built;
 }
+
+void device_expect_refused(scry_device *device, scry_buffer *arena, const struct device_change *changes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        scry_op op = device_op(changes[i].kind, arena);
+        changes[i].change(&op);
+        scry_status status = scry_device_run(device, &op);
+        cr_expect_eq(status, SCRY_BAD_ARGUMENT, "%s: %s", changes[i].name, scry_status_text(status));
+        cr_expect(!strncmp(scry_last_error(), changes[i].message, strlen(changes[i].message)), "%s: \"%s\"",
+                  changes[i].name, scry_last_error());
+    }
+}
+
+void device_expect_costs(scry_device *device, scry_buffer *arena, const struct device_change *changes, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        scry_op      op = device_op(changes[i].kind, arena);
+        scry_op_info info;
+        changes[i].change(&op);
+        cr_assert_eq(scry_device_query(device, &op, &info), SCRY_OK, "%s: %s", changes[i].name, scry_last_error());
+        cr_expect(info.flops == changes[i].flops, "%s: %g flops", changes[i].name, info.flops);
+        cr_expect(info.bytes_moved == changes[i].bytes, "%s: %g bytes", changes[i].name, info.bytes_moved);
+    }
+}

@@ -18,10 +18,25 @@ scry_device *device_open(const char *name, scry_fallback fallback);
  * so, on machines without one; fails it there where $SCRY_TEST_OPENCL, or $SCRY_TEST_VULKAN, is set. */
 scry_device *device_need(const char *name, const char *kernels);
 
-/* How many ops the fake plugin has been given since it was loaded. */
 /* Whether the device says that it can run a valid op. */
 bool device_can_run(scry_device *device, const scry_op *op);
 
+/* A valid op that is changed, and what the front door must say of it. */
+struct device_change {
+    const char  *name;
+    scry_op_kind kind;
+    void (*change)(scry_op *op);
+    const char *message;      /* how the error begins, where it is refused */
+    double      flops, bytes; /* where it is asked what it costs */
+};
+
+/* Runs each: all are SCRY_BAD_ARGUMENT with their messages. */
+void device_expect_refused(scry_device *device, scry_buffer *arena, const struct device_change *changes, size_t count);
+
+/* Asks what each costs. */
+void device_expect_costs(scry_device *device, scry_buffer *arena, const struct device_change *changes, size_t count);
+
+/* How many ops the fake plugin has been given since it was loaded. */
 uint64_t device_runs(const scry_device *device);
 
 #endif

@@ -177,49 +177,25 @@ Test(device_training, op__at_the_edge_is_accepted_and_runs)
 
 Test(device_training, op__is_refused_with_what_was_expected)
 {
-    static const struct {
-        const char  *name;
-        scry_op_kind kind;
-        void (*spoil)(scry_op *op);
-        const char *message;
-    } invalid[] = {
-#define INVALID_ROW(name, kind, spoil, message) {#name, SCRY_OP_##kind, spoil_##name, message},
+    static const struct device_change invalid[] = {
+#define INVALID_ROW(name, kind, spoil, message) {#name, SCRY_OP_##kind, spoil_##name, message, 0, 0},
         INVALID_LIST(INVALID_ROW)
 #undef INVALID_ROW
     };
     static char before[ARENA_BYTES], after[ARENA_BYTES];
     memset(before, 0x5a, sizeof before);
     cr_assert_eq(scry_buffer_write(arena, 0, before, sizeof before), SCRY_OK);
-    for (size_t i = 0; i < sizeof invalid / sizeof *invalid; i++) {
-        scry_op op = device_op(invalid[i].kind, arena);
-        invalid[i].spoil(&op);
-        scry_status status = scry_device_run(device, &op);
-        cr_expect_eq(status, SCRY_BAD_ARGUMENT, "%s: %s", invalid[i].name, scry_status_text(status));
-        cr_expect(!strncmp(scry_last_error(), invalid[i].message, strlen(invalid[i].message)), "%s: \"%s\"",
-                  invalid[i].name, scry_last_error());
-    }
+    device_expect_refused(device, arena, invalid, sizeof invalid / sizeof *invalid);
     cr_assert_eq(scry_buffer_read(arena, 0, after, sizeof after), SCRY_OK);
     cr_expect(!memcmp(before, after, sizeof before), "a refused op changed memory");
 }
 
 Test(device_training, query__counts_flops_and_bytes)
 {
-    static const struct {
-        const char  *name;
-        scry_op_kind kind;
-        void (*change)(scry_op *op);
-        double flops, bytes;
-    } cases[] = {
-#define COST_ROW(name, kind, change, flops, bytes) {#name, SCRY_OP_##kind, cost_##name, flops, bytes},
+    static const struct device_change cases[] = {
+#define COST_ROW(name, kind, change, flops, bytes) {#name, SCRY_OP_##kind, cost_##name, NULL, flops, bytes},
         COST_LIST(COST_ROW)
 #undef COST_ROW
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        scry_op      op = device_op(cases[i].kind, arena);
-        scry_op_info info;
-        cases[i].change(&op);
-        cr_assert_eq(scry_device_query(device, &op, &info), SCRY_OK, "%s: %s", cases[i].name, scry_last_error());
-        cr_expect(info.flops == cases[i].flops, "%s: %g flops", cases[i].name, info.flops);
-        cr_expect(info.bytes_moved == cases[i].bytes, "%s: %g bytes", cases[i].name, info.bytes_moved);
-    }
+    device_expect_costs(device, arena, cases, sizeof cases / sizeof *cases);
 }

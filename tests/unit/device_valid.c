@@ -244,22 +244,10 @@ COST_LIST(DEFINE_COST)
 
 Test(device_valid, query__counts_flops_and_bytes)
 {
-    static const struct {
-        const char  *name;
-        scry_op_kind kind;
-        void (*change)(scry_op *op);
-        double flops, bytes;
-    } cases[] = {
-#define COST_ROW(name, kind, change, flops, bytes) {#name, SCRY_OP_##kind, cost_##name, flops, bytes},
+    static const struct device_change cases[] = {
+#define COST_ROW(name, kind, change, flops, bytes) {#name, SCRY_OP_##kind, cost_##name, NULL, flops, bytes},
         COST_LIST(COST_ROW)
 #undef COST_ROW
     };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        scry_op      op = device_op(cases[i].kind, arena);
-        scry_op_info info;
-        cases[i].change(&op);
-        cr_assert_eq(scry_device_query(device, &op, &info), SCRY_OK, "%s: %s", cases[i].name, scry_last_error());
-        cr_expect(info.flops == cases[i].flops, "%s: %g flops", cases[i].name, info.flops);
-        cr_expect(info.bytes_moved == cases[i].bytes, "%s: %g bytes", cases[i].name, info.bytes_moved);
-    }
+    device_expect_costs(device, arena, cases, sizeof cases / sizeof *cases);
 }
