@@ -46,6 +46,12 @@ uint group_number()
 #define ITEMS gl_WorkGroupSize.x
 #define ITEM  gl_LocalInvocationID.x
 
+// This item among those of all groups.
+uint item_number()
+{
+    return group_number() * ITEMS + ITEM;
+}
+
 // scry_dtype
 const uint F32 = 0, F16 = 1, BF16 = 2, I32 = 3;
 

@@ -14,6 +14,11 @@ vec4 four_of_words(uint low, uint high, uint dtype)
     layout(std430, set = 0, binding = number) readonly buffer name##_block { uint name[]; };                           \
     layout(std430, set = 0, binding = number) readonly buffer name##_fours_block { uvec4 name##_fours[]; };
 
+// Floats that are read, by LOAD_UPDATED, and written.
+#define UPDATED(number, name)                                                                                          \
+    layout(std430, set = 0, binding = number) buffer name##_block { float name[]; };                                   \
+    layout(std430, set = 0, binding = number) buffer name##_fours_block { vec4 name##_fours[]; };
+
 #define OUTPUT(number, name)                                                                                           \
     layout(std430, set = 0, binding = number) writeonly buffer name##_block { float name[]; };                         \
     layout(std430, set = 0, binding = number) writeonly buffer name##_fours_block { vec4 name##_fours[]; };
@@ -28,6 +33,15 @@ vec4 four_of_words(uint low, uint high, uint dtype)
     } else {                                                                                                           \
         for (uint i_ = 0, at_ = index; i_ < 4; i_++, at_ += step)                                                      \
             if (i_ < count) value[i_] = LOAD_AS(name, at_, dtype);                                                     \
+    }
+
+#define LOAD_UPDATED(value, name, index, step, count)                                                                  \
+    vec4 value = vec4(0);                                                                                              \
+    if (FOURS) {                                                                                                       \
+        value = name##_fours[(index) >> 2];                                                                            \
+    } else {                                                                                                           \
+        for (uint i_ = 0, at_ = index; i_ < 4; i_++, at_ += step)                                                      \
+            if (i_ < count) value[i_] = name[at_];                                                                     \
     }
 
 #define STORE_FOUR(name, index, step, count, value)                                                                    \

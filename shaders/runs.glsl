@@ -23,6 +23,8 @@ struct run {
 // The same for a run of a tensor of the shape that is walked.
 #define LOAD_RUN(value, name, x_view, r, dtype)                                                                        \
     LOAD_FOUR(value, name, run_index(r, x_view), x_view.stride[3], r.count, dtype)
+#define LOAD_UPDATED_RUN(value, name, x_view, r)                                                                       \
+    LOAD_UPDATED(value, name, run_index(r, x_view), x_view.stride[3], r.count)
 #define STORE_RUN(name, x_view, r, value) STORE_FOUR(name, run_index(r, x_view), x_view.stride[3], r.count, value)
 
 uint count_of_run(run r, uint row)

@@ -1,14 +1,8 @@
 /* adamw and sgd: one step of an optimiser, element by element. */
+#include "shared/optimise.h"
 #include "runs.h"
 
-#include <math.h>
-
 enum { UPDATED = SCRY__CL_READ | SCRY__CL_WRITE };
-
-/* `adamw_step` of kernels_cl/adamw.cl. */
-struct adamw_step {
-    cl_float gradient_factor, keep1, blend1, keep2, blend2, factor2, epsilon, step, decay;
-};
 
 /* `sgd_step` of kernels_cl/sgd.cl. */
 struct sgd_step {
@@ -33,21 +27,9 @@ void scry__cl_adamw_query(const struct scry__cl *cl, const scry_adamw *op, scry_
 scry_status scry__cl_adamw(struct scry__cl *cl, const scry_adamw *op, scry_precision allowed)
 {
     (void)allowed;
-    struct scry__walk    walk  = {.count = 4, .operand = {op->gradient, op->parameter, op->first, op->second}};
-    struct scry__cl_call call  = scry__cl_lanes_call(cl, SCRY_OP_ADAMW, "adamw", "adamw");
-    double               beta1 = (double)op->beta1, beta2 = (double)op->beta2, step = (double)op->step;
-    /* What is 1 less something small, and what follows from it, is worked out in f64. */
-    struct adamw_step with = {
-        .gradient_factor = op->gradient_factor,
-        .keep1           = op->beta1,
-        .blend1          = (float)(1 - beta1),
-        .keep2           = op->beta2,
-        .blend2          = (float)(1 - beta2),
-        .factor2         = (float)(1 / sqrt(1 - pow(beta2, step))),
-        .epsilon         = op->epsilon,
-        .step            = (float)((double)op->rate / (1 - pow(beta1, step))),
-        .decay           = (float)((double)op->rate * (double)op->decay),
-    };
+    struct scry__walk       walk = {.count = 4, .operand = {op->gradient, op->parameter, op->first, op->second}};
+    struct scry__cl_call    call = scry__cl_lanes_call(cl, SCRY_OP_ADAMW, "adamw", "adamw");
+    struct scry__adamw_step with = scry__adamw_step(op); /* `adamw_step` of kernels_cl/adamw.cl */
     pass_walk(&call, &walk);
     scry__cl_bytes(&call, &with, sizeof with);
     return scry__cl_runs_launch(&call, SCRY_OP_ADAMW, walk.shape);

@@ -268,6 +268,10 @@ enum { SCRY__VK_UNIT = 256 };
 
 /* Each one's two functions. */
 #define SCRY__PLUGIN scry__vk
+#define SCRY__TRAINED(X)                                                                                               \
+    X(ACTIVATION_BACKWARD, "activation_backward", activation_backward)                                                 \
+    X(ADAMW, "adamw", adamw)                                                                                           \
+    X(SGD, "sgd", sgd)
 #include "shared/ops.h"
 
 __typeof__(scry_device_query)   scry__vk_query;
