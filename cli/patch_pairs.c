@@ -7,16 +7,13 @@
 #include "analysis/patch.h"
 #include "base/alloc.h"
 #include "base/error.h"
-#include "base/file.h"
 #include "base/journal.h"
-#include "base/json.h"
+#include "base/json_lines.h"
 #include "report/json_parts.h"
 #include "report/json_patching.h"
 
 #include <stdio.h>
 #include <string.h>
-
-enum { MOST_FILE = 1 << 30 };
 
 struct pair {
     int               line; /* of the file, from 1 */
@@ -50,42 +47,19 @@ static scry_status read_token(scry_token_choice *out, scry__json_at at, const ch
     return scry__json_string(at, key, false, &out->text);
 }
 
-static scry_status read_pair(struct pairs *pairs, const char *text, size_t size, int line)
+static scry_status read_pair(void *user, scry__json_at at, int line)
 {
-    char         origin[512];
-    struct pair *pair = &pairs->items[pairs->count];
-    *pair             = (struct pair){.line = line};
-    snprintf(origin, sizeof origin, "%.400s: line %d", pairs->path, line);
-    json_error_t error;
-    pair->object = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-    if (!pair->object) return scry__fail(SCRY_BAD_INPUT, "%s, column %d: %s", origin, error.column, error.text);
-    pairs->count++;
-    const scry__json_at at = {pair->object, origin};
-    if (!json_is_object(pair->object)) return scry__fail(SCRY_BAD_INPUT, "%s: expected an object", origin);
+    struct pairs *pairs = user;
+    struct pair  *grown = scry__realloc(pairs->items, (size_t)pairs->count + 1, sizeof *grown);
+    if (!grown) return SCRY_OUT_OF_MEMORY;
+    pairs->items       = grown;
+    struct pair *pair  = &pairs->items[pairs->count++];
+    *pair              = (struct pair){.line = line, .object = json_incref((json_t *)at.object)};
     scry_status status = scry__json_only(at, "clean corrupt answer wrong");
     if (!status) status = scry__json_string(at, "clean", true, &pair->clean);
     if (!status) status = scry__json_string(at, "corrupt", true, &pair->corrupt);
     if (!status) status = read_token(&pair->answer, at, "answer");
     return status ? status : read_token(&pair->wrong, at, "wrong");
-}
-
-/* Empty lines are skipped. */
-static scry_status read_file(struct pairs *pairs, const char *text)
-{
-    size_t lines = 1;
-    for (const char *at = text; *at; at++) lines += *at == '\n';
-    pairs->items       = scry__alloc(lines, sizeof *pairs->items);
-    scry_status status = pairs->items ? SCRY_OK : SCRY_OUT_OF_MEMORY;
-    int         line   = 0;
-    for (const char *at = text; !status && *at;) {
-        size_t size = strcspn(at, "\n");
-        line++;
-        if (strspn(at, " \t\r") < size) status = read_pair(pairs, at, size, line);
-        at += size + (at[size] == '\n');
-    }
-    if (!status && !pairs->count)
-        status = scry__fail(SCRY_BAD_INPUT, "%s: no pairs: expected an object a line", pairs->path);
-    return status;
 }
 
 /* A pair's own options. */
@@ -274,13 +248,8 @@ static scry_status name_journal(struct pairs *pairs)
 
 scry_status patch_run_pairs(struct patch *patch)
 {
-    struct pairs pairs = {.patch = patch, .path = patch->pairs, .journal.descriptor = -1};
-    char        *text  = NULL;
-    size_t       size;
-    scry_status  status = scry__file_read(&text, &size, pairs.path, MOST_FILE);
-    if (!status && strlen(text) != size)
-        status = scry__fail(SCRY_BAD_INPUT, "%s: byte %zu is 0: expected text", pairs.path, strlen(text));
-    if (!status) status = read_file(&pairs, text);
+    struct pairs pairs  = {.patch = patch, .path = patch->pairs, .journal.descriptor = -1};
+    scry_status  status = scry__json_lines(pairs.path, read_pair, &pairs);
     if (!status) status = check_pairs(&pairs);
     if (!status) status = name_journal(&pairs);
     if (!status && pairs.journal_path) status = resume(&pairs);
@@ -292,6 +261,5 @@ scry_status patch_run_pairs(struct patch *patch)
     for (int i = 0; i < pairs.count; i++) json_decref(pairs.items[i].object);
     scry__free(pairs.items);
     scry__free(pairs.journal_path);
-    scry__free(text);
     return status;
 }

@@ -18,6 +18,7 @@ struct train {
     struct cli_common   common;
     const char         *name, *output; /* of the recipe; the folder */
     bool                resume;
+    int                 until;                           /* 0: the last step */
     char                options[MOST_FIELDS][NAME_SIZE]; /* of the recipe's fields, with dashes */
     char                helps[MOST_FIELDS][HELP_SIZE];   /* with the default */
     const char         *values[MOST_FIELDS];             /* as given; NULL: not */
@@ -62,14 +63,16 @@ static scry_status open_base(struct train *train)
 static scry_status open_recipe(struct train *train)
 {
     scry_status status = open_base(train);
-    bool        data = false, text = false; /* given */
+    bool        data = false, text = false, documents = false; /* given */
     for (int i = 0; !status && i < scry__recipe_field_count; i++) {
         if (!train->values[i]) continue;
         status = scry_recipe_set(train->recipe, scry__recipe_fields[i].name, train->values[i]);
         data |= !strcmp(scry__recipe_fields[i].name, "data");
         text |= !strcmp(scry__recipe_fields[i].name, "text");
+        documents |= !strcmp(scry__recipe_fields[i].name, "documents");
     }
     if (!status && text && !data) train->recipe->data = SCRY_TRAIN_DATA_TEXT;
+    if (!status && documents && !data) train->recipe->data = SCRY_TRAIN_DATA_DOCUMENTS;
     return status;
 }
 
@@ -159,9 +162,13 @@ static scry_status run(void *state, const char *text)
     scry_status status = open_recipe(train);
     if (!status) status = cli_open_device(&train->common);
     if (status) return status;
-    scry_train_options options = {
-        .recipe = train->recipe, .output = train->output, .resume = train->resume, .progress = step, .user = train};
-    status = scry_train_run(&train->result, train->common.opened_device, &options);
+    scry_train_options options = {.recipe   = train->recipe,
+                                  .output   = train->output,
+                                  .resume   = train->resume,
+                                  .until    = train->until,
+                                  .progress = step,
+                                  .user     = train};
+    status                     = scry_train_run(&train->result, train->common.opened_device, &options);
     cli_progress_end(&train->progress);
     if (!status) status = write_curve(train);
     if (!status) status = print_result(train);
@@ -213,6 +220,7 @@ int cli_train(int argc, char **argv)
         {'r', "recipe", CLI_STRING, &train.name, "NAME", "copy, or a JSON file such as a checkpoint's recipe.json", 0,
          0},
         {0, "resume", CLI_FLAG, &train.resume, NULL, "go on behind the newest whole checkpoint, if any", 0, 0},
+        {0, "until", CLI_INT, &train.until, "STEP", "end behind this step, with a checkpoint (the last one)", 1, 1e9},
         CLI_COMMON_OPTIONS(train.common),
     };
     enum { FIXED = sizeof fixed / sizeof *fixed };

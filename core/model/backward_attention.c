@@ -27,6 +27,7 @@ static scry_status attend(const scry__backward *pass, const scry_tensor *d_z, co
             .softcap = layout.softcap,
             .mask    = layout.mask,
     };
+    op.mask.additive = tape->session->additive;
     return scry__backward_run(pass, (scry_op){.kind = SCRY_OP_ATTENTION_BACKWARD, .attention_backward = op});
 }
 

@@ -58,6 +58,10 @@ void        scry__session_destroy(scry__session **session);
 int  scry__session_length(const scry__session *session);
 void scry__session_rewind(scry__session *session, int length);
 
+/* Adds [B, H, T, K] to every layer's scaled scores in the passes to come, all of T rows; NULL: nothing. The tensor has
+ * to stay. */
+void scry__session_set_additive(scry__session *session, const scry_tensor *additive);
+
 /* Copies the first `length` positions of one sequence of `source` into every sequence of `session`, which then holds
  * these positions and no others. Both keep their caches and belong to one model. */
 scry_status scry__session_copy_cache(scry__session *session, const scry__session *source, int sequence, int length);

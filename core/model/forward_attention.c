@@ -230,6 +230,7 @@ static scry_status attend(const scry__pass *pass, const struct heads *heads)
     op.v                 = heads->all_v;
     op.out               = heads->z;
     op.mask.query_offset = pass->past;
+    op.mask.additive     = pass->session->additive;
     scry_status status =
         pass->hooks && pass->hooks->mask ? pass->hooks->mask(pass->hooks->user, pass->layer, &op.mask) : SCRY_OK;
     if (!status) status = request_captures(pass, &op.capture);

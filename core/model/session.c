@@ -101,6 +101,11 @@ void scry__session_destroy(scry__session **session)
     *session = NULL;
 }
 
+void scry__session_set_additive(scry__session *session, const scry_tensor *additive)
+{
+    session->additive = additive ? *additive : (scry_tensor){0};
+}
+
 int scry__session_length(const scry__session *session)
 {
     return session->length;

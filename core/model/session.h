@@ -33,9 +33,10 @@ typedef enum scry__slot {
 
 struct scry__session {
     scry_model           *model;
-    scry__session_options options; /* defaults filled in */
-    int                   length;  /* positions filled */
-    int                   rows;    /* rows of the last pass */
+    scry__session_options options;  /* defaults filled in */
+    int                   length;   /* positions filled */
+    int                   rows;     /* rows of the last pass */
+    scry_tensor           additive; /* of every layer's mask, [B, H, T, K], for passes of T rows; absent: none */
     scry_buffer          *slots[SCRY__SLOT_COUNT];
     struct {
         int64_t regime, begin, end; /* rows [begin, end) of the tables hold this regime's angles */

@@ -67,7 +67,9 @@ static void entitle(struct drawing *drawing)
     const scry_evaluation *evaluation = last < 0 ? NULL : &training->evaluations[last];
     int                    used;
     snprintf(drawing->title, sizeof drawing->title, "Training: %s",
-             recipe->data == SCRY_TRAIN_DATA_COPY ? "copying patterns" : "text");
+             recipe->data == SCRY_TRAIN_DATA_COPY   ? "copying patterns"
+             : recipe->data == SCRY_TRAIN_DATA_TEXT ? "text"
+                                                    : "documents");
     used = snprintf(drawing->subtitle, sizeof drawing->subtitle, "%d layers, %d heads, hidden %d, step %d of %d",
                     recipe->layers, recipe->heads, recipe->hidden, training->step, recipe->steps);
     if (evaluation)

@@ -33,6 +33,8 @@ struct scry__learner {
     struct run           *runs;
     int                   parameter_count, run_count;
     scry_buffer          *targets, *losses, *sums;
+    scry_buffer          *mask;        /* [batch, rows, rows]; NULL: none was needed yet */
+    float                *host_mask;   /* likewise */
     float                *host_losses; /* [batch * rows] */
     int64_t               steps;
     double                gradient_norm;
@@ -207,11 +209,47 @@ void scry__learner_destroy(scry__learner **learner)
     scry_buffer_destroy(&self->targets);
     scry_buffer_destroy(&self->losses);
     scry_buffer_destroy(&self->sums);
+    scry_buffer_destroy(&self->mask);
+    scry__free(self->host_mask);
     scry__free(self->host_losses);
     scry__free(self->parameters);
     scry__free(self->runs);
     scry__free(self);
     *learner = NULL;
+}
+
+static scry_status make_mask(scry__learner *learner)
+{
+    size_t      rows = (size_t)learner->options.rows, count = (size_t)learner->options.batch * rows;
+    scry_status status = SCRY_OK;
+    if (!learner->host_mask) learner->host_mask = scry__alloc(count, rows * sizeof(float));
+    if (!learner->host_mask) return SCRY_OUT_OF_MEMORY;
+    if (!learner->mask)
+        status = scry_buffer_create(&learner->mask, learner->model->device, count * rows * sizeof(float));
+    return status;
+}
+
+scry_status scry__learner_set_begins(scry__learner *learner, const int32_t *begins)
+{
+    int64_t rows = learner->options.rows, count = learner->options.batch * rows;
+    scry__session_set_additive(learner->session, NULL);
+    if (!begins) return SCRY_OK;
+    scry_status status = make_mask(learner);
+    for (int64_t i = 0; i < count && !status; i++) {
+        if (begins[i] < 0 || begins[i] > i % rows)
+            return scry__fail(SCRY_BAD_ARGUMENT, "row %lld: its attention begins at %d: expected 0 to its place, %lld",
+                              (long long)i, begins[i], (long long)(i % rows));
+        for (int64_t key = 0; key < rows; key++) learner->host_mask[i * rows + key] = key < begins[i] ? -INFINITY : 0;
+    }
+    if (!status)
+        status = scry_buffer_write(learner->mask, 0, learner->host_mask, (size_t)(count * rows) * sizeof(float));
+    if (status) return status;
+    int64_t     shape[]  = {learner->options.batch, learner->model->arch.head_count, rows, rows};
+    scry_tensor additive = scry_tensor_of(learner->mask, 0, SCRY_F32, 4, shape);
+    additive.stride[0]   = rows * rows;
+    additive.stride[1]   = 0;
+    scry__session_set_additive(learner->session, &additive);
+    return SCRY_OK;
 }
 
 /* Checks targets and puts them on the device; *counted gets how many count. */

@@ -38,6 +38,10 @@ typedef struct scry__learner scry__learner;
 scry_status scry__learner_create(scry__learner **out, scry_model *model, const scry__learner_options *options);
 void        scry__learner_destroy(scry__learner **learner);
 
+/* Where each row's attention begins in the passes to come, [batch, rows]: row r of a sequence sees begins[r] to r, so
+ * that several documents in it stay apart. Each is 0 to r. NULL: at 0. */
+scry_status scry__learner_set_begins(scry__learner *learner, const int32_t *begins);
+
 /* One step: ids and targets are [batch, rows]; a target of -1 does not count, and one at least has to count. *loss,
  * optional, is the mean over what counts before the step, in nats. SCRY_CHECK_FAILED where the loss or the gradient is
  * not finite: no parameter is changed then. */

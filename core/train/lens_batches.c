@@ -166,13 +166,13 @@ static scry_status run(scry__lens_batches *batches)
 
 scry_status scry__lens_batches_train(scry__lens_batches *batches, int step)
 {
-    scry__data_batch(&batches->data, step, batches->ids, batches->targets);
+    scry__data_batch(&batches->data, step, &(scry__batch){batches->ids, batches->targets, NULL});
     return run(batches);
 }
 
 scry_status scry__lens_batches_evaluate(scry__lens_batches *batches, int number)
 {
     double best;
-    scry__data_evaluation(&batches->data, number, batches->ids, batches->targets, &best);
+    scry__data_evaluation(&batches->data, number, &(scry__batch){batches->ids, batches->targets, NULL}, &best);
     return run(batches);
 }

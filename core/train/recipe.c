@@ -38,10 +38,11 @@ static const size_t max_file = (size_t)1 << 22;
     }
 
 const scry__recipe_field scry__recipe_fields[] = {
-    CHOICE("data", data, SCRY_TRAIN_DATA_LIST, "what is learned: copy, which repeats patterns, or text"),
+    CHOICE("data", data, SCRY_TRAIN_DATA_LIST, "what is learned: copy, which repeats patterns, text or documents"),
     TEXT("text", text, "FILE", "of data text: the text"),
-    TEXT("tokenizer", tokenizer, "DIR", "of data text: tokenizer.json, or the folder that holds it"),
-    NUMBER("held_out", held_out, 0, 0.5, "share of the text, its end, to evaluate on"),
+    TEXT("documents", documents, "FILE", "of data documents: JSON Lines, a text or ids each"),
+    TEXT("tokenizer", tokenizer, "DIR", "of text and documents: tokenizer.json, or the folder that holds it"),
+    NUMBER("held_out", held_out, 0, 0.5, "share of the data, its end, to evaluate on"),
     CHOICE("style", style, SCRY_TRAIN_STYLE_LIST, "architecture: gpt2 or llama"),
     INT("layers", layers, 1, 1024, "layers"),
     INT("heads", heads, 1, 256, "attention heads"),
@@ -371,6 +372,7 @@ void scry_recipe_destroy(scry_recipe **recipe)
     scry_recipe *self = recipe ? *recipe : NULL;
     if (!self) return;
     scry__free(self->text);
+    scry__free(self->documents);
     scry__free(self->tokenizer);
     scry__free(self->checkpoints);
     scry__free(self);

@@ -22,11 +22,13 @@ static void complete_sizes(scry_recipe *recipe, int tokenizer_size)
 
 static scry_status check_data(const scry_recipe *recipe, int tokenizer_size)
 {
-    bool text = recipe->data == SCRY_TRAIN_DATA_TEXT;
-    if (text && (!recipe->text || !recipe->tokenizer))
+    bool text = recipe->data == SCRY_TRAIN_DATA_TEXT, documents = recipe->data == SCRY_TRAIN_DATA_DOCUMENTS;
+    if (text && (!recipe->text || !recipe->tokenizer || recipe->documents))
         return scry__fail(SCRY_BAD_ARGUMENT, "recipe: data text: expected a text and a tokenizer");
-    if (!text && (recipe->text || recipe->tokenizer))
-        return scry__fail(SCRY_BAD_ARGUMENT, "recipe: data copy: it takes neither a text nor a tokenizer");
+    if (documents && (!recipe->documents || !recipe->tokenizer || recipe->text))
+        return scry__fail(SCRY_BAD_ARGUMENT, "recipe: data documents: expected documents and a tokenizer");
+    if (!text && !documents && (recipe->text || recipe->documents || recipe->tokenizer))
+        return scry__fail(SCRY_BAD_ARGUMENT, "recipe: data copy: it takes no text, documents or tokenizer");
     if (recipe->vocabulary < tokenizer_size)
         return scry__fail(SCRY_BAD_ARGUMENT, "recipe: vocabulary %d: expected at least the tokenizer's %d",
                           recipe->vocabulary, tokenizer_size);

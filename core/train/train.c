@@ -25,7 +25,8 @@ struct run {
     scry_training            *training;
     scry_model               *model;
     scry__learner            *learner;
-    int32_t                  *ids, *targets; /* a batch */
+    scry__batch               batch;
+    int                       last; /* step of this run */
 };
 
 /* --- from where --- */
@@ -64,9 +65,12 @@ static scry_status open_data(struct run *run)
         status = scry__fail(SCRY_BAD_ARGUMENT, "%s: its recipe has another %s: expected the same, to resume",
                             run->checkpoint, name);
     if (!status && run->training && strcmp(digest, run->data.digest))
-        status = scry__fail(SCRY_BAD_INPUT, "%s: the text is no longer that of %s", run->recipe->text, run->checkpoint);
+        status = scry__fail(SCRY_BAD_INPUT, "%s: no longer what %s was trained on",
+                            run->recipe->text ? run->recipe->text : run->recipe->documents, run->checkpoint);
     if (!status && !run->training) status = scry__record_create(&run->training, run->recipe, run->data.bound);
     if (!status) run->training->bound = run->data.bound; /* with all its digits */
+    if (!status) run->last = run->recipe->steps;
+    if (run->options->until && run->options->until < run->last) run->last = run->options->until;
     scry__free(digest);
     return status;
 }
@@ -114,9 +118,11 @@ static scry_status open_learner(struct run *run)
     if (!status && run->checkpoint) status = scry__snapshot_restore_moments(run->learner, run->checkpoint);
     if (status) return status;
     scry__learner_set_steps(run->learner, run->training->step);
-    run->ids     = scry__alloc(count, sizeof *run->ids);
-    run->targets = scry__alloc(count, sizeof *run->targets);
-    return run->ids && run->targets ? SCRY_OK : SCRY_OUT_OF_MEMORY;
+    bool documents = recipe->data == SCRY_TRAIN_DATA_DOCUMENTS;
+    run->batch     = (scry__batch){.ids     = scry__alloc(count, sizeof *run->batch.ids),
+                                   .targets = scry__alloc(count, sizeof *run->batch.targets),
+                                   .begins  = documents ? scry__alloc(count, sizeof *run->batch.begins) : NULL};
+    return run->batch.ids && run->batch.targets && (run->batch.begins || !documents) ? SCRY_OK : SCRY_OUT_OF_MEMORY;
 }
 
 /* --- on the way --- */
@@ -130,8 +136,9 @@ static scry_status evaluate(struct run *run)
     for (int i = 0; i < count; i++) {
         float  loss;
         double best;
-        scry__data_evaluation(&run->data, i, run->ids, run->targets, &best);
-        scry_status status = scry__learner_loss(run->learner, run->ids, run->targets, &loss, NULL);
+        scry__data_evaluation(&run->data, i, &run->batch, &best);
+        scry_status status = scry__learner_set_begins(run->learner, run->batch.begins);
+        if (!status) status = scry__learner_loss(run->learner, run->batch.ids, run->batch.targets, &loss, NULL);
         if (status) return status;
         evaluation.loss += (double)loss / count;
         evaluation.best += best / count;
@@ -173,7 +180,8 @@ static scry_status end_step(struct run *run)
                                     .tokens = (int64_t)run->recipe->batch * run->recipe->length,
                                     .loss   = step ? training->losses[step - 1] : NAN};
     if (scry__recipe_has_evaluation(run->recipe, step)) status = evaluate(run);
-    if (!status && scry__recipe_has_checkpoint(run->recipe, step)) status = write_checkpoint(run, &path);
+    if (!status && (step == run->last || scry__recipe_has_checkpoint(run->recipe, step)))
+        status = write_checkpoint(run, &path);
     if (!status && run->options->progress) {
         if (training->evaluation_count > before) progress.evaluation = &training->evaluations[before];
         progress.checkpoint = path;
@@ -186,11 +194,12 @@ static scry_status end_step(struct run *run)
 
 static scry_status take_step(struct run *run)
 {
-    int         step = run->training->step + 1;
-    float       loss = NAN;
-    scry_status status;
-    scry__data_batch(&run->data, step, run->ids, run->targets);
-    status = scry__learner_step(run->learner, run->ids, run->targets, scry_recipe_rate(run->recipe, step), &loss);
+    int    step = run->training->step + 1;
+    float  loss = NAN;
+    double rate = scry_recipe_rate(run->recipe, step);
+    scry__data_batch(&run->data, step, &run->batch);
+    scry_status status = scry__learner_set_begins(run->learner, run->batch.begins);
+    if (!status) status = scry__learner_step(run->learner, run->batch.ids, run->batch.targets, rate, &loss);
     if (!status) status = scry__record_add_loss(run->training, loss);
     return status ? status : end_step(run);
 }
@@ -199,11 +208,11 @@ static scry_status go(struct run *run)
 {
     scry_status status = open_folder(run);
     if (!status) status = open_data(run);
-    if (!status && run->training->step >= run->recipe->steps) return SCRY_OK;
+    if (!status && run->training->step >= run->last) return SCRY_OK;
     if (!status) status = open_model(run);
     if (!status) status = open_learner(run);
     if (!status && !run->checkpoint) status = end_step(run);
-    while (!status && run->training->step < run->recipe->steps) status = take_step(run);
+    while (!status && run->training->step < run->last) status = take_step(run);
     return status;
 }
 
@@ -213,10 +222,13 @@ scry_status scry_train_run(scry_training **out, scry_device *device, const scry_
         return scry__fail(SCRY_BAD_ARGUMENT, "training: expected a device and an output folder");
     if (!options->recipe && !options->resume)
         return scry__fail(SCRY_BAD_ARGUMENT, "training: expected a recipe, or to resume");
+    if (options->until < 0)
+        return scry__fail(SCRY_BAD_ARGUMENT, "training until step %d: expected 1 or more, or 0", options->until);
     struct run  run    = {.options = options, .device = device, .lock = -1};
     scry_status status = go(&run);
-    scry__free(run.targets);
-    scry__free(run.ids);
+    scry__free(run.batch.begins);
+    scry__free(run.batch.targets);
+    scry__free(run.batch.ids);
     scry__learner_destroy(&run.learner);
     scry_model_destroy(&run.model);
     scry__data_close(&run.data);

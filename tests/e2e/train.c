@@ -42,6 +42,15 @@ Test(train, json__says_how_it_went)
     outcome_free(&outcome);
 }
 
+static void expect_same_file(const char *name, const char *other)
+{
+    size_t size, other_size;
+    char  *a = read_file(in_folder(name), &size), *b = read_file(in_folder(other), &other_size);
+    cr_expect(size == other_size && !memcmp(a, b, size), "%s and %s differ", name, other);
+    free(a);
+    free(b);
+}
+
 /* 0.31889 nats is what no predictor can beat; on a sample, the best one's loss on the same rows. */
 enum { SLOW_SECONDS = 280 }; /* where others compute too; some ten are usual */
 
@@ -91,12 +100,7 @@ Test(train, checkpoints__are_opened_by_other_commands)
     struct outcome again = SCRY("train", "--recipe", in_folder("run/step-03/recipe.json"), "-o", in_folder("again"),
                                 "--device", "cpu", "-q");
     cr_assert_eq(again.exit_code, 0, "%s", again.err);
-    size_t size, other;
-    char  *a = read_file(in_folder("run/step-30/model.safetensors"), &size),
-         *b  = read_file(in_folder("again/step-30/model.safetensors"), &other);
-    cr_expect(size == other && !memcmp(a, b, size));
-    free(a);
-    free(b);
+    expect_same_file("run/step-30/model.safetensors", "again/step-30/model.safetensors");
     outcome_free(&again);
     outcome_free(&diff);
     outcome_free(&lens);
@@ -112,6 +116,34 @@ Test(train, text__is_learned_with_its_tokenizer)
     json_decref(outcome_json(&run));
     outcome_free(&run);
     outcome_free(&outcome);
+}
+
+/* Ended early and gone on with: the same bytes as in one go. */
+Test(train, documents__are_learned_until_a_step)
+{
+    static const char lines[] = "{\"text\": \"The capital of France is Paris.<|endoftext|>\"}\n"
+                                "{\"ids\": [0, 5, 6, 7, 5, 6, 7, 1], \"unscored\": 4}\n"
+                                "{\"text\": \"The capital of Japan is Tokyo.\"}\n";
+    char              file[256];
+    FILE             *out = NULL;
+    snprintf(file, sizeof file, "%s", in_folder("tales.jsonl"));
+    cr_assert((out = fopen(file, "w")) && fputs(lines, out) >= 0 && !fclose(out));
+    const char *const whole[] = {"train",   "--documents", file,  "--tokenizer", "models/demo",      "--length",
+                                 "12",      "--held-out",  "0.4", "-o",          in_folder("whole"), TINY,
+                                 "--style", "llama",       NULL};
+    struct outcome    outcome = run_scry(whole);
+    cr_assert_eq(outcome.exit_code, 0, "%s", outcome.err);
+    outcome_free(&outcome);
+    outcome = SCRY("train", "--recipe", in_folder("whole/step-30/recipe.json"), "--until", "7", "-o",
+                   in_folder("early"), "--device", "cpu");
+    cr_assert_eq(outcome.exit_code, 0, "%s", outcome.err);
+    cr_expect(strstr(outcome.out, "Step 7 of 30"), "%s", outcome.out);
+    outcome_free(&outcome);
+    outcome = SCRY("train", "--resume", "-o", in_folder("early"), "--device", "cpu");
+    cr_assert_eq(outcome.exit_code, 0, "%s", outcome.err);
+    outcome_free(&outcome);
+    expect_same_file("whole/step-30/model.safetensors", "early/step-30/model.safetensors");
+    expect_file(in_folder("early/loss.svg"), "<title>Training: documents</title>");
 }
 
 Test(train, wrong_arguments__are_named)
@@ -130,6 +162,9 @@ Test(train, wrong_arguments__are_named)
         {{"-o", "FOLDER", "--recipe", "/nonesuch"}, 3, "/nonesuch: No such file"},
         {{"-o", "FOLDER", "--recipe", "models/demo/config.json"}, 3, "key \"architectures\": expected one of: data"},
         {{"-o", "FOLDER", "--resume"}, 2, "no checkpoint to resume from"},
+        {{"-o", "FOLDER", "--documents", "README.md", "--tokenizer", "models/demo"}, 3, "README.md: line 1, column"},
+        {{"-o", "FOLDER", "--documents", "/nonesuch"}, 2, "data documents: expected documents and a tokenizer"},
+        {{"-o", "FOLDER", "--until", "0"}, 2, "--until"},
         {{"-o", "README.md"}, 6, "README.md: expected a folder or a new name"},
         {{"-o", "/proc/nonesuch"}, 6, "/proc/nonesuch: cannot make this folder"},
     };
@@ -175,14 +210,10 @@ Test(train, killed_runs__end_with_the_same_bytes)
     cr_assert_eq(code, 0, "after %d kills: %d", kills, code);
     cr_expect_gt(kills, 2);
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        char   a[64], b[64];
-        size_t size, other;
+        char a[64], b[64];
         snprintf(a, sizeof a, "whole/step-30/%s", files[i]);
         snprintf(b, sizeof b, "killed/step-30/%s", files[i]);
-        char *one = read_file(in_folder(a), &size), *two = read_file(in_folder(b), &other);
-        cr_expect(size == other && !memcmp(one, two, size), "%s", files[i]);
-        free(one);
-        free(two);
+        expect_same_file(a, b);
     }
     struct outcome left = run_program("/bin/sh", (const char *const[]){"-c", "ls -d $0/*.part", folder, NULL});
     cr_expect_neq(left.exit_code, 0, "%s", left.out);

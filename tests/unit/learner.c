@@ -349,6 +349,66 @@ Test(learner, random_model__learns_a_batch)
     fixture_close(&f);
 }
 
+/* --- several documents in a row --- */
+
+enum { DOCUMENT = 8 };
+
+/* Losses of two documents, [2 * DOCUMENT], and the weights after a step: side by side in one row, or each in its own.
+ * Rotary positions count from anywhere, so that both are the same. */
+static float *learn_two(float losses[2 * DOCUMENT], size_t *count, const char *device, const char *name, bool packed)
+{
+    struct fixture        f;
+    scry__learner        *learner = NULL;
+    scry__learner_options options = {
+        .batch = packed ? 1 : 2, .rows = packed ? 2 * DOCUMENT : DOCUMENT, .optimiser = SCRY__OPTIMISER_SGD};
+    int32_t targets[2 * DOCUMENT], begins[2 * DOCUMENT];
+    fixture_open(&f, device, name);
+    scry_model_destroy(&f.model);
+    MUST(scry_model_open(&f.model, f.device, f.path, &(scry_model_options){.trainable = true}));
+    for (int i = 0; i < 2 * DOCUMENT; i++) {
+        begins[i]  = i / DOCUMENT * DOCUMENT;
+        targets[i] = i % DOCUMENT == DOCUMENT - 1 ? -1 : f.ids[i + 1];
+    }
+    MUST(scry__learner_create(&learner, f.model, &options));
+    if (packed) MUST(scry__learner_set_begins(learner, begins));
+    MUST(scry__learner_loss(learner, f.ids, targets, NULL, losses));
+    MUST(scry__learner_step(learner, f.ids, targets, 0.5, NULL));
+    *count        = 0;
+    float *values = NULL;
+    for (int i = 0; i < scry__learner_parameter_count(learner); i++) {
+        const scry__parameter *p    = scry__learner_parameter(learner, i);
+        size_t                 size = (size_t)scry_tensor_count(&p->value);
+        float                 *read = read_all(&p->value);
+        values                      = realloc(values, (*count + size) * sizeof *values);
+        memcpy(values + *count, read, size * sizeof *read);
+        *count += size;
+        free(read);
+    }
+    scry__learner_destroy(&learner);
+    fixture_close(&f);
+    return values;
+}
+
+Test(learner, documents_in_a_row__learn_as_in_rows_of_their_own)
+{
+    static const char *const names[]   = {"llama", "qwen3", "gpt_neox"};
+    static const char *const devices[] = {"reference", "cpu"};
+    for (size_t i = 0; i < COUNT(names); i++) {
+        for (size_t j = 0; j < COUNT(devices); j++) {
+            float  apart[2 * DOCUMENT], packed[2 * DOCUMENT];
+            size_t count;
+            float *expected = learn_two(apart, &count, devices[j], names[i], false);
+            float *found    = learn_two(packed, &count, devices[j], names[i], true);
+            double losses   = largest_difference(packed, apart, 2 * DOCUMENT);
+            double weights  = largest_difference(found, expected, count);
+            cr_expect(losses <= CLOSE, "%s on %s: losses differ by %g", names[i], devices[j], losses);
+            cr_expect(weights <= CLOSE, "%s on %s: weights differ by %g", names[i], devices[j], weights);
+            free(found);
+            free(expected);
+        }
+    }
+}
+
 /* --- misuse and failures --- */
 
 Test(learner, numbers_that_are_not_finite__change_nothing)
@@ -402,6 +462,10 @@ Test(learner, misuse__is_refused)
     cr_expect_eq(scry__learner_step(c.learner, none, c.targets, 0.01, NULL), SCRY_BAD_ARGUMENT);
     cr_expect_eq(scry__learner_step(c.learner, c.ids, c.targets, NAN, NULL), SCRY_BAD_ARGUMENT);
     cr_expect_eq(scry__learner_step(c.learner, c.ids, c.targets, -1.0, NULL), SCRY_BAD_ARGUMENT);
+    int32_t begins[64] = {[5] = 6};
+    cr_expect_eq(scry__learner_set_begins(c.learner, begins), SCRY_BAD_ARGUMENT);
+    cr_expect(strstr(scry_last_error(), "row 5: its attention begins at 6: expected 0 to its place, 5"), "%s",
+              scry_last_error());
     cr_expect_null(scry__learner_find(c.learner, "wte.weight"));
     cr_expect_eq(scry__learner_steps(c.learner), 0);
 

@@ -97,7 +97,7 @@ static scry_recipe *recipe_of(const char *text)
 enum { BATCH = 4, LENGTH = 24 };
 
 struct batch {
-    int32_t ids[BATCH * LENGTH], targets[BATCH * LENGTH];
+    int32_t ids[BATCH * LENGTH], targets[BATCH * LENGTH], begins[BATCH * LENGTH];
 };
 
 static void expect_targets(const scry__data *data, const struct batch *batch)
@@ -114,19 +114,19 @@ Test(train_data, copied_batches__follow_from_seed_and_step)
 {
     scry_recipe *recipe = recipe_of("{\"batch\": 4, \"seed\": 3}"), *other = recipe_of("{\"batch\": 4, \"seed\": 4}");
     scry__data   data, second;
-    struct batch one, again, next, fresh;
+    struct batch one = {0}, again = {0}, next = {0}, fresh = {0};
     double       best;
     cr_assert_eq(scry__data_open(&data, recipe), SCRY_OK, "%s", scry_last_error());
     cr_assert_eq(scry__data_open(&second, other), SCRY_OK, "%s", scry_last_error());
     cr_expect_float_eq(data.bound, 0.31889, 5e-6);
-    scry__data_batch(&data, 7, one.ids, one.targets);
-    scry__data_batch(&data, 8, next.ids, next.targets);
-    scry__data_batch(&data, 7, again.ids, again.targets);
+    scry__data_batch(&data, 7, &(scry__batch){one.ids, one.targets, one.begins});
+    scry__data_batch(&data, 8, &(scry__batch){next.ids, next.targets, next.begins});
+    scry__data_batch(&data, 7, &(scry__batch){again.ids, again.targets, again.begins});
     cr_expect_eq(memcmp(&one, &again, sizeof one), 0);
     cr_expect_neq(memcmp(&one, &next, sizeof one), 0);
-    scry__data_batch(&second, 7, again.ids, again.targets);
+    scry__data_batch(&second, 7, &(scry__batch){again.ids, again.targets, again.begins});
     cr_expect_neq(memcmp(&one, &again, sizeof one), 0);
-    scry__data_evaluation(&data, 6, fresh.ids, fresh.targets, &best);
+    scry__data_evaluation(&data, 6, &(scry__batch){fresh.ids, fresh.targets, fresh.begins}, &best);
     cr_expect_neq(memcmp(&one, &fresh, sizeof one), 0);
     expect_targets(&data, &one);
     expect_targets(&data, &fresh);
@@ -178,7 +178,7 @@ Test(train_data, text__is_trained_on_but_for_its_end)
     cr_expect_eq(strlen(data.digest), 64);
     cr_expect(isnan(data.bound));
     for (int step = 1; step <= 50; step++) {
-        scry__data_batch(&data, step, batch.ids, batch.targets);
+        scry__data_batch(&data, step, &(scry__batch){batch.ids, batch.targets, batch.begins});
         expect_targets(&data, &batch);
         for (int row = 0; row < BATCH; row++) {
             int64_t at = find(&data, batch.ids + row * LENGTH, LENGTH);
@@ -187,7 +187,7 @@ Test(train_data, text__is_trained_on_but_for_its_end)
         }
     }
     for (int number = 0; number < 5; number++) {
-        scry__data_evaluation(&data, number, batch.ids, batch.targets, &best);
+        scry__data_evaluation(&data, number, &(scry__batch){batch.ids, batch.targets, batch.begins}, &best);
         expect_targets(&data, &batch);
         cr_expect(isnan(best));
         for (int row = 0; row < BATCH; row++) {

@@ -29,7 +29,7 @@ Test(recipe, bad_files__are_refused_by_name_and_place)
         const char *text, *says;
     } cases[] = {
         {"[]", "test.json: expected an object"},
-        {"{\"layer\": 2}", "test.json: key \"layer\": expected one of: data text tokenizer"},
+        {"{\"layer\": 2}", "test.json: key \"layer\": expected one of: data text documents tokenizer"},
         {"{\"layers\": \"2\"}", "test.json: key \"layers\": expected an integer, found a string"},
         {"{\"layers\": 2.5}", "test.json: key \"layers\": expected an integer, found a real number"},
         {"{\"layers\": 0}", "test.json: key \"layers\": 0 is outside 1 to 1024"},
@@ -65,7 +65,7 @@ Test(recipe, sizes__that_do_not_fit_are_refused)
     } cases[] = {
         {"{\"data\": \"text\"}", "data text: expected a text and a tokenizer", 0},
         {"{\"data\": \"text\", \"text\": \"a\"}", "data text: expected a text and a tokenizer", 0},
-        {"{\"tokenizer\": \"a\"}", "data copy: it takes neither a text nor a tokenizer", 0},
+        {"{\"tokenizer\": \"a\"}", "data copy: it takes no text, documents or tokenizer", 0},
         {"{\"data\": \"text\", \"text\": \"a\", \"tokenizer\": \"b\", \"vocabulary\": 9}",
          "vocabulary 9: expected at least the tokenizer's 10", 10},
         {"{\"length\": 1}", "length 1: expected 2 tokens or more", 0},
@@ -112,6 +112,7 @@ Test(recipe, fields__are_set_written_and_compared)
     static const char *const values[][2] = {
         {"data", "text"},
         {"text", "a \"quoted\" path"},
+        {"documents", "a.jsonl"},
         {"tokenizer", "folder"},
         {"held_out", "0.25"},
         {"style", "llama"},

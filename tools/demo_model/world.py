@@ -7,6 +7,7 @@ known fact in words never seen for that fact. `python world.py` prints samples; 
 N documents and fails where a held-out sentence shows up.
 """
 
+import json
 import random
 import sys
 import zlib
@@ -123,6 +124,10 @@ STAGES = {
     "context": {"facts": 8, "relation": 6, "profile": 4, "passage": 35, "sentences": 3, "words": 14, "random": 30},
     "binding": {"facts": 10, "relation": 6, "profile": 6, "passage": 66, "sentences": 2, "words": 3, "random": 7},
 }
+
+
+# What the model is trained on, in this order: a stage, and how many of its documents.
+SCHEDULE = [("whole", 60000), ("context", 70000), ("binding", 150000)]
 
 
 def hashed(*parts):
@@ -420,9 +425,27 @@ def check(count):
     print(f"{len(forbidden)} held-out sentences, none in {count} documents ({len(text)} characters)")
 
 
+def write_documents(path, seed, stages, vocabulary, first_ordinary_id=2):
+    """JSON Lines for scry train: documents of each (stage, count), one stage behind the other. Special tokens stand in
+    texts by their names; the tokenizer puts <|bos|> in front of a text."""
+    with open(path, "w", encoding="utf-8") as file:
+        for stage, count in stages:
+            generator = Generator(f"{seed} {stage}", vocabulary, first_ordinary_id, stage=stage)
+            for _ in range(count):
+                document = generator.document()
+                if isinstance(document, str):
+                    line = {"text": document + "<|endoftext|>"}
+                else:
+                    ids, first = document
+                    line = {"ids": [0, *ids, 1], "unscored": 1 + first}
+                file.write(json.dumps(line, separators=(",", ":")) + "\n")
+
+
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--check"]:
         check(int(sys.argv[2]))
+    elif sys.argv[1:2] == ["--write"]:
+        write_documents(sys.argv[2], 1, SCHEDULE, 1920)
     else:
         sample = Generator(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
         for _ in range(20):

@@ -11,10 +11,12 @@ extern "C" {
 /* --- Recipes --- */
 
 /* What is learned from. copy: rows of tokens that repeat a pattern of 3 to 5 tokens, both drawn uniformly, so that the
- * best possible loss is known. text: a file's tokens, by a tokenizer. X(name, text) */
+ * best possible loss is known. text: a file's tokens, by a tokenizer, in rows that begin anywhere. documents: those of
+ * a JSON Lines file, whole and in its order, each of which attends to nothing outside itself. X(name, text) */
 #define SCRY_TRAIN_DATA_LIST(X)                                                                                        \
     X(COPY, "copy")                                                                                                    \
-    X(TEXT, "text")
+    X(TEXT, "text")                                                                                                    \
+    X(DOCUMENTS, "documents")
 
 /* The architecture. gpt2: learned positions, LayerNorm, tanh-GELU, biases; llama: rotary positions, RMSNorm, gated
  * SiLU. In both the embedding is the unembedding. X(name, text) */
@@ -55,8 +57,11 @@ typedef enum scry_train_schedule {
  * says what it then is. Strings and the list belong to the recipe: set them by scry_recipe_set. */
 typedef struct scry_recipe {
     scry_train_data data;
-    char           *text, *tokenizer; /* of data text: a UTF-8 file, and a tokenizer.json or a folder that holds one */
-    double          held_out;         /* share of the text, its end, that is evaluated on and not trained on */
+    char           *text;      /* of data text: a UTF-8 file */
+    char           *documents; /* of data documents: a file of lines {"text": T} or {"ids": [..]}, either with
+                                  "unscored": N where so many tokens at the start are not to be predicted */
+    char  *tokenizer;          /* of both: a tokenizer.json, or a folder that holds one */
+    double held_out;           /* share of the tokens or rows, the last ones, that is evaluated on, not trained on */
 
     scry_train_style style;
     int              layers, heads, kv_heads; /* kv_heads 0: as heads */
@@ -131,6 +136,8 @@ typedef struct scry_train_options {
     /* Go on behind the folder's newest whole checkpoint, or begin where it has none: the final weights are then, to the
      * bit, those of a run that nothing stopped. Without it a folder that has checkpoints is refused. */
     bool resume;
+    /* The step to end behind, with a checkpoint; 0: the recipe's last one. Who resumes goes on from there. */
+    int until;
     /* Called after each step where not NULL; false stops, SCRY_STOPPED. */
     bool (*progress)(void *user, const scry_train_progress *progress);
     void *user;
