@@ -135,6 +135,9 @@ scry_status scry__cuda_library_multiply(struct scry__cuda *cuda, const struct sc
 
 /* Each one's two functions. */
 #define SCRY__PLUGIN scry__cuda
+#define SCRY__TRAINED(X)                                                                                               \
+    X(ADAMW, "adamw", adamw)                                                                                           \
+    X(SGD, "sgd", sgd)
 #include "shared/ops.h"
 
 __typeof__(scry_device_query)   scry__cuda_query;
