@@ -4,57 +4,15 @@
  * absent: the denominator. Kind none copies x; its denominator is 1.
  *
  * Each row is read three times, of which the caches serve two: for the mean, for the squares about it (no cancellation
- * between large numbers), and for the result. Entry e of a row belongs to thread e / 4 modulo the threads that share
- * the row, which adds up its entries in four sums by e modulo 4. The sums are added in a fixed tree, the warps' in
- * their order. Errors: mean gamma(d) sum |x| / d, denominator half that of the mean square and 8 u, result 4 u more
- * (tests/cases/norm.c).
+ * between large numbers), and for the result. team.cuh has the order of the sums. Errors: mean gamma(d) sum |x| / d,
+ * denominator half that of the mean square and 8 u, result 4 u more (tests/cases/norm.c).
  *
- * Two kernels: in norm_warp a warp takes a row, in norm_block a whole block of CUDA_NORM_THREADS. */
-#include "runs.cuh"
+ * Two kernels: in norm_warp a warp takes a row, in norm_block a whole block of CUDA_TEAM_THREADS. */
+#include "team.cuh"
 
 #include "norm.h"
 
 enum { LAYER, RMS, NONE }; /* scry_norm_kind */
-
-/* The threads that share a row, and which of them this one is. */
-struct team {
-    int threads, thread;
-};
-
-/* The sum over the team, in each of its threads. */
-DEVICE float sum_of_team(const team &t, float mine)
-{
-    for (int far = WARP / 2; far > 0; far /= 2) mine += __shfl_xor_sync(0xffffffffu, mine, far);
-    if (t.threads == WARP) return mine;
-    __shared__ float partial[CUDA_NORM_THREADS / WARP];
-    if (t.thread % WARP == 0) partial[t.thread / WARP] = mine;
-    __syncthreads();
-    float sum = partial[0];
-    for (int i = 1; i < CUDA_NORM_THREADS / WARP; i++) sum += partial[i];
-    __syncthreads(); /* the next sum overwrites them */
-    return sum;
-}
-
-/* Entries of a row from `i` on. */
-DEVICE int entries_left(int64_t size, int64_t i)
-{
-    return (int)(size - i < CUDA_RUN ? size - i : CUDA_RUN);
-}
-
-/* Of x - centre, or its square, over a row that begins at `row`. */
-DEVICE float sum_of_row(const cuda_norm &p, const team &t, int64_t row, float centre, bool squares)
-{
-    float sum[CUDA_RUN] = {};
-    for (int64_t i = (int64_t)t.thread * CUDA_RUN; i < p.size; i += (int64_t)t.threads * CUDA_RUN) {
-        int        count  = entries_left(p.size, i);
-        run_values values = load_values(p.x.data, row + i * p.x.stride[3], p.x.stride[3], count, F32);
-        for (int j = 0; j < CUDA_RUN; j++) {
-            float value = j < count ? values.x[j] - centre : 0.0f;
-            sum[j] += squares ? value * value : value;
-        }
-    }
-    return sum_of_team(t, (sum[0] + sum[1]) + (sum[2] + sum[3]));
-}
 
 /* Entries of weight or bias from `i` on. */
 DEVICE run_values load_parameter(const cuda_view &x, int64_t i, int count)
@@ -91,25 +49,25 @@ DEVICE void write_row(const cuda_norm &p, const team &t, const run &r, float cen
 
 DEVICE void normalise_row(const cuda_norm &p, const team &t, const run &r)
 {
-    int64_t row    = run_index(r, p.x);
-    float   centre = 0, square = 1;
-    if (p.kind == LAYER) centre = sum_of_row(p, t, row, 0, false) * p.per_entry;
-    if (p.kind != NONE) square = sum_of_row(p, t, row, centre, true) * p.per_entry + p.epsilon;
+    const float *row    = static_cast<const float *>(p.x.data) + run_index(r, p.x);
+    float        centre = 0, square = 1;
+    if (p.kind == LAYER) centre = sum_of_row(t, row, p.x.stride[3], p.size, 0, false) * p.per_entry;
+    if (p.kind != NONE) square = sum_of_row(t, row, p.x.stride[3], p.size, centre, true) * p.per_entry + p.epsilon;
     float denominator = sqrtf(square);
     write_row(p, t, r, centre, 1 / denominator);
     if (p.scale.data && t.thread == 0) static_cast<float *>(p.scale.data)[run_index(r, p.scale)] = denominator;
 }
 
-CUDA_KERNEL(norm_warp, cuda_norm, CUDA_NORM_THREADS, 4)
+CUDA_KERNEL(norm_warp, cuda_norm, CUDA_TEAM_THREADS, 4)
 {
     run  r;
     team t = {WARP, (int)threadIdx.x % WARP};
-    if (take_run(&r, p.rows, BLOCK_NUMBER * (CUDA_NORM_THREADS / WARP) + threadIdx.x / WARP)) normalise_row(p, t, r);
+    if (take_run(&r, p.rows, BLOCK_NUMBER * (CUDA_TEAM_THREADS / WARP) + threadIdx.x / WARP)) normalise_row(p, t, r);
 }
 
-CUDA_KERNEL(norm_block, cuda_norm, CUDA_NORM_THREADS, 4)
+CUDA_KERNEL(norm_block, cuda_norm, CUDA_TEAM_THREADS, 4)
 {
     run  r;
-    team t = {CUDA_NORM_THREADS, (int)threadIdx.x};
+    team t = {CUDA_TEAM_THREADS, (int)threadIdx.x};
     if (take_run(&r, p.rows, BLOCK_NUMBER)) normalise_row(p, t, r);
 }

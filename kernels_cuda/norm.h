@@ -4,8 +4,6 @@
 
 #include "runs.h"
 
-enum { CUDA_NORM_THREADS = 256 };
-
 struct cuda_norm {
     struct cuda_view x, weight, bias, out, scale;
     struct cuda_runs rows; /* of [i, j, k, 1]: a run is a row */

@@ -136,4 +136,19 @@ DEVICE void store_run(const run &r, const cuda_view &x, const run_values &values
     store_values(x.data, run_index(r, x), x.stride[3], r.count, x.dtype, values);
 }
 
+/* For f32 outputs that may accumulate: stores values, or where `adds`, their sums with what is there. */
+DEVICE void add_values(void *x, int64_t index, int64_t stride, int count, run_values values, bool adds)
+{
+    if (adds) {
+        run_values old = load_values(x, index, stride, count, F32);
+        for (int i = 0; i < CUDA_RUN; i++) values.x[i] += old.x[i];
+    }
+    store_values(x, index, stride, count, F32, values);
+}
+
+DEVICE void add_run(const run &r, const cuda_view &x, const run_values &values, bool adds)
+{
+    add_values(x.data, run_index(r, x), x.stride[3], r.count, values, adds);
+}
+
 #endif

@@ -4,7 +4,7 @@
 
 #include "view.h"
 
-enum { CUDA_RUN = 4, CUDA_RUN_THREADS = 256 };
+enum { CUDA_RUN = 4, CUDA_RUN_THREADS = 256, CUDA_TEAM_THREADS = 256 };
 
 /* The elements of a shape in row-major order. A row's last run has what is left of it. */
 struct cuda_runs {

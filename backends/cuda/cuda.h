@@ -136,6 +136,8 @@ scry_status scry__cuda_library_multiply(struct scry__cuda *cuda, const struct sc
 /* Each one's two functions. */
 #define SCRY__PLUGIN scry__cuda
 #define SCRY__TRAINED(X)                                                                                               \
+    X(SUM, "sum", sum)                                                                                                 \
+    X(NORM_BACKWARD, "norm_backward", norm_backward)                                                                   \
     X(ADAMW, "adamw", adamw)                                                                                           \
     X(SGD, "sgd", sgd)
 #include "shared/ops.h"

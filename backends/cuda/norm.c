@@ -27,7 +27,7 @@ void scry__cuda_norm_query(const struct scry__cuda *cuda, const scry_norm *op, s
 scry_status scry__cuda_norm(struct scry__cuda *cuda, const scry_norm *op, scry_precision allowed)
 {
     (void)allowed;
-    enum { PASSES = 3, WARPS = CUDA_NORM_THREADS / 32 };
+    enum { PASSES = 3, WARPS = CUDA_TEAM_THREADS / 32 };
     const scry_norm_parameters *parameters = &op->parameters;
     scry_tensor      x = scry__widened(op->x, 0), out = scry__widened(op->out, 0), scale = scry__widened(op->scale, 1);
     struct cuda_norm norm = {
@@ -45,7 +45,7 @@ scry_status scry__cuda_norm(struct scry__cuda *cuda, const scry_norm *op, scry_p
     };
     struct scry__cuda_call call = {SCRY__CUDA_CALL(norm_warp), .blocks = units_of(norm.rows.count, WARPS)};
     if (is_block(cuda, op)) call = (struct scry__cuda_call){SCRY__CUDA_CALL(norm_block), .blocks = norm.rows.count};
-    call.threads    = CUDA_NORM_THREADS;
+    call.threads    = CUDA_TEAM_THREADS;
     call.operations = PASSES * (double)norm.rows.count * (double)norm.size;
     return scry__cuda_launch(cuda, &call, &norm);
 }

@@ -14,6 +14,6 @@ scry_status scry__cuda_runs_launch(struct scry__cuda *cuda, struct scry__cuda_ca
 {
     call.threads    = CUDA_RUN_THREADS;
     call.blocks     = units_of(all->count, CUDA_RUN_THREADS);
-    call.operations = (double)all->count * CUDA_RUN;
+    call.operations = (double)all->count * CUDA_RUN * (call.operations > 0 ? call.operations : 1);
     return scry__cuda_launch(cuda, &call, parameters);
 }

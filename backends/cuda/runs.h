@@ -7,7 +7,8 @@
 
 struct cuda_runs scry__cuda_runs(const int64_t shape[SCRY_MAX_RANK]);
 
-/* Launches the kernel of `call`, which names no more than that, over all of them. */
+/* Launches the kernel of `call`, which names no more than that and, where it is not 1, the operations of an element,
+ * over all of them. */
 scry_status scry__cuda_runs_launch(struct scry__cuda *cuda, struct scry__cuda_call call, const struct cuda_runs *all,
                                    const void *parameters);
 
