@@ -58,18 +58,6 @@ CUDA_FLAT_KERNEL(lens_begin, cuda_lens, CUDA_LENS_THREADS)
 
 /* --- Taking in a tile --- */
 
-/* The logits of a unit: entry j * 32 + lane of it is x[j]; -inf, which changes nothing, behind the last. */
-DEVICE void load_unit(float x[EACH], const cuda_lens &p, int64_t row, int64_t id)
-{
-    const float  *dots = p.dots + row * p.pitch - p.first;
-    const int64_t end  = p.first + p.count;
-#pragma unroll
-    for (int j = 0; j < EACH; j++) {
-        const int64_t at = id + j * WARP;
-        x[j]             = at < end ? logit_of(p, dots[at], at) : -INFINITY;
-    }
-}
-
 CUDA_KERNEL(lens_take, cuda_lens, CUDA_LENS_THREADS)
 {
     const int     lane  = (int)threadIdx.x % WARP;
@@ -82,8 +70,8 @@ CUDA_KERNEL(lens_take, cuda_lens, CUDA_LENS_THREADS)
     const int64_t          end = p.first + p.count, step = p.parts * CUDA_LENS_UNIT;
     for (int64_t id = p.first + part * CUDA_LENS_UNIT; id < end; id += step) {
         float x[EACH], other[EACH];
-        load_unit(x, p, row, id + lane);
-        if (p.reference >= 0) load_unit(other, p, target.reference, id + lane);
+        load_unit(x, p, p.dots + row * p.pitch - p.first, id + lane, end);
+        if (p.reference >= 0) load_unit(other, p, p.dots + target.reference * p.pitch - p.first, id + lane, end);
         take_unit(&state, x);
         if (p.reference >= 0) take_divergence(&state, x, other);
         if (p.ranks) state.rank += ranks_above(x, target, (int)id + lane);
@@ -124,15 +112,6 @@ DEVICE lens_totals totals_of(const cuda_lens_state *states, int64_t parts)
         if (by != 0 && state.sum != 0) total.entropy += by * (state.entropy + (total.max - state.max) * state.sum);
     }
     return total;
-}
-
-/* sum p (r - x) - (lse r - lse x), p the reference's probabilities and r its logits; rounding never makes it negative.
- */
-DEVICE float divergence_of(const lens_totals &total)
-{
-    const float between = (total.other_max - total.max) + (logf(total.other_sum) - logf(total.sum));
-    const float kl      = total.divergence / total.other_sum - between;
-    return kl < 0 ? 0 : kl;
 }
 
 template <typename T> DEVICE T *element_of(const cuda_view &x, int64_t layer, int64_t token)

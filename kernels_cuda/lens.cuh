@@ -24,12 +24,24 @@ DEVICE float max_of_warp(float mine)
     return mine;
 }
 
-/* The logit of entry `id` from its dot product. */
-DEVICE float logit_of(const cuda_lens &p, float dot, int64_t id)
+/* The logit of entry `id` from its dot product, with the bias, scale and soft-cap of p. */
+template <typename parameters> DEVICE float logit_of(const parameters &p, float dot, int64_t id)
 {
     const float bias = p.bias.data ? load_as(p.bias.data, id * p.bias.stride[0], p.bias.dtype) : 0;
     const float x    = multiply_add(dot, p.logit_scale, bias);
     return p.softcap > 0 ? p.softcap * tanhf(x / p.softcap) : x;
+}
+
+/* The logits of a unit from their dot products; -inf, which changes nothing, from entry `end` on. `id` is that of the
+ * lane's first. */
+template <int COUNT, typename parameters>
+DEVICE void load_unit(float (&x)[COUNT], const parameters &p, const float *dots, int64_t id, int64_t end)
+{
+#pragma unroll
+    for (int j = 0; j < COUNT; j++) {
+        const int64_t at = id + j * WARP;
+        x[j]             = at < end ? logit_of(p, dots[at], at) : -INFINITY;
+    }
 }
 
 /* --- Sums --- */
@@ -89,6 +101,15 @@ DEVICE void take_divergence(cuda_lens_state *state, const float (&x)[COUNT], con
     state->divergence = multiply_add(expf(before - max), state->divergence, sum_of_warp(sum));
     state->other_sum  = grown_sum(state->other_sum, before, max, exponentials);
     state->other_max  = max;
+}
+
+/* sum p (r - x) - (lse r - lse x), p the reference's probabilities and r its logits, from what the sums came to;
+ * rounding never makes it negative. */
+template <typename sums> DEVICE float divergence_of(const sums &total)
+{
+    const float between = (total.other_max - total.max) + (logf(total.other_sum) - logf(total.sum));
+    const float kl      = total.divergence / total.other_sum - between;
+    return kl < 0 ? 0 : kl;
 }
 
 /* How many of a unit's logits stand before the target's; `id` is that of the lane's first. */

@@ -140,6 +140,7 @@ scry_status scry__cuda_library_multiply(struct scry__cuda *cuda, const struct sc
     X(ACTIVATION_BACKWARD, "activation_backward", activation_backward)                                                 \
     X(NORM_BACKWARD, "norm_backward", norm_backward)                                                                   \
     X(EMBED_BACKWARD, "embed_backward", embed_backward)                                                                \
+    X(LOSS, "loss", loss)                                                                                              \
     X(ADAMW, "adamw", adamw)                                                                                           \
     X(SGD, "sgd", sgd)
 #include "shared/ops.h"
