@@ -134,15 +134,8 @@ scry_status scry__cuda_library_multiply(struct scry__cuda *cuda, const struct sc
 /* --- Ops --- */
 
 /* Each one's two functions. */
-#define SCRY__PLUGIN scry__cuda
-#define SCRY__TRAINED(X)                                                                                               \
-    X(SUM, "sum", sum)                                                                                                 \
-    X(ACTIVATION_BACKWARD, "activation_backward", activation_backward)                                                 \
-    X(NORM_BACKWARD, "norm_backward", norm_backward)                                                                   \
-    X(EMBED_BACKWARD, "embed_backward", embed_backward)                                                                \
-    X(LOSS, "loss", loss)                                                                                              \
-    X(ADAMW, "adamw", adamw)                                                                                           \
-    X(SGD, "sgd", sgd)
+#define SCRY__PLUGIN     scry__cuda
+#define SCRY__TRAINED(X) SCRY_TRAINING_OP_LIST(X)
 #include "shared/ops.h"
 
 __typeof__(scry_device_query)   scry__cuda_query;
