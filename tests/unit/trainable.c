@@ -7,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define MUST(call) cr_assert_eq(call, SCRY_OK, "%s", scry_last_error())
 
@@ -68,20 +69,37 @@ static void expect_loss_of_cpu(const char *name, float loss)
     cr_expect_float_eq(loss, expected, 1e-5, "%s: a loss of %g, on cpu %g", name, loss, expected);
 }
 
-Test(trainable, opencl__learns_as_cpu_does)
+static void expect_learns(const char *name)
 {
     float loss = 0;
-    MUST(learn(device_need("opencl:0", NULL), &loss));
-    expect_loss_of_cpu("opencl:0", loss);
+    MUST(learn(device_need(name, NULL), &loss));
+    expect_loss_of_cpu(name, loss);
 }
 
-Test(trainable, emulated_cuda__says_what_it_cannot_or_leaves_it_to_cpu)
+Test(trainable, opencl__learns_as_cpu_does)
 {
-    static const char *const name = "cuda-emulated:0";
-    float                    loss = 0;
-    cr_expect_eq(learn(device_need(name, NULL), &loss), SCRY_UNSUPPORTED);
-    MUST(learn(device_open(name, SCRY_FALLBACK_ALLOW_CPU), &loss));
-    expect_loss_of_cpu(name, loss);
+    expect_learns("opencl:0");
+}
+
+Test(trainable, emulated_cuda__learns_as_cpu_does)
+{
+    expect_learns("cuda-emulated:0");
+}
+
+/* A plugin without kernels for training, as a new one is. */
+Test(trainable, device_without_an_op__says_so_or_leaves_it_to_cpu)
+{
+    static const char *const ops[] = {"sum", "norm_backward", "attention_backward", "loss", "adamw"};
+    setenv("SCRY_PLUGIN_PATH", SCRY_BUILD_DIR "/tests/plugins", 1);
+    for (size_t i = 0; i < sizeof ops / sizeof *ops; i++) {
+        float loss = 0;
+        setenv("SCRY_FAKE_REFUSE", ops[i], 1);
+        cr_expect_eq(learn(device_open("fake", SCRY_FALLBACK_STRICT), &loss), SCRY_UNSUPPORTED, "%s", ops[i]);
+        cr_expect(strstr(scry_last_error(), ops[i]), "%s: %s", ops[i], scry_last_error());
+        MUST(learn(device_open("fake", SCRY_FALLBACK_ALLOW_CPU), &loss));
+        expect_loss_of_cpu(ops[i], loss);
+    }
+    unsetenv("SCRY_FAKE_REFUSE");
 }
 
 Test(trainable, open__survives_every_refused_allocation)
