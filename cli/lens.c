@@ -227,6 +227,13 @@ static scry_status add_targets(scry__npz *npz, const scry_lens *lens)
     return status;
 }
 
+/* Whether a tuned lens read them, as an array without axes. */
+static scry_status add_kind(scry__npz *npz, const scry_lens *lens)
+{
+    const int32_t tuned = lens->tuned;
+    return scry__npz_add(npz, "tuned", SCRY__NPY_I32, 0, NULL, &tuned);
+}
+
 static scry_status write_arrays(const struct lens *lens)
 {
     const scry_lens         *result  = lens->result;
@@ -241,6 +248,7 @@ static scry_status write_arrays(const struct lens *lens)
     if (!status) status = add_array(npz, "kl", SCRY__NPY_F32, result, offsetof(scry_lens_cell, kl));
     if (!status && (options->target.text || options->target.has_id || options->target_next))
         status = add_targets(npz, result);
+    if (!status) status = add_kind(npz, result);
     if (!status) status = cli_add_tokens(npz, result->tokens);
     if (!status) return scry__npz_commit(&npz);
     scry__npz_abort(&npz);

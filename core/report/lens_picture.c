@@ -25,7 +25,7 @@ static scry_status draw(const char *path, const scry_lens *lens, int begin, int 
                 .panel_count   = 1,
                 .panels        = &panel,
                 .cell_texts    = spelled ? texts : NULL,
-                .title         = "Logit lens",
+                .title         = lens->tuned ? "Tuned lens" : "Logit lens",
                 .subtitle      = subtitle,
                 .row_axis      = "layer",
                 .column_axis   = "after the token",

@@ -89,6 +89,17 @@ Test(tune_lens, lens__reads_by_the_file)
     cr_expect(!json_equal(json_array_get(layers, 5), json_array_get(others, 5)));
     cr_expect(json_equal(json_array_get(layers, 6), json_array_get(others, 6)), "the model itself");
     cr_expect(strstr(table.out, "by the tuned lens"), "%s", table.out);
+    struct outcome picture = SCRY("lens", FRANCE, "--tuned", file, "-o", in_folder("lens.svg"), "--device", "cpu");
+    size_t         size;
+    char          *svg = read_file(in_folder("lens.svg"), &size);
+    cr_expect(picture.exit_code == 0 && strstr(svg, "Tuned lens") && !strstr(svg, "Logit lens"), "%s", picture.err);
+    struct outcome arrays = SCRY("lens", FRANCE, "--tuned", file, "-o", in_folder("lens.npz"), "--device", "cpu");
+    char          *npz    = read_file(in_folder("lens.npz"), &size);
+    cr_expect(arrays.exit_code == 0 && memmem(npz, size, "tuned.npy", 9), "%s", arrays.err);
+    free(npz);
+    free(svg);
+    outcome_free(&arrays);
+    outcome_free(&picture);
     json_decref(other);
     json_decref(object);
     outcome_free(&table);
