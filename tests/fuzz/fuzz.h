@@ -18,7 +18,8 @@
     X(tokenizer)                                                                                                       \
     X(text)                                                                                                            \
     X(tuning)                                                                                                          \
-    X(arrays)
+    X(arrays)                                                                                                          \
+    X(recipe)
 
 #define FUZZ_DECLARE(name) void fuzz_##name(const uint8_t *data, size_t size);
 FUZZ_TARGET_LIST(FUZZ_DECLARE)
