@@ -1,7 +1,6 @@
-/* attention_backward: the gradients of attention. With s = scale q . k, p = exp(cap(s) + additive - lse) and o = d_out
- * . out: d_v = sum of p d_out, d_s = p (d_out . v - o) (1 - (cap(s) / softcap)^2), d_q = scale * sum of d_s k, d_k =
- * scale
- * * sum of d_s q.
+/* attention_backward: the gradients of attention. With s = scale q . k, p = exp(cap(s) + additive - lse) and
+ * o = d_out . out: d_v = sum of p d_out, d_s = p (d_out . v - o) (1 - (cap(s) / softcap)^2), d_q = scale times the sum
+ * of d_s k, d_k that of d_s q.
  *
  * q, d_q f32 [B, Q, H, D], k, d_k [B, K, G, D], v, d_v [B, K, G, Dv], out, d_out [B, Q, H, Dv], last strides 1; lse
  * [B, H, Q]

@@ -10,7 +10,7 @@
  *     loss_slopes       dot products become gradients in what lies below the soft-cap; a thread takes a run of a row
  *     loss_d_x          adds the tile's part, a chain over its entries; a thread takes a run of a row of d_x
  *     loss_d_entries    d_unembedding and d_bias of the tile's entries, which no other tile has: chains over the rows;
- * a thread takes a run of a row of d_unembedding
+ *                       a thread takes a run of a row of d_unembedding
  *
  * Errors: a logit gamma(d + 4) of its terms; lse gamma(V + 8) and those of its logits; the gradient of a logit those of
  * its probabilities, times factor and slope; sums over entries gamma(V + 4), over rows gamma(T + 4). */
