@@ -5,19 +5,11 @@
 // f32 [i, j, k] or absent: the denominator.
 //
 // Each row is read three times: for the mean, for the squares about it (no cancellation between large numbers), and for
-// the result. Lane l of a sum adds entries l, l + 4, ... of those that an item takes, every `step` / 4th four from four
-// `first` / 4 on. Errors: mean gamma(d) sum |x| / d, denominator half that of the mean square and 5 u, result 4 u more.
+// the result. Errors: mean gamma(d) sum |x| / d, denominator half that of the mean square and 5 u, result 4 u more.
 
-#include "fours.glsl"
+#include "norm_kinds.glsl"
 
-layout(constant_id = 2) const uint KIND   = 0;
-layout(constant_id = 3) const uint WEIGHT = 0; // dtypes, or ABSENT
-layout(constant_id = 4) const uint BIAS   = 0;
-
-// scry_norm_kind
-const uint LAYER = 0, RMS = 1, NONE = 2;
-
-const uint ABSENT = 255;
+layout(constant_id = 4) const uint BIAS = 0; // dtype, or ABSENT
 
 struct parameters {
     view  x_view, weight_view, bias_view, out_view, scale_view;
@@ -31,33 +23,7 @@ INPUT(3, bias)
 OUTPUT(4, out_)
 layout(std430, set = 0, binding = 5) writeonly buffer scale_block { float scale[]; };
 
-// Where row `index` of all, in row-major order, begins in a tensor of the shape.
-uint row_index(uint index, view v)
-{
-    const uint outer = index / p.shape[2], k = index - outer * p.shape[2];
-    const uint i = outer / p.shape[1], j = outer - i * p.shape[1];
-    return v.offset + i * v.stride[0] + j * v.stride[1] + k * v.stride[2];
-}
-
-// Of x - centre, or its square, over an item's share of the row that begins at `row`.
-float sum_of_row(uint row, uint first, uint step, float centre, bool squares)
-{
-    const uint d = p.shape[3], stride = p.x_view.stride[3];
-    vec4       sum = vec4(0);
-    for (uint i = first; i < d; i += step) {
-        const uint count = FOURS ? 4 : min(d - i, 4u);
-        LOAD_FOUR(value, x, row + i * stride, stride, count, F32)
-        value -= centre;
-        if (!FOURS) value = mix(vec4(0), value, lessThan(uvec4(0, 1, 2, 3), uvec4(count)));
-        sum += squares ? value * value : value;
-    }
-    return (sum.x + sum.z) + (sum.y + sum.w);
-}
-
-float squared_denominator(float squares)
-{
-    return squares * p.per_entry + p.epsilon;
-}
+#include "norm_sums.glsl"
 
 void write_row(uint row, uint to, uint first, uint step, float centre, float factor)
 {

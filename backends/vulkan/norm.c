@@ -1,36 +1,38 @@
 /* norm: an item for each row ("block"), or a group of items ("group"). */
+#include "norm.h"
 #include "runs.h"
 
 #include <stdio.h>
 
 enum {
-    BLOCK     = 8,       /* items of a group: the lanes of one vector */
-    GROUP     = 64,      /* items for a row */
-    WIDE      = 4096,    /* entries from which a CPU, too, shares a row out */
-    TOO_WIDE  = 1 << 16, /* entries that no item takes alone: lavapipe ends loops at 65535 turns in all */
-    ABSENT    = 255,     /* as in norm.glsl */
-    PER_ENTRY = 12,      /* operations */
+    WIDE      = 4096, /* entries from which a CPU, too, shares a row out */
+    ABSENT    = 255,  /* as in norm_kinds.glsl */
+    PER_ENTRY = 12,   /* operations */
     PER_ROW   = 500,
+    TURNS     = 1, /* of an item's loops for each entry */
 };
 
 const char *const scry__vk_norm_kernels[] = {"block", "group", NULL};
 
-/* By the size of a row only: it has the same bits, however many others there are. */
+bool scry__vk_norm_is_block(const struct scry__vk *vk, scry_op_kind kind, int64_t entries, int64_t turns)
+{
+    return scry__vk_is_block(vk, kind) && entries < (vk->front->kernel[kind] ? SCRY__VK_TURNS / turns : WIDE);
+}
+
 static bool is_block(const struct scry__vk *vk, const scry_norm *op)
 {
-    int64_t entries = op->x.shape[op->x.rank - 1];
-    return scry__vk_is_block(vk, SCRY_OP_NORM) && entries < (vk->front->kernel[SCRY_OP_NORM] ? TOO_WIDE : WIDE);
+    return scry__vk_norm_is_block(vk, SCRY_OP_NORM, op->x.shape[op->x.rank - 1], TURNS);
+}
+
+uint32_t scry__vk_norm_dtype(const scry_tensor *x)
+{
+    return present(x) ? (uint32_t)x->dtype : ABSENT;
 }
 
 void scry__vk_norm_query(const struct scry__vk *vk, const scry_norm *op, scry_precision allowed, scry_op_info *info)
 {
     (void)allowed;
     snprintf(info->kernel, sizeof info->kernel, "%s", scry__vk_norm_kernels[!is_block(vk, op)]);
-}
-
-static uint32_t dtype_of(const scry_tensor *x)
-{
-    return present(x) ? (uint32_t)x->dtype : ABSENT;
 }
 
 scry_status scry__vk_norm(struct scry__vk *vk, const scry_norm *op, scry_precision allowed)
@@ -40,11 +42,12 @@ scry_status scry__vk_norm(struct scry__vk *vk, const scry_norm *op, scry_precisi
     const bool                  block      = is_block(vk, op);
     scry_tensor x = scry__widened(op->x, 0), out = scry__widened(op->out, 0), scale = scry__widened(op->scale, 1);
     int64_t     rows = x.shape[0] * x.shape[1] * x.shape[2], entries = x.shape[3];
-    struct scry__vk_call call = scry__vk_call(vk, block ? "norm_block" : "norm_group", block ? BLOCK : GROUP);
+    struct scry__vk_call call =
+        scry__vk_call(vk, block ? "norm_block" : "norm_group", block ? SCRY__VK_NORM_BLOCK : SCRY__VK_NORM_GROUP);
     scry__vk_constant(&call, 0); /* FOURS */
     scry__vk_constant(&call, (uint32_t)parameters->kind);
-    scry__vk_constant(&call, dtype_of(&parameters->weight));
-    scry__vk_constant(&call, dtype_of(&parameters->bias));
+    scry__vk_constant(&call, scry__vk_norm_dtype(&parameters->weight));
+    scry__vk_constant(&call, scry__vk_norm_dtype(&parameters->bias));
     scry__vk_tensor(&call, &x, SCRY__VK_READ);
     scry__vk_tensor(&call, &parameters->weight, SCRY__VK_READ);
     scry__vk_tensor(&call, &parameters->bias, SCRY__VK_READ);
@@ -55,6 +58,6 @@ scry_status scry__vk_norm(struct scry__vk *vk, const scry_norm *op, scry_precisi
     scry__vk_float(&call, parameters->epsilon);
     scry__vk_float(&call, parameters->weight_offset);
     scry__vk_float(&call, 1 / (float)entries);
-    return scry__vk_launch(&call, block ? units_of(rows, BLOCK) : rows,
+    return scry__vk_launch(&call, block ? units_of(rows, SCRY__VK_NORM_BLOCK) : rows,
                            (double)rows * ((double)entries * PER_ENTRY + PER_ROW));
 }

@@ -1,5 +1,5 @@
-/* Kernels that walk a shape in runs of four elements of a row (shaders/runs.glsl), and those that work row by row:
- * which of an op's two kernels runs, and the launch. */
+/* Kernels that walk a shape in runs of four elements of a row (shaders/runs.glsl), and those that number their items or
+ * work row by row: which of an op's two kernels runs, and the launch. */
 #ifndef SCRY_VK_RUNS_H
 #define SCRY_VK_RUNS_H
 
@@ -18,5 +18,17 @@ struct scry__vk_call scry__vk_runs_call(struct scry__vk *vk, scry_op_kind kind, 
  * many operations. in_fours: the kernel may take elements in fours as far as the tensors' places allow it. */
 scry_status scry__vk_runs_launch(struct scry__vk_call *call, scry_op_kind kind, const int64_t shape[SCRY_MAX_RANK],
                                  bool in_fours, double operations);
+
+enum { SCRY__VK_RUN = 4 }; /* elements of a run */
+
+/* Kernel shaders/NAME.comp, which numbers its items; it may include fours.glsl, and its own constants are 2, 3, ... */
+struct scry__vk_call scry__vk_items_call(struct scry__vk *vk, scry_op_kind kind, const char *name);
+
+/* The tensors passed so far may be taken in fours where their rows, of `size` elements, allow it. */
+void scry__vk_in_fours(struct scry__vk_call *call, int64_t size);
+
+/* Passes the number of items as the kernel's last parameter and launches that many, each of which takes that many
+ * operations. */
+scry_status scry__vk_items_launch(struct scry__vk_call *call, int64_t items, double operations);
 
 #endif

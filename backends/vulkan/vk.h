@@ -269,7 +269,9 @@ enum { SCRY__VK_UNIT = 256 };
 /* Each one's two functions. */
 #define SCRY__PLUGIN scry__vk
 #define SCRY__TRAINED(X)                                                                                               \
+    X(SUM, "sum", sum)                                                                                                 \
     X(ACTIVATION_BACKWARD, "activation_backward", activation_backward)                                                 \
+    X(NORM_BACKWARD, "norm_backward", norm_backward)                                                                   \
     X(ADAMW, "adamw", adamw)                                                                                           \
     X(SGD, "sgd", sgd)
 #include "shared/ops.h"
