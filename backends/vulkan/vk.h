@@ -273,6 +273,7 @@ enum { SCRY__VK_UNIT = 256 };
     X(ACTIVATION_BACKWARD, "activation_backward", activation_backward)                                                 \
     X(NORM_BACKWARD, "norm_backward", norm_backward)                                                                   \
     X(EMBED_BACKWARD, "embed_backward", embed_backward)                                                                \
+    X(LOSS, "loss", loss)                                                                                              \
     X(ADAMW, "adamw", adamw)                                                                                           \
     X(SGD, "sgd", sgd)
 #include "shared/ops.h"
