@@ -52,7 +52,7 @@ void scry__vk_loss_query(const struct scry__vk *vk, const scry_loss *op, scry_pr
     struct job job = job_of(vk, op);
     scry__vk_runs_query(vk, SCRY_OP_LOSS, info);
     info->scratch_bytes = job.states + (size_t)(1 + job.taught) * job.logits;
-    scry__limit_scratch(info, vk->limits.most_bound);
+    scry__vk_check_scratch(vk, info);
     scry__vk_check_turns(vk, info, op->x.shape[1] * 3);
     if (op->unembedding.shape[0] > INT32_MAX) scry__op_refuse(info, "more than 2^31 - 1 entries of the vocabulary");
 }

@@ -5,13 +5,18 @@ enum { GROUP = 64 };
 
 void scry__vk_check_rows(const struct scry__vk *vk, scry_op_info *info, int64_t queries, int64_t keys)
 {
-    const size_t most_bound = vk->limits.most_bound;
     if (most(queries, keys) > SCRY__VK_MOST_ROWS)
         scry__op_refuse(info, "it has %lld queries and %lld keys: expected at most %d of each", (long long)queries,
                         (long long)keys, SCRY__VK_MOST_ROWS);
-    else if (info->scratch_bytes > most_bound)
+    else
+        scry__vk_check_scratch(vk, info);
+}
+
+void scry__vk_check_scratch(const struct scry__vk *vk, scry_op_info *info)
+{
+    if (info->scratch_bytes > vk->limits.most_bound)
         scry__op_refuse(info, "it takes %zu bytes of scratch, where the device binds %zu at once", info->scratch_bytes,
-                        most_bound);
+                        vk->limits.most_bound);
 }
 
 void scry__vk_check_turns(const struct scry__vk *vk, scry_op_info *info, int64_t turns)

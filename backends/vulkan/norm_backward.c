@@ -51,7 +51,7 @@ void scry__vk_norm_backward_query(const struct scry__vk *vk, const scry_norm_bac
     struct job job = job_of(vk, op);
     snprintf(info->kernel, sizeof info->kernel, "%s", scry__vk_norm_kernels[!is_block(&job)]);
     info->scratch_bytes = job.end;
-    scry__limit_scratch(info, vk->limits.most_bound);
+    scry__vk_check_scratch(vk, info);
     scry__vk_check_turns(vk, info, job.blocks.count);
 }
 

@@ -26,7 +26,7 @@ void scry__vk_sum_query(const struct scry__vk *vk, const scry_sum *op, scry_prec
     struct scry__vk_blocks blocks = blocks_of(op);
     scry__vk_runs_query(vk, SCRY_OP_SUM, info);
     info->scratch_bytes = (size_t)(blocks.count * op->x.shape[1]) * sizeof(float);
-    scry__limit_scratch(info, vk->limits.most_bound);
+    scry__vk_check_scratch(vk, info);
     scry__vk_check_turns(vk, info, most(blocks.count, 2 * blocks.each));
 }
 

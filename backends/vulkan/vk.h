@@ -267,15 +267,8 @@ enum { SCRY__VK_UNIT = 256 };
 /* --- Ops --- */
 
 /* Each one's two functions. */
-#define SCRY__PLUGIN scry__vk
-#define SCRY__TRAINED(X)                                                                                               \
-    X(SUM, "sum", sum)                                                                                                 \
-    X(ACTIVATION_BACKWARD, "activation_backward", activation_backward)                                                 \
-    X(NORM_BACKWARD, "norm_backward", norm_backward)                                                                   \
-    X(EMBED_BACKWARD, "embed_backward", embed_backward)                                                                \
-    X(LOSS, "loss", loss)                                                                                              \
-    X(ADAMW, "adamw", adamw)                                                                                           \
-    X(SGD, "sgd", sgd)
+#define SCRY__PLUGIN     scry__vk
+#define SCRY__TRAINED(X) SCRY_TRAINING_OP_LIST(X)
 #include "shared/ops.h"
 
 __typeof__(scry_device_query)   scry__vk_query;
@@ -298,6 +291,8 @@ enum { SCRY__VK_RECORD = 8, SCRY__VK_MOST_ROWS = 1 << 29 };
 
 /* Refuses more queries or keys than masks are counted with, or records that no binding holds. */
 void scry__vk_check_rows(const struct scry__vk *vk, scry_op_info *info, int64_t queries, int64_t keys);
+/* Refuses scratch that no binding holds. */
+void scry__vk_check_scratch(const struct scry__vk *vk, scry_op_info *info);
 /* lavapipe leaves an item's loops, without a word, once they have turned that often in all: what could is refused. */
 enum { SCRY__VK_TURNS = 65000 };
 void scry__vk_check_turns(const struct scry__vk *vk, scry_op_info *info, int64_t turns);

@@ -81,6 +81,11 @@ Test(trainable, opencl__learns_as_cpu_does)
     expect_learns("opencl:0");
 }
 
+Test(trainable, vulkan__learns_as_cpu_does)
+{
+    expect_learns("vulkan:0");
+}
+
 Test(trainable, emulated_cuda__learns_as_cpu_does)
 {
     expect_learns("cuda-emulated:0");
