@@ -23,8 +23,8 @@ struct loss_tile {
     float scale, softcap, factor;
 };
 
-// A row's state: largest logit and sum of exp(logit - max) of x, the same of the teacher, the sum of exp(r - max r) (r -
-// logit), r the teacher's logits; the target's logit.
+// A row's state: largest logit and sum of exp(logit - max) of x, the same of the teacher, the sum of exp(r - max r)
+// (r - logit), r the teacher's logits; the target's logit.
 const uint MAX = 0, SUM = 1, TAUGHT_MAX = 2, TAUGHT_SUM = 3, DIVERGENCE = 4, TARGET = 5, STATE = 6;
 
 // What the sums of exponentials are measured from: `largest`, but 0 where all that was seen is -inf.

@@ -147,6 +147,7 @@ static const struct row {
      .mask = {.causal = true},
      .tier = SCRY__TIER_QUICK},
     {.name = "attention_backward/many-heads", .size = {1, 3, 5, 256, 64, 4}, .tier = SCRY__TIER_QUICK},
+    {.name = "attention_backward/9001-keys", .size = {1, 3, 9001, 2, 1, 3}, .tier = SCRY__TIER_QUICK},
     {.name = "attention_backward/past-65535-batches", .size = {65537, 1, 2, 1, 1, 2}, .tier = SCRY__TIER_FULL},
     {.name      = "attention_backward/gpt2",
      .size      = {1, 1024, 1024, 12, 12, 64},

@@ -86,6 +86,7 @@ static const struct row {
      .softcap = 5,
      .tier    = SCRY__TIER_QUICK},
     {.name = "loss/33-rows-33001-ids-teacher", .size = {33, 4, 33001}, .teacher = true, .tier = SCRY__TIER_QUICK},
+    {.name = "loss/9001-rows", .size = {9001, 2, 3}, .bias = true, .outside = true, .tier = SCRY__TIER_QUICK},
     {.name = "loss/past-65535-rows", .size = {70001, 2, 3}, .tier = SCRY__TIER_FULL},
     {.name = "loss/gpt2", .size = {256, 768, 50257}, .tier = SCRY__TIER_FULL, .benchmark = true},
     {.name      = "loss/gpt2-teacher",

@@ -144,6 +144,7 @@ static const struct embed_row {
      .size       = 65,
      .outside    = true,
      .tier       = SCRY__TIER_QUICK},
+    {.name = "embed_backward/9001-rows", .rows = 9001, .vocabulary = 3, .size = 3, .tier = SCRY__TIER_QUICK},
     {.name       = "embed_backward/past-65535-ids",
      .rows       = 257,
      .vocabulary = 200003,

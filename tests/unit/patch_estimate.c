@@ -402,6 +402,11 @@ Test(patch_estimate, opencl__agrees_or_says_what_it_lacks)
     check_device("opencl:0");
 }
 
+Test(patch_estimate, vulkan__agrees_or_says_what_it_lacks, .timeout = 120)
+{
+    check_device("vulkan:0");
+}
+
 Test(patch_estimate, emulated_cuda__agrees_or_says_what_it_lacks)
 {
     check_device("cuda-emulated:0");
