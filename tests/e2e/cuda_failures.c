@@ -135,3 +135,42 @@ Test(cuda_failures, batched_product_of_cublas_that_fails__fails_its_row)
     }
     unsetenv("SCRY_FAULT");
 }
+
+/* Nor has it anything to train. The launches of an op are those of its kernels, in this order. */
+Test(cuda_failures, kernel_for_training_that_fails__fails_its_row_or_loses_the_device)
+{
+    static const struct {
+        const char *row, *kernels[8];
+    } rows[] = {
+        {"adamw/decay", {"adamw"}},
+        {"sgd/momentum", {"sgd"}},
+        {"sum/plain", {"sum_rows", "sum_merge"}},
+        {"activation_backward/silu", {"activation_backward"}},
+        {"norm_backward/layer", {"norm_backward", "norm_backward_sums", "sum_merge", "sum_merge"}},
+        {"embed_backward/plain", {"fill", "embed_chain", "embed_backward"}},
+        {"loss/bias",
+         {"matmul_tile_64", "loss_fold", "loss_rows", "matmul_tile_64", "loss_slopes", "loss_d_x", "loss_d_entries"}},
+        {"attention_backward/gqa",
+         {"attention_backward_rows", "attention_backward_queries", "attention_backward_keys",
+          "attention_backward_keys"}},
+    };
+    static const struct {
+        int         code, exit_code;
+        const char *name;
+    } errors[] = {{NO_RESOURCES, 1, "cudaErrorLaunchOutOfResources"}, {LAUNCH_FAILURE, LOST, "cudaErrorLaunchFailure"}};
+    need_driver(&cuda_driver);
+    for (int i = 0; i < COUNT(rows); i++)
+        for (int launch = 0; rows[i].kernels[launch]; launch++)
+            for (int e = 0; e < COUNT(errors); e++) {
+                char rule[64], said[128];
+                snprintf(rule, sizeof rule, "cudaLaunchKernel:%d:%d", launch + 1, errors[e].code);
+                snprintf(said, sizeof said, "cuda: %s: %s", rows[i].kernels[launch], errors[e].name);
+                setenv("SCRY_FAULT", rule, 1);
+                struct outcome outcome = SCRY("conform", "--device", cuda_driver.device, "--only", rows[i].row);
+                cr_expect_eq(outcome.exit_code, errors[e].exit_code, "%s, %s: exit code %d: %s", rows[i].row, rule,
+                             outcome.exit_code, outcome.err);
+                cr_expect(strstr(outcome.out, said), "%s, %s: %s", rows[i].row, rule, outcome.out);
+                outcome_free(&outcome);
+            }
+    unsetenv("SCRY_FAULT");
+}
