@@ -42,13 +42,20 @@ install_packages() {
   rm -f "$log"
 }
 
-# build PRESET [cmake option ...]: configures where needed and builds; prints output only when it fails.
+# build PRESET [cmake option ...] [-- target ...]: configures where needed and builds all, or the targets; prints output only when it
+# fails.
 build() {
   preset=$1
   shift
+  options=()
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do
+    options+=("$1")
+    shift
+  done
+  [ $# = 0 ] || set -- --target "${@:2}"
   mkdir -p build
   log=build/$preset.log
-  if ! { cmake --preset "$preset" "$@" && cmake --build "build/$preset"; } >"$log" 2>&1; then
+  if ! { cmake --preset "$preset" "${options[@]}" && cmake --build "build/$preset" "$@"; } >"$log" 2>&1; then
     tail -n 60 "$log"
     say "The build failed: the whole log is $log"
     return 1
