@@ -12,9 +12,9 @@
  *                                   each the queries
  *
  * A block goes through the tiles of 32 queries and 32 keys in which any query sees a key. It makes p and d_s of a tile
- * anew, each thread those of 2 queries and 2 keys: products by pieces of 64 entries in shared memory, a chain of
- * multiply-adds each, in the order of the forward kernels. Then a thread adds to 16 entries of one vector of the
- * gradient, again a chain. p is -1 where the key is not seen, so that what such keys and rows hold reaches no sum. No
+ * anew, each thread those of 4 queries and 2 keys: products by pieces of 64 entries in shared memory, a chain of
+ * multiply-adds each, in the order of the forward kernels. Then a thread adds to 16 entries of two vectors of the
+ * gradient, again chains. p is -1 where the key is not seen, so that what such keys and rows hold reaches no sum. No
  * Q x K anywhere.
  *
  * Errors: a score gamma(D + 2) of its terms, p the relative error of that and of exp, sums gamma(terms + 4). */
@@ -27,12 +27,14 @@ enum {
     CHUNK   = ATTENTION_BACKWARD_CHUNK,
     THREADS = ATTENTION_BACKWARD_THREADS,
     CHUNKS  = ATTENTION_BACKWARD_STRETCH / CHUNK,
-    HALF    = SIDE / 2,       /* threads down and across a tile, and from one of a thread's lines to its other */
-    ACROSS  = THREADS / SIDE, /* threads that share a vector of the gradient */
-    EACH    = CHUNK / ACROSS, /* of its entries, in a chunk */
+    ACROSS  = 16, /* threads across a tile's keys; the others are down its queries */
+    DOWN    = THREADS / ACROSS,
+    LINES   = SIDE / DOWN,              /* of a thread: queries of a tile */
+    COLUMNS = SIDE / ACROSS,            /* and keys */
+    SHARING = 8,                        /* threads that share a vector of the gradient */
+    OWNED   = SIDE * SHARING / THREADS, /* such vectors of a thread */
+    EACH    = CHUNK / SHARING,          /* and entries of each of their chunks */
 };
-
-static_assert(HALF * HALF == THREADS, "a thread has 2 queries and 2 keys of a tile");
 
 /* --- Pieces --- */
 
@@ -66,20 +68,23 @@ DEVICE void load_piece(float (&piece)[SIDE][CHUNK + 1], const struct vectors &fr
 
 /* --- Tiles --- */
 
-/* The thread's pairs of a tile: of its queries line(0) and line(1), its keys column(0) and column(1). */
+/* The thread's queries of a tile, and its keys. */
 DEVICE int line(int i)
 {
-    return (int)threadIdx.x / HALF + i * HALF;
+    return (int)threadIdx.x / ACROSS + i * DOWN;
 }
 
 DEVICE int column(int j)
 {
-    return (int)threadIdx.x % HALF + j * HALF;
+    return (int)threadIdx.x % ACROSS + j * ACROSS;
 }
 
+/* What it has of each query and key. */
+typedef float pairs[LINES][COLUMNS];
+
 /* The products of a tile's vectors. Begins and ends with nobody reading the pieces. */
-DEVICE void multiply(float (&products)[2][2], struct backward_memory &memory, const struct vectors &a,
-                     const struct vectors &b, int64_t size)
+DEVICE void multiply(pairs &products, struct backward_memory &memory, const struct vectors &a, const struct vectors &b,
+                     int64_t size)
 {
     for (int64_t begin = 0; begin < size; begin += CHUNK) {
         load_piece(memory.a, a, begin, size);
@@ -88,9 +93,9 @@ DEVICE void multiply(float (&products)[2][2], struct backward_memory &memory, co
         int width = (int)min((int64_t)CHUNK, size - begin);
         for (int d = 0; d < width; d++)
 #pragma unroll
-            for (int i = 0; i < 2; i++)
+            for (int i = 0; i < LINES; i++)
 #pragma unroll
-                for (int j = 0; j < 2; j++)
+                for (int j = 0; j < COLUMNS; j++)
                     products[i][j] = multiply_add(memory.a[line(i)][d], memory.b[column(j)][d], products[i][j]);
         __syncthreads();
     }
@@ -121,37 +126,42 @@ DEVICE struct pair pair_of(const struct cuda_attention_backward &p, const struct
     return {probability, probability * (d_p - p.sums[row_number(of, at.b, at.h, query)]) * slope};
 }
 
-/* p and d_s of a tile of queries and the keys from `key` on; of values p alone. Ends with both there. */
+/* p and d_s of a tile of queries and the keys from `key` on; of values p alone. They are there for all behind the
+ * next barrier. */
 DEVICE void weigh(struct backward_memory &memory, const struct cuda_attention_backward &p, const struct query_block &at,
                   int key)
 {
     const struct cuda_attention &of    = p.of;
     int64_t                      group = at.h / of.sharing, end = at.query + at.count;
-    float                        products[2][2] = {}, d_p[2][2] = {};
+    pairs                        products = {}, d_p = {};
     multiply(products, memory, vectors_of(of.q, at.b, at.h, at.query, end), vectors_of(of.k, at.b, group, key, of.keys),
              of.head_size);
     if (!p.is_of_values)
         multiply(d_p, memory, vectors_of(p.d_out, at.b, at.h, at.query, end),
                  vectors_of(p.v, at.b, group, key, of.keys), p.value_size);
 #pragma unroll
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < LINES; i++)
 #pragma unroll
-        for (int j = 0; j < 2; j++) {
+        for (int j = 0; j < COLUMNS; j++) {
             struct pair found = pair_of(p, at, at.query + line(i), key + column(j), products[i][j], d_p[i][j]);
             memory.p[line(i)][column(j)]   = found.p;
             memory.d_s[line(i)][column(j)] = found.d_s;
         }
-    __syncthreads();
 }
 
 /* --- Gradients --- */
 
-/* A thread's entries of a vector of the gradient: every ACROSS-th of each chunk of its block's stretch. */
-typedef float gradient[CHUNKS][EACH];
+/* A thread's entries of its vectors of the gradient: every SHARING-th of each chunk of its block's stretch. */
+typedef float gradient[OWNED][CHUNKS][EACH];
 
-DEVICE int owned()
+DEVICE int owned(int o)
 {
-    return (int)threadIdx.x / ACROSS;
+    return (int)threadIdx.x / SHARING + o * (THREADS / SHARING);
+}
+
+DEVICE int entry_of_chunk(int e)
+{
+    return (int)threadIdx.x % SHARING + e * SHARING;
 }
 
 /* sums += weights[own, other] x[other] over those of the tile that are seen; from `begin` on, in the order of others.
@@ -165,14 +175,15 @@ DEVICE void add_tile(gradient &sums, struct backward_memory &memory, const float
         if (begin + c * CHUNK >= size) continue;
         load_piece(memory.b, x, begin + c * CHUNK, size);
         __syncthreads();
-        for (int n = 0; n < SIDE; n++) {
-            int query = BY_KEY ? n : owned(), key = BY_KEY ? owned() : n;
-            if (memory.p[query][key] < 0) continue;
+        for (int n = 0; n < SIDE; n++)
 #pragma unroll
-            for (int e = 0; e < EACH; e++)
-                sums[c][e] =
-                    multiply_add(weights[query][key], memory.b[n][(int)threadIdx.x % ACROSS + e * ACROSS], sums[c][e]);
-        }
+            for (int o = 0; o < OWNED; o++) {
+                int query = BY_KEY ? n : owned(o), key = BY_KEY ? owned(o) : n;
+                if (memory.p[query][key] < 0) continue;
+#pragma unroll
+                for (int e = 0; e < EACH; e++)
+                    sums[o][c][e] = multiply_add(weights[query][key], memory.b[n][entry_of_chunk(e)], sums[o][c][e]);
+            }
         __syncthreads();
     }
 }
@@ -181,16 +192,17 @@ DEVICE void add_tile(gradient &sums, struct backward_memory &memory, const float
 DEVICE void put_gradient(const struct cuda_attention_backward &p, const gradient &sums, float *to, int64_t count,
                          int64_t begin, float factor)
 {
-    if (owned() >= count) return;
 #pragma unroll
-    for (int c = 0; c < CHUNKS; c++)
+    for (int o = 0; o < OWNED; o++)
 #pragma unroll
-        for (int e = 0; e < EACH; e++) {
-            int64_t d = begin + c * CHUNK + (int)threadIdx.x % ACROSS + e * ACROSS;
-            if (d >= p.size) continue;
-            float *entry = to + owned() * p.d.stride[1] + d;
-            *entry       = p.accumulate ? *entry + factor * sums[c][e] : factor * sums[c][e];
-        }
+        for (int c = 0; c < CHUNKS; c++)
+#pragma unroll
+            for (int e = 0; e < EACH; e++) {
+                int64_t d = begin + c * CHUNK + entry_of_chunk(e);
+                if (owned(o) >= count || d >= p.size) continue;
+                float *entry = to + owned(o) * p.d.stride[1] + d;
+                *entry       = p.accumulate ? *entry + factor * sums[o][c][e] : factor * sums[o][c][e];
+            }
 }
 
 /* --- Kernels --- */

@@ -8,7 +8,7 @@ enum {
     ATTENTION_BACKWARD_TILE    = 32,  /* queries, and keys, that a block works on at a time */
     ATTENTION_BACKWARD_CHUNK   = 64,  /* entries of a vector, likewise */
     ATTENTION_BACKWARD_STRETCH = 128, /* entries of a gradient that a block makes */
-    ATTENTION_BACKWARD_THREADS = 256
+    ATTENTION_BACKWARD_THREADS = 128
 };
 
 struct cuda_attention_backward {
