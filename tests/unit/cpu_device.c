@@ -43,8 +43,8 @@ Test(cpu_device, variants_and_thread_counts__pass_every_case)
     while (scry__cpu_kernels_usable(variants)) variants++;
     for (int i = 0; i < 4 || i < variants; i++) {
         char         what[64];
-        scry_device *device = open_device("cpu", counts[i % 4]);
-        kernels             = scry__cpu_kernels_usable(i % variants);
+        scry_device *device                         = open_device("cpu", counts[i % 4]);
+        kernels                                     = scry__cpu_kernels_usable(i % variants);
         ((struct scry__cpu *)device->impl)->kernels = kernels;
         snprintf(what, sizeof what, "%s, %d threads", kernels->name, counts[i % 4]);
         run_cases(device, what);
