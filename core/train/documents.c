@@ -17,16 +17,15 @@ struct reading {
 
 /* --- reading --- */
 
-static scry_status reserve(void **items, int64_t *space, int64_t needed, size_t size)
+/* `items` with room for `needed` of them; NULL, and items stays, where memory is refused. */
+static void *grown(void *items, int64_t *space, int64_t needed, size_t size)
 {
     int64_t wanted = *space ? *space : FIRST_SPACE;
-    if (needed <= *space) return SCRY_OK;
+    if (items && needed <= *space) return items;
     while (wanted < needed) wanted *= 2;
-    void *grown = scry__realloc(*items, (size_t)wanted, size);
-    if (!grown) return SCRY_OUT_OF_MEMORY;
-    *items = grown;
-    *space = wanted;
-    return SCRY_OK;
+    void *out = scry__realloc(items, (size_t)wanted, size);
+    if (out) *space = wanted;
+    return out;
 }
 
 /* Room for `count` more ids. */
@@ -34,7 +33,10 @@ static scry_status reserve_ids(scry__documents *documents, int64_t count)
 {
     if (documents->id_count + count > MOST_TOKENS)
         return scry__fail(SCRY_BAD_INPUT, "documents of more than %d tokens", MOST_TOKENS);
-    return reserve((void **)&documents->ids, &documents->id_space, documents->id_count + count, sizeof *documents->ids);
+    int32_t *ids = grown(documents->ids, &documents->id_space, documents->id_count + count, sizeof *documents->ids);
+    if (!ids) return SCRY_OUT_OF_MEMORY;
+    documents->ids = ids;
+    return SCRY_OK;
 }
 
 static scry_status add_ids(scry__documents *documents, scry__json_at at, const json_t *list, int vocabulary)
@@ -70,12 +72,12 @@ static scry_status add_text(scry__documents *documents, scry__json_at at, const 
 static scry_status place(struct reading *reading, const scry__document *document)
 {
     scry__documents *documents = reading->documents;
-    scry_status      status =
-        reserve((void **)&documents->items, &documents->space, documents->count + 1, sizeof *documents->items);
-    if (!status)
-        status = reserve((void **)&documents->rows, &documents->row_space, documents->row_count + 2,
-                         sizeof *documents->rows);
-    if (status) return status;
+    scry__document  *items     = grown(documents->items, &documents->space, documents->count + 1, sizeof *items);
+    if (!items) return SCRY_OUT_OF_MEMORY;
+    documents->items = items;
+    int64_t *rows    = grown(documents->rows, &documents->row_space, documents->row_count + 2, sizeof *rows);
+    if (!rows) return SCRY_OUT_OF_MEMORY;
+    documents->rows = rows;
     if (!documents->row_count || reading->used + document->size > documents->length) {
         documents->rows[documents->row_count++] = documents->count;
         reading->used                           = 0;

@@ -117,6 +117,7 @@ Test(documents, bad_lines__are_refused_by_number)
         {"{\"ids\": [1, 1920]}", "line 1: key \"ids\": entry 1: expected an id, 0 to 1919"},
         {"{\"ids\": [1, \"a\"]}", "entry 1: expected an id"},
         {"{\"ids\": [1, 2], \"unscored\": -1}", "unscored"},
+        {"{\"ids\": []}", "line 1: 0 tokens in a row's 6: expected more than the 1 not to predict"},
         {"{\"ids\": [1]}", "line 1: 1 tokens in a row's 6: expected more than the 1 not to predict"},
         {"{\"ids\": [1, 2, 3, 4, 5, 6, 7, 8], \"unscored\": 6}",
          "line 1: 6 tokens in a row's 6: expected more than the 6"},
