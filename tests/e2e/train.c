@@ -186,36 +186,47 @@ Test(train, wrong_arguments__are_named)
 
 enum { KILLED = 128 + SIGKILL };
 
-/* Killed at random moments until it is done, whatever it was doing: the same bytes as undisturbed, and no leftovers. */
-Test(train, killed_runs__end_with_the_same_bytes)
+/* Goes on with a run in `folder` until it is done, killed again and again: each time at some moment of the first
+ * `*seconds`, which grow, so that it gets on at last. Returns the kills. */
+static int killed_until_done(const char *folder, double *seconds)
+{
+    const char *const arguments[] = {"train", "--resume", "-o", folder, TINY, NULL};
+    for (int kills = 0;; kills++) {
+        struct outcome outcome = run_scry_for(*seconds * rand() / RAND_MAX, arguments);
+        int            code    = outcome.exit_code;
+        outcome_free(&outcome);
+        if (code != KILLED) {
+            cr_assert_eq(code, 0, "%s after %d kills: %d", folder, kills, code);
+            return kills;
+        }
+        *seconds *= 1.05;
+    }
+}
+
+/* Killed 100 times at random moments, whatever it is doing: the same bytes as undisturbed, and no leftovers. */
+Test(train, killed_runs__end_with_the_same_bytes, .timeout = 600)
 {
     static const char *const files[] = {"model.safetensors", "optimiser.safetensors", "training.json", "recipe.json"};
-    double                   took    = seconds_now();
+    double                   begun   = seconds_now();
     struct outcome           whole   = SCRY("train", "-o", in_folder("whole"), TINY);
-    took                             = seconds_now() - took;
+    double                   seconds = seconds_now() - begun;
     cr_assert_eq(whole.exit_code, 0, "%s", whole.err);
     outcome_free(&whole);
-    char folder[256];
-    snprintf(folder, sizeof folder, "%s", in_folder("killed"));
-    const char *const arguments[] = {"train", "--resume", "-o", folder, TINY, NULL};
-    int               kills = 0, code = KILLED;
     srand(20261121);
-    for (int round = 0; round < 400 && code == KILLED; round++) {
-        double share = (0.05 + 0.2 * rand() / RAND_MAX) * (1 + 0.05 * round); /* longer, so that it gets on at last */
-        struct outcome outcome = run_scry_for(share * took, arguments);
-        code                   = outcome.exit_code;
-        kills += code == KILLED;
-        outcome_free(&outcome);
+    for (int run = 0, kills = 0; kills < 100; run++) {
+        char name[32], folder[256];
+        snprintf(name, sizeof name, "killed-%d", run);
+        snprintf(folder, sizeof folder, "%s", in_folder(name));
+        seconds /= 2; /* how long a run takes was measured once, and the machine may be busier now, or less */
+        kills += killed_until_done(folder, &seconds);
+        for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+            char a[64], b[64];
+            snprintf(a, sizeof a, "whole/step-30/%s", files[i]);
+            snprintf(b, sizeof b, "%s/step-30/%s", name, files[i]);
+            expect_same_file(a, b);
+        }
+        struct outcome left = run_program("/bin/sh", (const char *const[]){"-c", "ls -d $0/*.part", folder, NULL});
+        cr_expect_neq(left.exit_code, 0, "%s", left.out);
+        outcome_free(&left);
     }
-    cr_assert_eq(code, 0, "after %d kills: %d", kills, code);
-    cr_expect_gt(kills, 2);
-    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-        char a[64], b[64];
-        snprintf(a, sizeof a, "whole/step-30/%s", files[i]);
-        snprintf(b, sizeof b, "killed/step-30/%s", files[i]);
-        expect_same_file(a, b);
-    }
-    struct outcome left = run_program("/bin/sh", (const char *const[]){"-c", "ls -d $0/*.part", folder, NULL});
-    cr_expect_neq(left.exit_code, 0, "%s", left.out);
-    outcome_free(&left);
 }
