@@ -71,7 +71,7 @@ scry_status scry__diagnose_settle(scry__diagnosing *diagnosing, scry_diagnosis_k
     __attribute__((format(printf, 4, 5)));
 
 /* Runs the prompt once with every op observed, and fills diagnosing->watched and ->finite. Adds what is found of
- * values that are not finite, for only here is known where they come from. */
+ * values that are not finite, for only here is known where they come from; what is behind the first is not watched. */
 scry_status scry__diagnose_watch(scry__diagnosing *diagnosing);
 
 /* Room for what is watched, all zero but for what says where it comes from; and its release. */

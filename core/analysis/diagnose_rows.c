@@ -5,11 +5,18 @@
 #include <math.h>
 #include <stdio.h>
 
+/* A pass is watched up to the first op that is not finite. */
+static bool saw_all(const scry__diagnosing *diagnosing)
+{
+    return diagnosing->finite || diagnosing->watched.from_file;
+}
+
 static scry_status check_empty(scry__diagnosing *diagnosing)
 {
     const scry__watched *watched = &diagnosing->watched;
     int                  queries = 0;
     for (int i = 0; i < watched->token_count; i++) queries += watched->empty_at[i] > 0;
+    if (!queries && !saw_all(diagnosing)) return SCRY_OK;
     if (!queries)
         return scry__diagnose_settle(diagnosing, SCRY_DIAGNOSIS_MASKED_ROW, SCRY_OUTCOME_CLEAR,
                                      "all %d queries see a key in every head", watched->token_count);
@@ -150,7 +157,7 @@ scry_status scry__diagnose_rows(scry__diagnosing *diagnosing)
     if (!status && watched->sight.future) status = add_future(diagnosing);
     if (!status && watched->sight.beyond) status = add_beyond(diagnosing);
     if (!status && watched->sight.hidden) status = add_hidden(diagnosing);
-    if (status) return status;
+    if (status || !saw_all(diagnosing)) return status;
     return scry__diagnose_settle(diagnosing, SCRY_DIAGNOSIS_MASK, SCRY_OUTCOME_CLEAR,
                                  watched->from_file
                                      ? "in none of %d queries does a weight lie ahead"

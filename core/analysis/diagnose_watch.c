@@ -265,6 +265,7 @@ static scry_status at(void *user, scry__hook hook, int layer, const scry_tensor 
 {
     struct watcher *watcher = user;
     if (hook == SCRY__HOOK_LOGITS) return SCRY_OK; /* wanted for the observer to see them made */
+    if (watcher->finite.found) return SCRY_OK;     /* what follows tells of that, and of no mask */
     scry_status status = read_values(watcher, value);
     if (status) return status;
     const float *values = watcher->values;
