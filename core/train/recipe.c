@@ -64,6 +64,7 @@ const scry__recipe_field scry__recipe_fields[] = {
     CHOICE("optimiser", optimiser, SCRY_TRAIN_OPTIMISER_LIST, "adamw or sgd"),
     NUMBER("rate", rate, 0, 100, "peak learning rate"),
     INT("warmup", warmup, 0, MOST_STEPS, "steps in which the rate rises to its peak"),
+    INT("hold", hold, 0, MOST_STEPS, "steps in which it stays there before the schedule begins"),
     CHOICE("schedule", schedule, SCRY_TRAIN_SCHEDULE_LIST, "the rate behind its peak: constant, linear or cosine"),
     NUMBER("final_rate", final_rate, 0, 1, "the rate at the last step, as a share of the peak"),
     NUMBER("decay", decay, 0, 10, "weight decay of the blocks' matrices"),

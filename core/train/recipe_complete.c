@@ -82,9 +82,10 @@ bool scry__recipe_has_evaluation(const scry_recipe *recipe, int step)
 double scry_recipe_rate(const scry_recipe *recipe, int step)
 {
     if (step < recipe->warmup) return recipe->rate * step / recipe->warmup;
-    double share =
-        recipe->steps > recipe->warmup ? (double)(step - recipe->warmup) / (double)(recipe->steps - recipe->warmup) : 1;
-    double left = 1; /* of the way down */
+    int64_t falls = (int64_t)recipe->warmup + recipe->hold; /* from this step on */
+    if (step <= falls) return recipe->rate;
+    double share = (double)(step - falls) / (double)(recipe->steps - falls);
+    double left  = 1; /* of the way down */
     if (recipe->schedule == SCRY_TRAIN_SCHEDULE_LINEAR) left = 1 - share;
     if (recipe->schedule == SCRY_TRAIN_SCHEDULE_COSINE) left = 0.5 * (1 + cos(M_PI * share));
     return recipe->rate * (recipe->final_rate + (1 - recipe->final_rate) * left);

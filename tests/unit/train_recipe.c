@@ -131,6 +131,7 @@ Test(recipe, fields__are_set_written_and_compared)
         {"optimiser", "sgd"},
         {"rate", "0.30000000000000004"},
         {"warmup", "3"},
+        {"hold", "4"},
         {"schedule", "linear"},
         {"final_rate", "0.1"},
         {"decay", "0"},
@@ -279,6 +280,24 @@ Test(recipe, rate__rises_and_falls)
         cr_expect_float_eq(scry_recipe_rate(recipe, 100), cases[i].at_100, 1e-12);
         scry_recipe_destroy(&recipe);
     }
+    static const struct {
+        const char *schedule;
+        double      at_60, at_61, at_80, at_100;
+    } held[] = {{"constant", 2, 2, 2, 2}, {"linear", 2, 1.95, 1, 0}, {"cosine", 2, 1.996917333733, 1, 0}};
+    for (size_t i = 0; i < sizeof held / sizeof *held; i++) {
+        scry_recipe *recipe = parse("{\"steps\": 100, \"warmup\": 20, \"hold\": 40, \"rate\": 2}");
+        cr_assert(!scry_recipe_set(recipe, "schedule", held[i].schedule));
+        cr_expect_float_eq(scry_recipe_rate(recipe, 10), 1, 1e-12);
+        cr_expect_float_eq(scry_recipe_rate(recipe, 30), 2, 1e-12);
+        cr_expect_float_eq(scry_recipe_rate(recipe, 60), held[i].at_60, 1e-12);
+        cr_expect_float_eq(scry_recipe_rate(recipe, 61), held[i].at_61, 1e-12);
+        cr_expect_float_eq(scry_recipe_rate(recipe, 80), held[i].at_80, 1e-12);
+        cr_expect_float_eq(scry_recipe_rate(recipe, 100), held[i].at_100, 1e-12);
+        scry_recipe_destroy(&recipe);
+    }
+    scry_recipe *long_one = parse("{\"steps\": 30, \"warmup\": 20, \"hold\": 2000000, \"rate\": 2}");
+    cr_expect_float_eq(scry_recipe_rate(long_one, 30), 2, 1e-12);
+    scry_recipe_destroy(&long_one);
     scry_recipe *short_one = parse("{\"steps\": 5, \"warmup\": 20, \"rate\": 2, \"schedule\": \"constant\"}");
     cr_expect_float_eq(scry_recipe_rate(short_one, 5), 0.5, 1e-12);
     scry_recipe_destroy(&short_one);

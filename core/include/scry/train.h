@@ -29,8 +29,8 @@ extern "C" {
     X(ADAMW, "adamw")                                                                                                  \
     X(SGD, "sgd")
 
-/* The learning rate after the warm-up: it stays, or falls to final_rate at the last step, by a straight line or by half
- * a wave of a cosine. X(name, text) */
+/* The learning rate behind the warm-up and the steps that hold its peak: it stays, or falls to final_rate at the last
+ * step, by a straight line or by half a wave of a cosine. X(name, text) */
 #define SCRY_TRAIN_SCHEDULE_LIST(X)                                                                                    \
     X(CONSTANT, "constant")                                                                                            \
     X(LINEAR, "linear")                                                                                                \
@@ -74,8 +74,8 @@ typedef struct scry_recipe {
 
     int                  steps, batch, length; /* rows in a step, tokens in a row; length 0: 128; copy: 24 */
     scry_train_optimiser optimiser;
-    double               rate; /* the peak, reached after `warmup` steps from 0 */
-    int                  warmup;
+    double               rate;         /* the peak, reached after `warmup` steps from 0 */
+    int                  warmup, hold; /* steps; it stays at the peak for `hold` of them before the schedule begins */
     scry_train_schedule  schedule;
     double               final_rate;            /* as a share of the peak */
     double               decay;                 /* decoupled weight decay, of the matrices of blocks */
