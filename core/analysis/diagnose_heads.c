@@ -11,11 +11,11 @@
 #define UNIFORM_SPREAD  0.25 /* and the spread of its scores below which that is no accident of a few rows */
 #define SAME_VECTORS    0.01 /* share of the vectors' size that differs between positions */
 #define NO_SIZE         1e-6 /* of vectors, beside which nothing is left of a score */
-#define SATURATED_SHARE 0.5  /* of a model's rows: its scores may be too large, */
-#define LARGE_SPREAD    4.0  /* if they also spread that far */
-#define SCALE_COST      0.1  /* nats a token that smaller scores may cost then, if they are the right ones */
+#define LARGE_SPREAD    4.0  /* of scores that may be too large */
 #define SMALL_SPREAD    0.5  /* of scores that may be too small */
-#define SCALE_GAIN      0.5  /* nats a token that larger scores must win then */
+#define SCALE_GAIN      0.5  /* nats a token that scores of the other size must win then */
+#define SATURATED_SHARE 0.3  /* of a model's rows, from which on large ones need to win nothing, */
+#define SCALE_COST      0.1  /* but may not be worth that many nats a token either */
 #define COLLAPSED_ROWS  0.9  /* of a head */
 #define COLLAPSED_HEADS 0.75 /* of a layer */
 enum { LEAST_TOKENS = 4 };
@@ -68,23 +68,30 @@ static scry_status try_scale(double losses[2], const scry__diagnosing *diagnosin
     return status;
 }
 
+static bool is_too_large(struct summary all, const double losses[2])
+{
+    double cost = losses[1] - losses[0]; /* of scores / sqrt(head size) */
+    return -cost >= SCALE_GAIN || (all.single >= SATURATED_SHARE && cost < SCALE_COST);
+}
+
 static scry_status add_large(scry__diagnosing *diagnosing, struct summary all, const double losses[2])
 {
-    scry_finding finding = {
-        .kind     = SCRY_DIAGNOSIS_SCALE,
-        .severity = SCRY_SEVERITY_ERROR,
-        .place    = {-1, -1, -1, -1},
-        .advice   = "Multiply q k^T by 1/sqrt(head size) before the softmax, once; look at fused "
-                    "projections into which the factor was not folded.",
-        .evidence = {{"share of rows with a weight above 0.95", all.single, SATURATED_SHARE},
-                     {"mean spread of a row's scores", all.spread, LARGE_SPREAD},
-                     {"nats a token that scores / sqrt(head size) cost", losses[1] - losses[0], SCALE_COST},
-                     {"loss", losses[0], NAN}}};
+    scry_finding finding = {.kind     = SCRY_DIAGNOSIS_SCALE,
+                            .severity = SCRY_SEVERITY_ERROR,
+                            .place    = {-1, -1, -1, -1},
+                            .advice   = "Multiply q k^T by 1/sqrt(head size) before the softmax, once; look at fused "
+                                        "projections into which the factor was not folded.",
+                            .evidence = {{"mean spread of a row's scores", all.spread, LARGE_SPREAD},
+                                         {"share of rows with a weight above 0.95", all.single, SATURATED_SHARE},
+                                         {"nats a token that scores / sqrt(head size) cost", losses[1] - losses[0],
+                                          all.single < SATURATED_SHARE ? -SCALE_GAIN : SCALE_COST},
+                                         {"loss", losses[0], NAN}}};
     return scry__diagnose_add(
         diagnosing, finding,
-        "attention scores are too large: %.0f %% of all rows see a single key, and scores divided by "
-        "sqrt(head size) predict this prompt as well (%.3f instead of %.3f nats a token)",
-        100 * all.single, losses[1], losses[0]);
+        "attention scores are too large: those of a row spread by %.2f, %.0f %% of all rows see a single key, and "
+        "scores divided by sqrt(head size) predict this prompt %s (%.3f instead of %.3f nats a token)",
+        all.spread, 100 * all.single, losses[0] - losses[1] >= SCALE_GAIN ? "far better" : "as well", losses[1],
+        losses[0]);
 }
 
 static scry_status add_small(scry__diagnosing *diagnosing, struct summary all, const double losses[2])
@@ -111,10 +118,10 @@ static scry_status check_scale(scry__diagnosing *diagnosing)
 {
     struct summary all  = summarise(&diagnosing->watched);
     double         root = sqrt(scry_model_get_info(diagnosing->model)->head_size), losses[2] = {0};
-    bool           large  = all.single >= SATURATED_SHARE && all.spread >= LARGE_SPREAD;
+    bool           large  = all.spread >= LARGE_SPREAD;
     bool           small  = all.spread < SMALL_SPREAD;
     scry_status    status = large || small ? try_scale(losses, diagnosing, large ? 1 / root : root) : SCRY_OK;
-    if (!status && large && losses[1] - losses[0] < SCALE_COST) status = add_large(diagnosing, all, losses);
+    if (!status && large && is_too_large(all, losses)) status = add_large(diagnosing, all, losses);
     if (!status && small && losses[0] - losses[1] >= SCALE_GAIN) status = add_small(diagnosing, all, losses);
     if (status) return status;
     return scry__diagnose_settle(diagnosing, SCRY_DIAGNOSIS_SCALE, SCRY_OUTCOME_CLEAR,
