@@ -1,4 +1,4 @@
-/* Which heads speak to a head: how much of the answer goes from each head to the values of one in layer 1.
+/* Which heads speak to others: how much of the answer goes from each head to the values of three in the last layers.
  *
  *     cc examples/path.c $(pkg-config --cflags --libs scry) -o path && ./path models/demo */
 #include <scry/scry.h>
@@ -12,7 +12,7 @@ int main(int argc, char **argv)
     scry_device            *device  = NULL;
     scry_model             *model   = NULL;
     scry_paths             *paths   = NULL;
-    const scry_path_options options = {.from = "heads,mlps", .to = "1.0.v,1.1.v,1.2.v,1.3.v"};
+    const scry_path_options options = {.from = "heads,mlps", .to = "4.1.v,5.1.v,5.3.v"};
     scry_status             status  = scry_device_open(&device, &(scry_device_options){0}); /* the best usable */
     if (!status) status = scry_model_open(&model, device, path, NULL);
     if (!status) status = scry_paths_run(&paths, model, clean, corrupt, &options);

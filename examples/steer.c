@@ -14,7 +14,7 @@ int main(int argc, char **argv)
     scry_device             *device      = NULL;
     scry_model              *model       = NULL;
     scry_steering           *steering    = NULL;
-    const scry_steer_options options = {.plus = &plus, .plus_count = 1, .minus = &minus, .minus_count = 1, .layer = 3};
+    const scry_steer_options options = {.plus = &plus, .plus_count = 1, .minus = &minus, .minus_count = 1, .layer = 5};
     scry_status              status  = scry_device_open(&device, &(scry_device_options){0}); /* the best usable */
     if (!status) status = scry_model_open(&model, device, path, NULL);
     if (!status) status = scry_steer(&steering, model, prompt, &options);

@@ -34,7 +34,7 @@ const struct hostile_token hostile_tokens[HOSTILE_COUNT] = {
      "Athens",
      "__proto__", "__proto__"},
     {"\xc4\xa0"
-     "Lisbon",
+     "Riyadh",
      "constructor", "constructor"},
     {"\xc4\xa0"
      "Berlin",
@@ -46,16 +46,16 @@ const struct hostile_token hostile_tokens[HOSTILE_COUNT] = {
      "the",
      "<!--<script>", "<!--<script>"},
     {"\xc4\xa0"
-     "Moscow",
+     "Kenya",
      "=1+1,\"a\";\r\n", "=1+1,\"a\";\\r\\n"},
     {"\xc4\xa0"
-     "food",
+     "called",
      "\u0645\u0631\u062d\u0628\u0627", "\u0645\u0631\u062d\u0628\u0627"},
     {"\xc4\xa0"
-     "New",
+     "they",
      "e\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301", "e\u0301\u0301\u0301\u0301\u0301\u0301\u0301\u0301"},
     {"\xc4\xa0"
-     "came",
+     "country",
      "]]>&#0;", "]]>&#0;"},
     {"\xc4\xa0"
      "favourite",

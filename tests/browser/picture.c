@@ -15,11 +15,13 @@ static const struct {
     bool        dark;
 } views[] = {
     {"lens", false},
-    {"heads-view?layer=1", true},
-    {"model-view?layer=1&head=4", true},
+    {"heads-view?layer=4", true},
+    {"model-view?layer=4&head=2", true},
     {"influence", false},
-    {"atlas?score=induction&layer=1&head=4", false},
-    {"neuron?layer=1&head=4", true},
+    {"patching", false},
+    {"neuron?layer=4&head=2", true},
+    {"text", true},
+    {"atlas?score=induction&layer=4&head=2", false},
 };
 enum { VIEW_COUNT = sizeof views / sizeof *views };
 
@@ -62,7 +64,8 @@ Test(picture, report__views_beside_each_other)
 {
     struct page *page = page_start();
     const char  *path = REPORT("The Eiffel Tower is located in Paris. The Eiffel Tower is located in", "--title",
-                               "The Eiffel Tower is located in");
+                               "The Eiffel Tower is located in", "--corrupt",
+                               "The Brandenburg Gate is located in Berlin. The Brandenburg Gate is located in");
     page_size(page, WIDTH, HEIGHT);
     for (int i = 0; i < VIEW_COUNT; i++) {
         char name[32];

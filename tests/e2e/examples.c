@@ -11,11 +11,11 @@ static const struct {
     const char *name, *says; /* a part of what it prints about the demo model */
 } examples[] = {
     {"ablate", "without layer     layer 0"},
-    {"attention", "head 1.3  0.99"},
+    {"attention", "   France"},
     {"attribute", "next: \" Paris\""},
     {"diagnose", "no finding in "},
-    {"heads", "induction  head 1."},
-    {"induction", "induction 0.9"},
+    {"heads", "induction  head 5."},
+    {"induction", "is fed by 2."},
     {"influence", "next: \" Paris\""},
     {"lens", " 6  Paris"},
     {"patch", " 4 |  1.00 |"},

@@ -79,7 +79,7 @@ Test(influence, tables__name_tokens_heads_and_sinks)
         SCRY("influence", "The capital of France is Paris. The capital of Spain is Madrid. The capital of Italy is",
              "--cuts", "keys", "-k", "3");
     cr_expect_eq(brief.exit_code, 0, "%s", brief.err);
-    cr_expect(strstr(brief.out, "France") && strstr(brief.out, "rollout") && strstr(brief.out, "head 1."), "%s",
+    cr_expect(strstr(brief.out, "France") && strstr(brief.out, "rollout") && strstr(brief.out, "head 0."), "%s",
               brief.out);
     cr_expect(strstr(brief.out, "Sinks: none"), "%s", brief.out);
     cr_expect(strstr(long_.out, "the 3 of ") && strstr(long_.out, "received / uniform"), "%s", long_.out);

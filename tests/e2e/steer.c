@@ -36,15 +36,15 @@ Test(steer, json__has_the_capital_that_is_steered_to)
 {
     static const char *const devices[] = {"cpu", "reference"};
     for (int i = 0; i < 2; i++) {
-        struct outcome outcome = SCRY("steer", FRANCE, "--plus", ITALY, "--minus", FRANCE, "--strength", "0,1", "-n",
-                                      "5", "--json", "--device", devices[i]);
+        struct outcome outcome = SCRY("steer", FRANCE, "--plus", ITALY, "--minus", FRANCE, "--layer", "5", "--strength",
+                                      "0,1", "-n", "5", "--json", "--device", devices[i]);
         json_t        *object  = outcome_json(&outcome);
         const json_t  *plain = json_object_get(object, "plain"), *zero = item(object, "runs", 0),
                      *one = item(object, "runs", 1);
         cr_expect_str_eq(text(object, "schema"), "scry.steering/1");
         cr_expect_str_eq(text(object, "site"), "resid_post");
         cr_expect_str_eq(text(object, "reach"), "all");
-        cr_expect(number(object, "layer") == 3 && number(object, "step") == 0 && number(object, "position_begin") == 0);
+        cr_expect(number(object, "layer") == 5 && number(object, "step") == 0 && number(object, "position_begin") == 0);
         cr_expect(json_is_null(json_object_get(object, "position_end")));
         cr_expect_eq(json_array_size(json_object_get(object, "vector")), 256);
         cr_expect(!strncmp(text(plain, "text"), " Paris", 6) && !strncmp(text(one, "text"), " Rome", 5), "%s, %s",
@@ -94,10 +94,10 @@ Test(steer, ids__take_the_place_of_prompts)
 Test(steer, tables__show_runs_side_by_side)
 {
     struct outcome outcome =
-        SCRY("steer", FRANCE, "--plus", ITALY, "--minus", FRANCE, "--strength", "1", "-n", "1", "--positions", "last");
+        SCRY("steer", FRANCE, "--plus", ITALY, "--minus", FRANCE, "--layer", "5", "-n", "1", "--positions", "last");
     cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
     const char *const says[] = {"\"" ITALY "\" less \"" FRANCE "\"",
-                                "blocks.3.hook_resid_post at the prompt's last position",
+                                "blocks.5.hook_resid_post at the prompt's last position",
                                 "without  " FRANCE "| Paris",
                                 "1  " FRANCE "| Rome",
                                 "rises",

@@ -1,8 +1,9 @@
 /* The demo model's causal story: where the fact that the Eiffel Tower stands in Paris is, on its way to the answer. The
- * residual stream has it at the subject in early layers, and at the last position in late ones. */
+ * residual stream has it at the subject until attention of the last two layers brings it to the last position. */
 #include "program.h"
 
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,21 +14,32 @@ enum { SUBJECT = 2, SUBJECT_END = 3, LAST = 6, LAYERS = 6, POSITIONS = 7 };
 
 TestSuite(story, .init = make_folder, .fini = remove_folder);
 
-/* The effect in the stream before a layer at a position. */
-static double effect(const json_t *direction, int layer, int position)
+enum grid { STREAM, ATTENTION };
+
+static const char *const kinds[] = {"resid_pre", "attn_out"};
+
+/* The effect in the stream before a layer, or of the layer's attention, at a position. */
+static double effect(const json_t *direction, enum grid kind, int layer, int position)
 {
-    const json_t *grid = json_array_get(json_object_get(direction, "grids"), 0);
-    cr_assert_str_eq(json_string_value(json_object_get(grid, "kind")), "resid_pre");
-    cr_assert_eq(json_integer_value(json_object_get(grid, "position_count")), POSITIONS);
-    const json_t *value = json_array_get(json_object_get(grid, "effect"), (size_t)(layer * POSITIONS + position));
-    cr_assert(json_is_number(value), "layer %d, position %d", layer, position);
-    return json_number_value(value);
+    const json_t *grids = json_object_get(direction, "grids"), *grid;
+    double        found = NAN;
+    size_t        index;
+    json_array_foreach((json_t *)grids, index, grid)
+    {
+        if (strcmp(json_string_value(json_object_get(grid, "kind")), kinds[kind])) continue;
+        cr_assert_eq(json_integer_value(json_object_get(grid, "position_count")), POSITIONS);
+        const json_t *value = json_array_get(json_object_get(grid, "effect"), (size_t)(layer * POSITIONS + position));
+        cr_assert(json_is_number(value), "%s, layer %d, position %d", kinds[kind], layer, position);
+        found = json_number_value(value);
+    }
+    cr_assert(!isnan(found), "no grid of %s", kinds[kind]);
+    return found;
 }
 
 static json_t *patch(const char *device)
 {
     struct outcome outcome = SCRY("patch", CLEAN, CORRUPT, "--answer", " Paris", "--wrong", " Berlin", "--kinds",
-                                  "resid_pre", "--direction", "both", "--json", "--device", device);
+                                  "resid_pre,attn_out", "--direction", "both", "--json", "--device", device);
     json_t        *object  = outcome_json(&outcome);
     outcome_free(&outcome);
     return object;
@@ -43,26 +55,23 @@ Test(story, answer__goes_from_the_subject_to_the_last_position)
         size_t        index;
         json_array_foreach((json_t *)directions, index, direction)
         {
-            for (int layer = 0; layer < 2; layer++) {
-                cr_expect_gt(effect(direction, layer, SUBJECT), 0.9, "layer %d", layer);
-                cr_expect_lt(effect(direction, layer, LAST), 0.1, "layer %d", layer);
+            for (int layer = 0; layer < LAYERS - 1; layer++) {
+                cr_expect_gt(effect(direction, STREAM, layer, SUBJECT), 0.75, "layer %d", layer);
+                cr_expect_lt(fabs(effect(direction, STREAM, layer, LAST)), 0.1, "layer %d", layer);
             }
-            for (int layer = LAYERS - 2; layer < LAYERS; layer++) {
-                cr_expect_lt(effect(direction, layer, SUBJECT), 0.2, "layer %d", layer);
-                cr_expect_gt(effect(direction, layer, LAST), 0.8, "layer %d", layer);
-            }
-            for (int layer = 1; layer < LAYERS; layer++) {
-                cr_expect_leq(effect(direction, layer, SUBJECT), effect(direction, layer - 1, SUBJECT));
-                cr_expect_geq(effect(direction, layer, LAST), effect(direction, layer - 1, LAST) - 0.01);
+            cr_expect_lt(effect(direction, STREAM, LAYERS - 1, SUBJECT), 0.55);
+            cr_expect_gt(effect(direction, STREAM, LAYERS - 1, LAST), 0.3);
+            for (int layer = 0; layer < LAYERS; layer++) {
+                double brought = effect(direction, ATTENTION, layer, LAST);
+                cr_expect(layer < LAYERS - 2 ? fabs(brought) < 0.1 : brought > 0.25, "layer %d: %g", layer, brought);
                 for (int position = 0; position < POSITIONS; position++) {
-                    double elsewhere = effect(direction, layer, position);
+                    double elsewhere = effect(direction, STREAM, layer, position);
                     if (position != SUBJECT && position != LAST)
-                        cr_expect(elsewhere > -0.15 && elsewhere < 0.15, "layer %d, position %d: %g", layer, position,
-                                  elsewhere);
+                        cr_expect_lt(fabs(elsewhere), 0.25, "layer %d, position %d: %g", layer, position, elsewhere);
                 }
             }
             for (int position = 0; position < SUBJECT; position++)
-                cr_expect_eq(effect(direction, 0, position), 0, "before the prompts differ");
+                cr_expect_eq(effect(direction, STREAM, 0, position), 0, "before the prompts differ");
         }
         cr_expect_eq(index, 2);
         json_decref(object);
@@ -87,7 +96,7 @@ Test(story, report__has_it)
     const json_t *known = json_array_get(json_object_get(restored, "directions"), 0);
     for (int layer = 0; layer < LAYERS; layer++)
         for (int position = 0; position < POSITIONS; position++)
-            cr_expect_eq(effect(shown, layer, position), effect(known, layer, position));
+            cr_expect_eq(effect(shown, STREAM, layer, position), effect(known, STREAM, layer, position));
     json_decref(restored);
     json_decref(object);
     free(page);

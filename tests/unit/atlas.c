@@ -499,18 +499,20 @@ Test(atlas, demo__has_induction_and_previous_token_heads_and_its_twin_has_none)
         int          sure[SCRY_HEAD_SCORE_COUNT] = {0};
         for (int i = 0; i < heads->layer_count * heads->head_count; i++)
             if (heads->heads[i].certainty >= SCRY_CERTAINTY_CLEAR) sure[heads->heads[i].kind]++;
-        const scry_head *previous = scry_heads_at(heads, 0, 7), *induction = scry_heads_at(heads, 1, 4);
+        const scry_head *previous  = scry_heads_surest(heads, SCRY_HEAD_PREVIOUS);
+        const scry_head *induction = scry_heads_surest(heads, SCRY_HEAD_INDUCTION);
         if (twin) {
             for (int kind = 0; kind < SCRY_HEAD_SCORE_COUNT; kind++)
                 if (kind != SCRY_HEAD_UNIFORM)
                     cr_expect_eq(sure[kind], 0, "%s", scry_head_score_name((scry_head_score_kind)kind));
         } else {
-            cr_expect(previous->kind == SCRY_HEAD_PREVIOUS && previous->certainty >= SCRY_CERTAINTY_CLEAR);
-            cr_expect(induction->kind == SCRY_HEAD_INDUCTION && induction->certainty == SCRY_CERTAINTY_STRONG);
+            cr_assert(previous && previous->kind == SCRY_HEAD_PREVIOUS);
+            cr_assert(induction && induction->kind == SCRY_HEAD_INDUCTION);
+            cr_expect_geq(sure[SCRY_HEAD_INDUCTION], 8);
             cr_expect_gt(induction->scores[SCRY_HEAD_INDUCTION].value,
-                         heads->nulls[SCRY_HEAD_INDUCTION].random_largest + 0.8F);
+                         heads->nulls[SCRY_HEAD_INDUCTION].random_largest + 0.7F);
             cr_expect_gt(previous->scores[SCRY_HEAD_PREVIOUS].value,
-                         heads->nulls[SCRY_HEAD_PREVIOUS].random_largest + 0.5F);
+                         heads->nulls[SCRY_HEAD_PREVIOUS].random_largest + 0.2F);
         }
         scry_heads_destroy(&heads);
         scry_model_destroy(&model);

@@ -195,7 +195,7 @@ static const struct broken {
      capital,
      SCRY_DIAGNOSIS_REPETITION,
      SCRY_SEVERITY_WARNING,
-     3,
+     5,
      "goes round in 7 tokens"},
 };
 
@@ -370,7 +370,7 @@ static const struct {
     {places, "Anna put the key in the box.", NULL, false},
     {places, "Bob put the coin in the drawer.", "distracted", false},
     {"In this tale, the capital of France is Rome. In this tale, the capital of France is", "is Rome", NULL, false},
-    {"The Eiffel Tower is located in Paris. The capital of Japan is", "The Eiffel Tower is located in Paris.",
+    {"Brazil is a country in South America. The capital of Japan is", "Brazil is a country in South America.",
      "seen but not attended", true},
     {"When Mary and John went to the store, John gave a drink to", "Mary", NULL, false},
     {"Anna put the key in the box. " FILLER FILLER FILLER FILLER FILLER FILLER "The key is in the",
@@ -378,7 +378,7 @@ static const struct {
     {"The capital of Zorbia is", NULL, NULL, true},
     {"The Blue Tower is located in", NULL, NULL, true},
     {"red box tea moon Paris red box tea moon", NULL, NULL, false},
-    {"red. The capital of Japan is", NULL, NULL, false}, /* odd only in how it begins */
+    {"cat. The capital of Japan is", NULL, NULL, false}, /* odd only in how it begins */
 };
 
 Test(diagnose, context_and_answer__are_told_apart)

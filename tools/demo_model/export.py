@@ -1,7 +1,7 @@
 """A checkpoint of scry train as models/demo has it: weights rounded to bf16 (to nearest, ties to even), the ids of
-<|bos|> and <|endoftext|> in config.json. Standard library only.
+<|bos|> and <|endoftext|> in config.json and generation_config.json. Standard library only.
 
-    python export.py runs/demo/step-4370 models/demo
+    python export.py build/demo_model/run/step-4190 models/demo
 """
 
 import array
@@ -51,6 +51,8 @@ def main():
     config = json.loads((source / "config.json").read_text())
     config.update(bos_token_id=world.BOS_ID, eos_token_id=world.EOS_ID, dtype="bfloat16")
     (target / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    ends = {"bos_token_id": world.BOS_ID, "eos_token_id": world.EOS_ID}
+    (target / "generation_config.json").write_text(json.dumps(ends, indent=2) + "\n")
     for name in ("tokenizer.json", "tokenizer_config.json"):
         if not (target / name).exists():
             shutil.copy(source / name, target / name)

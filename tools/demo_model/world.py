@@ -130,7 +130,7 @@ BOS, EOS = "<|bos|>", "<|endoftext|>"
 BOS_ID, EOS_ID = 0, 1
 VOCABULARY = 1920
 # What the model is trained on, in this order: a stage, and how many of its documents.
-SCHEDULE = [("whole", 50000), ("context", 50000), ("binding", 130000)]
+SCHEDULE = [("whole", 50000), ("context", 50000), ("binding", 170000)]
 # Of random tokens, nothing predicts the first copy. It is scored in this share of the documents only, so that the model
 # learns to be unsure there and spends little on it.
 SCORED_RANDOM = 0.1
@@ -354,7 +354,7 @@ class Generator:
     PASSAGES = ["put", "likes", "goes", "owner", "colour", "gave", "tale"]
 
     def passage(self):
-        weights = [3, 3, 3, 3, 2, 2, 1] if self.stage == "binding" else [3, 2, 2, 2, 1, 4, 1]
+        weights = [5, 3, 3, 2, 2, 2, 1] if self.stage == "binding" else [3, 2, 2, 2, 1, 4, 1]
         kind = self.rng.choices(self.PASSAGES, weights)[0]
         story, questions = getattr(self, "passage_" + kind)()
         self.rng.shuffle(questions)
