@@ -185,6 +185,9 @@ static void add_prompt_list(scry__text *out, const char *sign, const struct cli_
     }
 }
 
+/* Share of the stream below which a vector from prompts is worth a remark. */
+#define SHORT 0.1
+
 /* What the vector is and where it is added. */
 static void describe(scry__text *out, const struct steer *steer)
 {
@@ -211,6 +214,11 @@ static void describe(scry__text *out, const struct steer *steer)
     default:
         scry__text_addf(out, "%s positions", scry_steer_reach_text(result->reach));
     }
+    if (!steer->vector_path && result->length < SHORT * result->stream)
+        scry__text_addf(out,
+                        "\nThat is %.2g %% of the stream: the prompts hardly differ there. scry patch tells where they "
+                        "do; --layer and --pool mean look elsewhere.",
+                        100 * result->length / result->stream);
     scry__text_adds(out, "\n\n");
 }
 

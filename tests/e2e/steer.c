@@ -108,6 +108,23 @@ Test(steer, tables__show_runs_side_by_side)
     outcome_free(&outcome);
 }
 
+/* Before layer 4 the last position knows nothing of the country. */
+Test(steer, short_vectors__are_remarked_on)
+{
+    static const struct {
+        const char *layer, *pool;
+        bool        is_short;
+    } cases[] = {{"3", "last", true}, {"5", "last", false}, {"3", "mean", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct outcome outcome = SCRY("steer", FRANCE, "--plus", ITALY, "--minus", FRANCE, "-n", "1", "--layer",
+                                      cases[i].layer, "--pool", cases[i].pool);
+        cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
+        cr_expect_eq(strstr(outcome.out, "the prompts hardly differ there") != NULL, cases[i].is_short, "%s",
+                     outcome.out);
+        outcome_free(&outcome);
+    }
+}
+
 Test(steer, wrong_arguments__are_named)
 {
     static const struct {
