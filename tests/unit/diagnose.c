@@ -311,6 +311,7 @@ Test(diagnose, broken_mask__is_diagnosed_rightly)
         check_complete(result, places);
         int found = 0; /* what the mask does to the answer is behind them */
         while (found < result->finding_count && result->findings[found].kind <= SCRY_DIAGNOSIS_MASK) found++;
+        if (!masks[i].findings) found = result->finding_count; /* but nothing is behind a mask that is right */
         cr_assert_eq(found, masks[i].findings, "row %zu: %d findings: %s", i, found,
                      found ? result->findings[0].text : "");
         if (found) {
