@@ -69,29 +69,34 @@ static scry_status collect_attention(struct report_data *data)
     return status;
 }
 
+/* Heads and induction have the same random model for their nulls: collect_heads opens it, collect_induction closes it.
+ */
 static scry_status collect_heads(struct report_data *data)
 {
+    scry_status              status  = data->quick ? SCRY_OK : scry_twin_open(&data->twin, data->common->model, 0);
     const scry_heads_options options = {.ids         = data->common->ids,
                                         .id_count    = data->common->id_count,
                                         .skip_probe  = data->quick,
                                         .skip_random = data->quick,
+                                        .twin        = data->twin,
                                         .progress    = show_progress,
                                         .user        = &data->progress};
     json_t                  *object  = NULL;
-    scry_status              status  = scry_heads_run(&data->heads, data->common->model, data->text, &options);
+    if (!status) status = scry_heads_run(&data->heads, data->common->model, data->text, &options);
     if (!status) status = scry__json_heads(&object, data->heads, NULL);
     return add_part(data, "heads", status, object);
 }
 
 static scry_status collect_induction(struct report_data *data)
 {
-    const scry_induction_options options   = {.progress = show_progress, .user = &data->progress};
+    const scry_induction_options options   = {.twin = data->twin, .progress = show_progress, .user = &data->progress};
     scry_induction              *induction = NULL;
     json_t                      *object    = NULL;
     if (data->quick) return SCRY_OK;
     scry_status status = scry_induction_run(&induction, data->common->model, &options);
     if (!status) status = scry__json_induction(&object, induction, NULL);
     scry_induction_destroy(&induction);
+    scry_model_destroy(&data->twin);
     return add_part(data, "induction", status, object);
 }
 
@@ -191,6 +196,7 @@ void report_release(struct report_data *data)
     for (int i = 0; i < data->part_count; i++) json_decref(data->parts[i].object);
     scry_generation_destroy(&data->generation);
     scry_heads_destroy(&data->heads);
+    scry_model_destroy(&data->twin);
     scry__report_neurons_destroy(&data->neurons);
     scry__report_attention_destroy(&data->attention);
     scry_lens_destroy(&data->lens);

@@ -23,6 +23,7 @@ struct report_data {
     scry_lens               *lens;
     scry__report_attention  *attention;
     scry__report_neurons    *neurons; /* NULL where the model does not offer them */
+    scry_model              *twin;    /* while heads and induction need it */
     scry_heads              *heads;
     scry_generation         *generation; /* NULL where the prompt fills the context, or nothing was wanted */
     struct scry__report_part parts[REPORT_PARTS];

@@ -23,18 +23,18 @@ static void add_twin(scry__sample samples[SCRY_HEAD_SCORE_COUNT], const scry__su
 }
 
 static scry_status survey_twins(scry__sample samples[SCRY_HEAD_SCORE_COUNT], const scry_model *model,
-                                const scry_heads *heads, const scry__probe_tokens *probe, uint64_t seed,
-                                scry__progress *progress)
+                                const scry_heads *heads, const scry__probe_tokens *probe,
+                                const scry_heads_options *options, scry__progress *progress)
 {
     scry_status status = SCRY_OK;
     for (int i = 0; i < heads->random_seeds && !status; i++) {
         scry_model  *twin   = NULL;
         scry__survey survey = {0};
-        status              = scry__survey_twin(&twin, model, seed, i);
+        status              = scry__survey_twin(&twin, model, options->twin, options->seed, i);
         if (!status) status = scry__survey_run(&survey, twin, heads->tokens, probe, progress);
         if (!status) add_twin(samples, &survey);
         scry__survey_finish(&survey);
-        scry_model_destroy(&twin);
+        if (twin != options->twin) scry_model_destroy(&twin);
     }
     return status;
 }
@@ -158,7 +158,7 @@ scry_status scry_heads_run(scry_heads **out, scry_model *model, const char *text
                                .user   = options->user,
                                .total  = (int64_t)(1 + heads->random_seeds) * scry__survey_steps(model, probe)};
     status                  = scry__survey_run(&survey, model, heads->tokens, probe, &progress);
-    if (!status) status = survey_twins(samples, model, heads, probe, options->seed, &progress);
+    if (!status) status = survey_twins(samples, model, heads, probe, options, &progress);
     if (!status) fill_nulls(heads, samples, probe);
     if (!status) status = judge(heads, model, &survey, probe);
 done:

@@ -52,14 +52,14 @@ static void fill_loss(scry_induction *induction, double *scratch, const scry__pr
 /* --- heads and nulls --- */
 
 static scry_status fill_nulls(scry_induction *induction, const scry_model *model, const scry__probe_tokens *tokens,
-                              uint64_t seed, scry__progress *progress)
+                              const scry_induction_options *options, scry__progress *progress)
 {
     scry__sample sampled[3] = {0};
     scry_status  status     = SCRY_OK;
     for (int i = 0; i < induction->random_seeds && !status; i++) {
         scry_model *twin  = NULL;
         scry__probe probe = {0};
-        status            = scry__survey_twin(&twin, model, seed, i);
+        status            = scry__survey_twin(&twin, model, options->twin, options->seed, i);
         if (!status) status = scry__probe_run(&probe, twin, tokens, false);
         for (int head = 0; head < probe.head_count && !status; head++) {
             double sums[3] = {0};
@@ -71,7 +71,7 @@ static scry_status fill_nulls(scry_induction *induction, const scry_model *model
             for (int kind = 0; kind < 3; kind++) scry__sample_add(&sampled[kind], sums[kind] / probe.seeds);
         }
         scry__probe_finish(&probe);
-        scry_model_destroy(&twin);
+        if (twin != options->twin) scry_model_destroy(&twin);
         if (!status) status = scry__progress_step(progress);
     }
     induction->induction = scry__sample_null(&sampled[0], scry__probe_uniform(tokens, SCRY_HEAD_INDUCTION, 0));
@@ -225,7 +225,7 @@ scry_status scry_induction_run(scry_induction **out, scry_model *model, const sc
     scratch = scry__alloc((size_t)tokens.seeds, sizeof *scratch);
     status  = scratch ? scry__probe_run(&probe, model, &tokens, true) : SCRY_OUT_OF_MEMORY;
     if (!status) status = scry__progress_step(&progress);
-    if (!status) status = fill_nulls(induction, model, &tokens, options->seed, &progress);
+    if (!status) status = fill_nulls(induction, model, &tokens, options, &progress);
     if (status) goto done;
     fill_loss(induction, scratch, &probe);
     fill_heads(induction, scratch, model, &tokens, &probe);

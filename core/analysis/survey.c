@@ -148,13 +148,25 @@ int scry__survey_steps(const scry_model *model, bool has_probe)
     return scry_model_get_info(model)->layer_count + has_probe;
 }
 
-scry_status scry__survey_twin(scry_model **out, const scry_model *model, uint64_t seed, int n)
+static scry_status open_twin(scry_model **out, const scry_model *model, uint64_t seed, int n)
 {
     scry_model_options options = model->options;
     bool               is_own  = options.random_init && options.random_seed <= seed + (uint64_t)n;
     options.random_init        = true;
     options.random_seed        = seed + (uint64_t)n + (is_own && model->options.random_seed >= seed);
     scry_status status         = scry_model_open(out, model->device, model->path, &options);
-    return status ? scry__fail_prefix(status, "random twin, seed %llu", (unsigned long long)options.random_seed)
-                  : SCRY_OK;
+    if (status) return scry__fail_prefix(status, "random twin, seed %llu", (unsigned long long)options.random_seed);
+    scry__log(SCRY_LOG_INFO, "random twin of %s: seed %llu", model->path, (unsigned long long)options.random_seed);
+    return SCRY_OK;
+}
+
+scry_status scry_twin_open(scry_model **out, const scry_model *model, uint64_t seed)
+{
+    return open_twin(out, model, seed, 0);
+}
+
+scry_status scry__survey_twin(scry_model **out, const scry_model *model, scry_model *first, uint64_t seed, int n)
+{
+    *out = n ? NULL : first;
+    return *out ? SCRY_OK : open_twin(out, model, seed, n);
 }

@@ -20,7 +20,8 @@ void         scry__survey_finish(scry__survey *survey);
 scry__score *scry__survey_at(const scry__survey *survey, int layer, int head);
 int          scry__survey_steps(const scry_model *model, bool has_probe);
 
-/* A random twin of the model, on its device; the n-th of a seed. Never the model itself where that is such a twin. */
-scry_status scry__survey_twin(scry_model **out, const scry_model *model, uint64_t seed, int n);
+/* A random twin of the model, on its device; the n-th of a seed. Never the model itself where that is such a twin.
+ * `first`, where not NULL, is the one of n = 0 and stays the caller's; all others are to be destroyed. */
+scry_status scry__survey_twin(scry_model **out, const scry_model *model, scry_model *first, uint64_t seed, int n);
 
 #endif

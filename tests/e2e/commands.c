@@ -280,9 +280,12 @@ Test(commands, induction__finds_the_head_that_feeds_the_demo_models)
 
 Test(commands, report__is_one_file_that_refers_to_nothing_outside)
 {
-    const char    *path    = in_folder("r.html");
-    struct outcome outcome = SCRY("report", "The Eiffel Tower is located in", "--model", "models/demo", "-o", path);
+    const char    *path = in_folder("r.html");
+    struct outcome outcome =
+        SCRY("report", "The Eiffel Tower is located in", "--model", "models/demo", "-o", path, "--verbose");
+    const char *twin = strstr(outcome.err, "random twin of");
     cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
+    cr_expect(twin && !strstr(twin + 1, "random twin of"), "two analyses, one twin: %s", outcome.err);
     cr_expect(strstr(outcome.out, "Paris"), "%s", outcome.out);
     char *page = read_file(path, NULL);
     cr_expect(strstr(page, "Content-Security-Policy") && strstr(page, "default-src &#39;none&#39;"));

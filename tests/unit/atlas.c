@@ -458,6 +458,43 @@ Test(atlas, twin__is_another_than_a_twin_itself)
     }
 }
 
+/* The nulls of heads and of induction, of two random models, the first of which may be open already. */
+static void fill_nulls(float nulls[4], const struct fixture *f, scry_model *twin)
+{
+    const scry_heads_options     options   = {.ids = f->ids, .id_count = f->id_count, .random_seeds = 2, .twin = twin};
+    const scry_induction_options repeat    = {.length = 8, .seeds = 2, .random_seeds = 2, .twin = twin};
+    scry_heads                  *heads     = NULL;
+    scry_induction              *induction = NULL;
+    cr_assert_eq(scry_heads_run(&heads, f->model, NULL, &options), SCRY_OK, "%s", scry_last_error());
+    cr_assert_eq(scry_induction_run(&induction, f->model, &repeat), SCRY_OK, "%s", scry_last_error());
+    nulls[0] = heads->nulls[SCRY_HEAD_SELF].random_mean;
+    nulls[1] = heads->nulls[SCRY_HEAD_INDUCTION].random_mean;
+    nulls[2] = induction->previous.random_mean;
+    nulls[3] = induction->induction.random_mean;
+    scry_induction_destroy(&induction);
+    scry_heads_destroy(&heads);
+}
+
+Test(atlas, twin__that_is_open_already_gives_the_same_nulls_and_stays_open)
+{
+    struct fixture f;
+    float          alone[4], given[4], other[4];
+    fixture_open(&f, "cpu", "llama");
+    fill_nulls(alone, &f, NULL);
+    for (uint64_t seed = 0; seed < 2; seed++) {
+        scry_model *twin = NULL;
+        cr_assert_eq(scry_twin_open(&twin, f.model, seed), SCRY_OK, "%s", scry_last_error());
+        fill_nulls(seed ? other : given, &f, twin);
+        cr_expect_eq(scry_model_get_info(twin)->random_seed, seed);
+        scry_model_destroy(&twin);
+    }
+    for (int i = 0; i < 4; i++) {
+        cr_expect_eq(given[i], alone[i], "null %d: %g, not %g", i, (double)given[i], (double)alone[i]);
+        cr_expect_neq(other[i], alone[i], "null %d is not of the model that was given", i);
+    }
+    fixture_close(&f);
+}
+
 Test(atlas, run__survives_every_refused_allocation)
 {
     struct fixture  f;

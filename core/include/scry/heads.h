@@ -74,6 +74,10 @@ typedef struct scry_head_null {
     float uniform, random_mean, random_largest;
 } scry_head_null;
 
+/* The first random model of a seed: the model's random twin (scry/model.h) on its device, or the next one where the
+ * model itself is that twin. Release with scry_model_destroy. */
+SCRY_API scry_status scry_twin_open(scry_model **out, const scry_model *model, uint64_t seed);
+
 typedef struct scry_heads_options {
     const int32_t *ids; /* the prompt where text is NULL */
     int            id_count;
@@ -82,6 +86,7 @@ typedef struct scry_heads_options {
     int            probe_seeds;             /* sequences of them; 0: 4 */
     int            random_seeds;            /* models of random weights, one after the other; 0: 1 */
     uint64_t       seed;                    /* of all that is random */
+    scry_model    *twin;                    /* scry_twin_open's of that seed, where it is open already; else NULL */
     /* Called between layers where not NULL; false stops with SCRY_STOPPED. */
     bool (*progress)(void *user, int64_t done, int64_t total);
     void *user;
@@ -109,12 +114,13 @@ SCRY_API const scry_head *scry_heads_surest(const scry_heads *heads, scry_head_s
 
 /* A model that has seen a sequence can say it again: random tokens said twice, where nothing else helps. */
 typedef struct scry_induction_options {
-    int      length;       /* tokens that are said twice; 0: 50, or as many as fit */
-    int      seeds;        /* sequences of them; 0: 8 */
-    int      random_seeds; /* models of random weights; 0: 1 */
-    bool     skip_random;
-    int      feeders; /* heads listed for each induction head; 0: 3 */
-    uint64_t seed;    /* of all that is random */
+    int         length;       /* tokens that are said twice; 0: 50, or as many as fit */
+    int         seeds;        /* sequences of them; 0: 8 */
+    int         random_seeds; /* models of random weights; 0: 1 */
+    bool        skip_random;
+    int         feeders; /* heads listed for each induction head; 0: 3 */
+    uint64_t    seed;    /* of all that is random */
+    scry_model *twin;    /* scry_twin_open's of that seed, where it is open already; else NULL */
     bool (*progress)(void *user, int64_t done, int64_t total);
     void *user;
 } scry_induction_options;
