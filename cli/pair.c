@@ -39,6 +39,17 @@ void cli_pair_finish(struct cli_pair *pair)
     for (int i = 0; i < 2; i++) scry__free(pair->ids[i]);
 }
 
+scry_status cli_pair_method(scry_patch_method *method, const char *name)
+{
+    *method = SCRY_PATCH_METHOD_EXACT;
+    if (!name) return SCRY_OK;
+    for (int i = 0; i < SCRY_PATCH_METHOD_COUNT; i++) {
+        *method = (scry_patch_method)i;
+        if (!strcmp(name, scry_patch_method_text(*method))) return SCRY_OK;
+    }
+    return cli_bad("--method \"%s\": expected exact, estimate or both", name);
+}
+
 scry_status cli_pair_metric(scry_patch_metric *metric, const char *name, scry_patch_method method)
 {
     scry__text all = {0};

@@ -42,6 +42,15 @@ struct cli_pair {
         0, "naive", CLI_FLAG, &(options).naive, NULL, "every patch as a whole pass: slow, for checks", 0, 0            \
     }
 
+/* How effects are found; a string in scope, NULL before. */
+#define CLI_METHOD_OPTION(name)                                                                                        \
+    {                                                                                                                  \
+        0, "method", CLI_STRING, &(name), "WHICH",                                                                     \
+            "exact (every patch is run), estimate (effects to first order, from one gradient: fast) or both, and how " \
+            "far the estimate is off (exact)",                                                                         \
+            0, 0                                                                                                       \
+    }
+
 /* The position and the tokens, before any work: fills in has_position and has_id. */
 scry_status cli_pair_check(scry_patch_options *options);
 /* Two texts, or two lists of ids. */
@@ -51,6 +60,8 @@ scry_status cli_pair_check_prompts(const struct cli_pair *pair);
 scry_status cli_pair_read(struct cli_pair *pair, scry_patch_options *options);
 void        cli_pair_finish(struct cli_pair *pair);
 
+/* --method, by its name; NULL: exact. */
+scry_status cli_pair_method(scry_patch_method *method, const char *name);
 /* --metric, by its name; one that the method has. */
 scry_status cli_pair_metric(scry_patch_metric *metric, const char *name, scry_patch_method method);
 

@@ -45,16 +45,13 @@ static scry_status choose_directions(struct patch *patch)
 
 static scry_status choose_method(struct patch *patch)
 {
-    for (int i = 0; i < SCRY_PATCH_METHOD_COUNT; i++) {
-        patch->options.method = (scry_patch_method)i;
-        if (strcmp(patch->method, scry_patch_method_text(patch->options.method)) != 0) continue;
-        if (!patch->metric_name)
-            patch->metric_name =
-                scry_patch_metric_text(patch->options.method == SCRY_PATCH_METHOD_ESTIMATE ? SCRY_PATCH_METRIC_ESTIMATE
-                                                                                           : SCRY_PATCH_METRIC_EFFECT);
-        return cli_pair_metric(&patch->metric, patch->metric_name, patch->options.method);
-    }
-    return cli_bad("--method \"%s\": expected exact, estimate or both", patch->method);
+    scry_patch_method *method = &patch->options.method;
+    scry_status        status = cli_pair_method(method, patch->method);
+    if (status) return status;
+    if (!patch->metric_name)
+        patch->metric_name = scry_patch_metric_text(*method == SCRY_PATCH_METHOD_ESTIMATE ? SCRY_PATCH_METRIC_ESTIMATE
+                                                                                          : SCRY_PATCH_METRIC_EFFECT);
+    return cli_pair_metric(&patch->metric, patch->metric_name, *method);
 }
 
 static scry_status check_prompts(const struct patch *patch)
@@ -173,17 +170,13 @@ static scry_status show(void *state, const char *text)
 
 int cli_patch(int argc, char **argv)
 {
-    struct patch patch = {
-        .options = {.answer.id = -1, .wrong.id = -1, .position = -1}, .direction = "denoise", .method = "exact"};
+    struct patch patch = {.options = {.answer.id = -1, .wrong.id = -1, .position = -1}, .direction = "denoise"};
     const struct cli_option options[] = {
         {0, "direction", CLI_STRING, &patch.direction, "WHICH",
          "denoise (clean values into the corrupt run: what restores), noise (the reverse: what breaks) or both "
          "(denoise)",
          0, 0},
-        {0, "method", CLI_STRING, &patch.method, "WHICH",
-         "exact (every patch is run), estimate (effects to first order, from one gradient: fast) or both, and how far "
-         "the estimate is off (exact)",
-         0, 0},
+        CLI_METHOD_OPTION(patch.method),
         {0, "kinds", CLI_STRING, &patch.kinds, "KIND,..",
          "some of resid_pre, resid_mid, attn_out, mlp_out, z, q, k, v, pattern (all)", 0, 0},
         {0, "by-position", CLI_FLAG, &patch.options.by_position, NULL,

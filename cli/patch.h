@@ -11,7 +11,7 @@ struct patch {
     struct cli_common   common;
     scry_patch_options  options;
     struct cli_pair     prompts;
-    const char         *direction, *method, *kinds, *metric_name;
+    const char         *direction, *method, *kinds, *metric_name; /* as given */
     const char         *output, *pairs;
     scry_patch_metric   metric;
     bool                directions[SCRY_PATCH_DIRECTION_COUNT]; /* asked for */

@@ -105,7 +105,7 @@ static scry_status describe_run(scry__text *out, const struct pairs *pairs)
     source.fallbacks = 0; /* they grow */
     whole            = scry__json_result(&builder, "scry.patching-journal/1", &source);
     scry__json_set_text(&builder, whole, "direction", patch->direction);
-    scry__json_set_text(&builder, whole, "method", patch->method);
+    scry__json_set_text(&builder, whole, "method", scry_patch_method_text(options->method));
     scry__json_set_int(&builder, whole, "kinds", options->kinds);
     scry__json_set_bool(&builder, whole, "by_position", options->by_position);
     scry__json_set_bool(&builder, whole, "align", options->align);

@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/page.h"
+#include "cli/pair.h"
 #include "cli/report_collect.h"
 
 #include "report/html.h"
@@ -12,7 +13,7 @@
 
 struct report {
     struct cli_common  common;
-    const char        *output, *title;
+    const char        *output, *title, *method;
     struct report_data data;
 };
 
@@ -69,6 +70,7 @@ static scry_status add_command(scry__text *out, const struct report *report, con
     add_token_option(out, "answer", &report->data.answer);
     add_token_option(out, "wrong", &report->data.wrong);
     if (report->data.align) scry__text_adds(out, " --align");
+    add_option(out, "method", report->method);
     scry__text_adds(out, text ? " --" : " --ids");
     add_word(out, text ? text : report->common.ids_text);
     return out->status;
@@ -168,12 +170,14 @@ static scry_status check(struct report *report)
     scry_status         status = cli_check_suffix(report->output, ".html .htm");
     if (!status) status = cli_check_token(&data->answer, "answer");
     if (!status) status = cli_check_token(&data->wrong, "wrong");
+    if (!status) status = cli_pair_method(&data->method, report->method);
     if (status) return status;
     bool tokens = data->answer.text || data->answer.has_id || data->wrong.text || data->wrong.has_id;
     if (data->corrupt && data->corrupt_ids)
         return cli_bad("--corrupt and --corrupt-ids were given together: expected one of them");
-    if (!data->corrupt && !data->corrupt_ids && (tokens || data->align))
-        return cli_bad("--answer, --wrong and --align say how another prompt is patched: expected --corrupt too");
+    if (!data->corrupt && !data->corrupt_ids && (tokens || data->align || report->method))
+        return cli_bad("--answer, --wrong, --align and --method say how another prompt is patched: expected --corrupt "
+                       "too");
     return SCRY_OK;
 }
 
@@ -221,6 +225,7 @@ int cli_report(int argc, char **argv)
         {'w', "wrong", CLI_STRING, &report.data.wrong.text, "TOKEN", "the other prompt's (its likeliest)", 0, 0},
         {0, "wrong-id", CLI_INT, &report.data.wrong.id, "ID", "the same, by id", 0, 1e9},
         {0, "align", CLI_FLAG, &report.data.align, NULL, "match prompts of unequal length, as scry patch does", 0, 0},
+        CLI_METHOD_OPTION(report.method),
         {0, "quick", CLI_FLAG, &report.data.quick, NULL, "leave out what takes many passes", 0, 0},
         CLI_MODEL_OPTIONS(report.common),
         CLI_COMMON_OPTIONS(report.common),

@@ -134,6 +134,7 @@ static scry_status collect_patching(struct report_data *data)
                                             .wrong            = data->wrong,
                                             .direction        = (scry_patch_direction)i,
                                             .align            = data->align,
+                                            .method           = data->method,
                                             .progress         = show_progress,
                                             .user             = &data->progress};
         status = scry_patching_run(&patchings[i], data->common->model, data->text, data->corrupt, &options);

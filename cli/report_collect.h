@@ -17,6 +17,7 @@ struct report_data {
     const char              *corrupt, *corrupt_ids; /* another prompt that is patched; both NULL: none */
     scry_token_choice        answer, wrong;         /* of the patching */
     bool                     align;                 /* its prompts, where they are of unequal length */
+    scry_patch_method        method;                /* of its effects */
     int                      tokens;                /* to be generated after the prompt */
     bool                     quick;                 /* leave out what takes many passes */
     struct cli_progress      progress;

@@ -212,6 +212,11 @@ Test(patching, estimates__stand_beside_effects)
     cr_expect(strstr(readout, "estimate ") && !strstr(readout, "KL") && !strstr(readout, "correlation"), "%s", readout);
     page_screenshot(page, "patching-estimate", true);
     free(readout);
+    page_open(page, PAGE(STORY, "--method", "both"), "patching?patchMetric=estimate&patchWay=noise");
+    readout = part_of(page, ".readout");
+    cr_expect(strstr(readout, "effect ") && strstr(readout, "estimate ") && strstr(readout, "estimates are off by"),
+              "a report has both, too: %s", readout);
+    free(readout);
     json_t *views = made_views(page), *view;
     size_t  index;
     json_array_foreach(views, index, view) made_view(page, json_string_value(view));

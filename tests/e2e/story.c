@@ -78,11 +78,15 @@ Test(story, answer__goes_from_the_subject_to_the_last_position)
     }
 }
 
-/* The report tells it, and names the command that makes it again. */
+/* The report tells it, with estimates where asked, and names the command that makes it again. */
 Test(story, report__has_it)
 {
-    const char    *path    = in_folder("report.html");
-    struct outcome outcome = SCRY("report", CLEAN, "--corrupt", CORRUPT, "--answer", " Paris", "--quick", "-o", path);
+    const char    *path = in_folder("report.html");
+    struct outcome outcome =
+        SCRY("report", CLEAN, "--corrupt", CORRUPT, "--answer", " Paris", "--method", "both", "--quick", "-o", path);
+    struct outcome guess   = SCRY("patch", CLEAN, CORRUPT, "--answer", " Paris", "--wrong", " Berlin", "--kinds",
+                                  "resid_pre", "--method", "estimate", "--json");
+    json_t        *guessed = outcome_json(&guess);
     size_t         size;
     cr_assert_eq(outcome.exit_code, 0, "%s", outcome.err);
     char *page = read_file(path, &size);
@@ -97,12 +101,19 @@ Test(story, report__has_it)
     for (int layer = 0; layer < LAYERS; layer++)
         for (int position = 0; position < POSITIONS; position++)
             cr_expect_eq(effect(shown, STREAM, layer, position), effect(known, STREAM, layer, position));
+    const json_t *estimates[] = {shown, json_array_get(json_object_get(guessed, "directions"), 0)};
+    for (int i = 0; i < 2; i++)
+        estimates[i] = json_object_get(json_array_get(json_object_get(estimates[i], "grids"), 0), "estimate");
+    cr_expect(estimates[0] && json_equal(estimates[0], estimates[1]), "estimates are those of scry patch");
+    json_decref(guessed);
     json_decref(restored);
     json_decref(object);
     free(page);
     page = read_file(path, &size);
-    cr_expect(strstr(page, "--corrupt &#39;" CORRUPT "&#39; --answer &#39; Paris&#39; -- &#39;" CLEAN "&#39;"));
+    cr_expect(strstr(page, "--corrupt &#39;" CORRUPT
+                           "&#39; --answer &#39; Paris&#39; --method &#39;both&#39; -- &#39;" CLEAN "&#39;"));
     free(page);
+    outcome_free(&guess);
     outcome_free(&outcome);
 }
 
@@ -112,7 +123,9 @@ Test(story, report__refuses_half_a_question)
         const char *option, *value, *says;
     } cases[] = {
         {"--answer", " Paris",
-         "--answer, --wrong and --align say how another prompt is patched: expected --corrupt too"},
+         "--answer, --wrong, --align and --method say how another prompt is patched: expected --corrupt too"},
+        {"--method", "both", "expected --corrupt too"},
+        {"--method", "guess", "--method \"guess\": expected exact, estimate or both"},
         {"--wrong-id", "5", "expected --corrupt too"},
         {"--corrupt", "The capital of the United Kingdom of old is", "7"},
         {"--corrupt-ids", "5,x", "--corrupt-ids \"5,x\""},
