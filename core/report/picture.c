@@ -100,6 +100,7 @@ void scry__picture_text(cairo_t *cairo, const scry__fonts *fonts, const char *te
     cairo_move_to(cairo, -share_x * width, -share_y * height);
     pango_cairo_show_layout(cairo, drawn);
     cairo_restore(cairo);
+    cairo_new_path(cairo); /* else what is drawn next begins here */
     g_object_unref(drawn);
 }
 
