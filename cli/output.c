@@ -2,6 +2,7 @@
 #include "cli/output.h"
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/json_build.h"
 
 #include <errno.h>
@@ -26,6 +27,15 @@ scry_status cli_print_json(json_t *object)
     scry__json_dump(&text, object, isatty(STDOUT_FILENO));
     json_decref(object);
     return cli_print(&text);
+}
+
+scry_status cli_write_json(const char *path, const json_t *object)
+{
+    scry__text text = {0};
+    scry__json_dump(&text, object, false);
+    scry_status status = text.status ? text.status : scry__file_write(path, text.data, text.size);
+    scry__text_finish(&text);
+    return status;
 }
 
 void cli_add_candidate(scry__text *out, const char *what, const scry_candidate *candidate)

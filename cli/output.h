@@ -13,6 +13,9 @@
 scry_status cli_print(scry__text *text);
 scry_status cli_print_json(json_t *object);
 
+/* On one line into a file, whole or not at all; the object stays. */
+scry_status cli_write_json(const char *path, const json_t *object);
+
 /* "WHAT Paris: logit 11.204, probability 0.9971" and a line's end. */
 void cli_add_candidate(scry__text *out, const char *what, const scry_candidate *candidate);
 

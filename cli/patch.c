@@ -2,8 +2,6 @@
 #include "cli/patch.h"
 
 #include "base/alloc.h"
-#include "base/file.h"
-#include "base/json_build.h"
 #include "report/json_patching.h"
 
 #include <string.h>
@@ -111,13 +109,7 @@ bool patch_writes_json(const struct patch *patch)
 
 scry_status patch_put_json(const struct patch *patch, json_t *object)
 {
-    scry__text  text   = {0};
-    scry_status status = SCRY_OK;
-    if (patch_writes_json(patch)) {
-        scry__json_dump(&text, object, false);
-        status = text.status ? text.status : scry__file_write(patch->output, text.data, text.size);
-        scry__text_finish(&text);
-    }
+    scry_status status = patch_writes_json(patch) ? cli_write_json(patch->output, object) : SCRY_OK;
     if (!status && patch->common.json) return cli_print_json(object);
     json_decref(object);
     return status;

@@ -1,7 +1,5 @@
 /* scry steer: continuations with a vector added to the residual stream, side by side by strength. */
-#include "cli/command.h"
-#include "cli/output.h"
-#include "cli/sheet.h"
+#include "cli/steer.h"
 
 #include "base/alloc.h"
 #include "base/error.h"
@@ -12,24 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { MOST_STRENGTHS = 8 };
-
-struct steer {
-    struct cli_common       common;
-    scry_steer_options      options;
-    scry_generation_options generation;
-    struct cli_list         plus, minus, plus_ids, minus_ids; /* texts as given */
-    const char             *vector_path, *save, *strength_list, *site, *pool, *positions;
-    double                  temperature;
-    float                   strengths[MOST_STRENGTHS];
-    struct cli_progress     progress;
-    /* What is to be released: */
-    scry_steer_prompt *prompts;
-    int                prompt_count;
-    scry_edits        *vector;
-    scry_steering     *result;
-};
 
 /* --- options --- */
 
@@ -116,7 +96,8 @@ static scry_status check(struct steer *steer)
         return cli_bad("--vector was given with prompts: expected either a vector or --plus and --minus");
     if (!steer->vector_path && (!plus || !minus))
         return cli_bad("nothing to steer by: expected --plus and --minus, or --vector");
-    return cli_check_suffix(steer->save, ".npy");
+    status = cli_check_suffix(steer->save, ".npy");
+    return status ? status : cli_check_suffix(steer->output, ".png .svg .pdf .npz .json");
 }
 
 /* --- the vector --- */
@@ -174,148 +155,6 @@ static scry_status read_vector(struct steer *steer)
     return SCRY_OK;
 }
 
-/* --- what is printed --- */
-
-static void add_prompt_list(scry__text *out, const char *sign, const struct cli_list *texts)
-{
-    for (int i = 0; i < texts->count; i++) {
-        scry__text_addf(out, "%s \"", i ? "," : sign);
-        scry__label_prose(out, texts->items[i]);
-        scry__text_adds(out, "\"");
-    }
-}
-
-/* Share of the stream below which a vector from prompts is worth a remark. */
-#define SHORT 0.1
-
-/* What the vector is and where it is added. */
-static void describe(scry__text *out, const struct steer *steer)
-{
-    const scry_steering *result = steer->result;
-    scry_range           at     = result->positions;
-    scry__text_adds(out, "Vector:");
-    if (steer->vector_path) {
-        scry__text_addf(out, " %s", steer->vector_path);
-    } else {
-        add_prompt_list(out, "", &steer->plus);
-        add_prompt_list(out, "", &steer->plus_ids);
-        add_prompt_list(out, " less", &steer->minus);
-        add_prompt_list(out, " less", &steer->minus_ids);
-    }
-    scry__text_addf(out, "\nof length %.4g, where the stream has %.4g; added to blocks.%d.hook_%s at ", result->length,
-                    result->stream, result->layer, site_name((int)result->site));
-    switch (result->reach) {
-    case SCRY_STEER_REACH_RANGE:
-        scry__text_addf(out, at.end ? "positions %d to %d" : "positions from %d on", at.begin, at.end - 1);
-        break;
-    case SCRY_STEER_REACH_LAST:
-        scry__text_adds(out, "the prompt's last position");
-        break;
-    default:
-        scry__text_addf(out, "%s positions", scry_steer_reach_text(result->reach));
-    }
-    if (!steer->vector_path && result->length < SHORT * result->stream)
-        scry__text_addf(out,
-                        "\nThat is %.2g %% of the stream: the prompts hardly differ there. scry patch tells where they "
-                        "do; --layer and --pool mean look elsewhere.",
-                        100 * result->length / result->stream);
-    scry__text_adds(out, "\n\n");
-}
-
-static void add_continuation(scry__text *out, const struct steer *steer, const char *text,
-                             const scry_generation *generation)
-{
-    scry__label_prose(out, text ? text : "...");
-    scry__text_adds(out, "|");
-    scry__label_prose(out, generation->text);
-    scry__text_addf(out, steer->common.verbose ? " (%s)\n" : "\n", generation->stop_reason);
-}
-
-/* How far the prediction moved at each strength, beside what random vectors do. */
-static scry_status add_distances(scry__text *out, const struct steer *steer)
-{
-    enum { STRENGTH, KL, RANDOM, COUNT };
-    static const scry__table_column columns[] = {
-        {"strength", SCRY__ALIGN_RIGHT, true}, {"KL", SCRY__ALIGN_RIGHT, true}, {"random", SCRY__ALIGN_RIGHT, true}};
-    const scry_steering *result   = steer->result;
-    scry__terminal       terminal = cli_terminal();
-    struct cli_sheet     sheet;
-    if (!cli_sheet_create(&sheet, COUNT, result->count)) return SCRY_OUT_OF_MEMORY;
-    for (; sheet.rows < result->count; sheet.rows++) {
-        const scry_steered *run = &result->runs[sheet.rows];
-        cli_sheet_put(&sheet, STRENGTH, "%g", (double)run->strength);
-        cli_sheet_put(&sheet, KL, "%.4f", (double)run->kl);
-        cli_sheet_put(&sheet, RANDOM, "%.4f", (double)run->random_kl);
-    }
-    scry__text_addf(out,
-                    "\nHow far the %s prediction moves, in nats, and how far random vectors of that length "
-                    "move it:\n",
-                    result->step ? "second" : "first");
-    scry_status status = cli_sheet_add(out, &terminal, &sheet, columns);
-    cli_sheet_finish(&sheet);
-    return status;
-}
-
-static void put_shift(struct cli_sheet *sheet, const char *what, double strength, const scry_shift *shift)
-{
-    enum { WHAT, STRENGTH, TOKEN, BEFORE, AFTER };
-    cli_sheet_put(sheet, WHAT, "%s", what);
-    cli_sheet_put(sheet, STRENGTH, "%g", strength);
-    cli_sheet_put_token(sheet, TOKEN, shift->text);
-    cli_sheet_put(sheet, BEFORE, "%.4f", (double)shift->before);
-    cli_sheet_put(sheet, AFTER, "%.4f", (double)shift->after);
-    sheet->rows++;
-}
-
-/* Which tokens become likelier there, and which less likely. */
-static scry_status add_shifts(scry__text *out, const struct steer *steer)
-{
-    static const scry__table_column columns[] = {{"", SCRY__ALIGN_LEFT, true},
-                                                 {"strength", SCRY__ALIGN_RIGHT, true},
-                                                 {"token", SCRY__ALIGN_LEFT, false},
-                                                 {"without", SCRY__ALIGN_RIGHT, true},
-                                                 {"with", SCRY__ALIGN_RIGHT, true}};
-    const scry_steering            *result    = steer->result;
-    scry__terminal                  terminal  = cli_terminal();
-    int                             rows      = 0;
-    struct cli_sheet                sheet;
-    for (int i = 0; i < result->count; i++) rows += result->runs[i].rise_count + result->runs[i].fall_count;
-    if (!rows) return SCRY_OK;
-    if (!cli_sheet_create(&sheet, sizeof columns / sizeof *columns, rows)) return SCRY_OUT_OF_MEMORY;
-    for (int i = 0; i < result->count; i++) {
-        const scry_steered *run = &result->runs[i];
-        for (int j = 0; j < run->rise_count; j++)
-            put_shift(&sheet, j ? "" : "rises", (double)run->strength, &run->rises[j]);
-        for (int j = 0; j < run->fall_count; j++)
-            put_shift(&sheet, j ? "" : "falls", (double)run->strength, &run->falls[j]);
-    }
-    scry__text_adds(out, "\nTokens whose probability there changes most:\n");
-    scry_status status = cli_sheet_add(out, &terminal, &sheet, columns);
-    cli_sheet_finish(&sheet);
-    return status;
-}
-
-static scry_status print_tables(const struct steer *steer, const char *text)
-{
-    const scry_steering *result = steer->result;
-    scry__text           out    = {0};
-    scry_status          status = SCRY_OK;
-    describe(&out, steer);
-    scry__text_addf(&out, "%9s  ", "without");
-    add_continuation(&out, steer, text, result->plain);
-    for (int i = 0; i < result->count; i++) {
-        scry__text_addf(&out, "%9g  ", (double)result->runs[i].strength);
-        add_continuation(&out, steer, text, result->runs[i].generation);
-    }
-    if (result->count && !isnan(result->runs[0].kl)) {
-        status = add_distances(&out, steer);
-        if (!status) status = add_shifts(&out, steer);
-    }
-    if (!status) return cli_print(&out);
-    scry__text_finish(&out);
-    return status;
-}
-
 /* --- the command --- */
 
 static bool report_progress(void *user, int64_t done, int64_t total)
@@ -344,17 +183,24 @@ static scry_status run(struct steer *steer, const char *text)
     return status;
 }
 
-static scry_status print_result(const struct steer *steer, const char *text)
+static scry_status save_vector(const struct steer *steer)
 {
     const scry_steering *result = steer->result;
-    scry_status          status = SCRY_OK;
-    if (steer->save) status = scry__npy_write_f32(steer->save, 1, (int64_t[]){result->size}, result->vector);
-    if (!status && steer->save && !steer->common.quiet) fprintf(stderr, "scry: the vector is in %s\n", steer->save);
-    if (status || !steer->common.json) return status ? status : print_tables(steer, text);
+    scry_status          status = scry__npy_write_f32(steer->save, 1, (int64_t[]){result->size}, result->vector);
+    if (!status && !steer->common.quiet) fprintf(stderr, "scry: the vector is in %s\n", steer->save);
+    return status;
+}
+
+static scry_status put_result(const struct steer *steer, const char *text)
+{
     json_t           *object = NULL;
     scry__json_source source = cli_source(&steer->common);
-    status                   = scry__json_steering(&object, result, &source);
-    return status ? status : cli_print_json(object);
+    if (!steer->output && !steer->common.json) return steer_print(steer, text);
+    scry_status status = scry__json_steering(&object, steer->result, &source);
+    if (!status && steer->output) status = steer_write(steer, text, object);
+    if (!status && steer->common.json) return cli_print_json(object);
+    json_decref(object);
+    return status;
 }
 
 static scry_status show(void *state, const char *text)
@@ -363,7 +209,8 @@ static scry_status show(void *state, const char *text)
     scry_status   status = check(steer);
     if (!status) status = cli_open(&steer->common, text);
     if (!status) status = run(steer, text);
-    if (!status) status = print_result(steer, text);
+    if (!status && steer->save) status = save_vector(steer);
+    if (!status) status = put_result(steer, text);
     if (!status) cli_note_fallbacks(&steer->common);
     scry_steering_destroy(&steer->result);
     scry_edits_destroy(&steer->vector);
@@ -390,6 +237,8 @@ int cli_steer(int argc, char **argv)
         {0, "positions", CLI_STRING, &steer.positions, "WHERE",
          "all, prompt, last, generated, A:B, or A: for A and behind (all)", 0, 0},
         {0, "save", CLI_STRING, &steer.save, "F.npy", "write the vector as strength 1 adds it", 0, 0},
+        {'o', "output", CLI_STRING, &steer.output, "FILE",
+         "by strength, a picture (.png, .svg or .pdf), or all numbers (.npz or .json), instead of the terminal", 0, 0},
         {'n', "tokens", CLI_INT, &steer.generation.max_tokens, "N", "tokens to generate (20)", 1, 1000000},
         {'k', "top", CLI_INT, &steer.options.top, "K", "tokens shown that rise, and that fall (3)", 1, SCRY_MAX_TOP},
         {'t', "temperature", CLI_REAL, &steer.temperature, "X", "0 takes the most likely token (0)", 0, 100},

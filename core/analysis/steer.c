@@ -32,9 +32,10 @@ struct steer {
     int                       strength_count, top;
     /* Reading: */
     scry__session *session;
-    scry_buffer   *buffer;                   /* [V] */
-    int32_t       *ids;                      /* the prompt, and a token more where `step` is 1 */
-    float         *plain, *steered, *random; /* logits [V]; a random vector [size] */
+    scry_buffer   *buffer;                  /* [V] */
+    int32_t       *ids;                     /* the prompt, and a token more where `step` is 1 */
+    float         *plain, *steered, *drawn; /* logits [V], [count, V], [V] */
+    float         *random;                  /* a random vector [size] */
 };
 
 #define NAME_TEXT(name, text) text,
@@ -189,19 +190,43 @@ static scry_status read_logits(float *out, struct steer *steer, const float *vec
     return status ? status : scry__progress_step(&steer->progress);
 }
 
-static scry_status compare(struct steer *steer, scry_steered *run)
+static scry_status compare(struct steer *steer, scry_steered *run, float *logits)
 {
-    int         vocabulary = scry_model_get_info(steer->model)->vocabulary;
-    double      sum        = 0;
-    scry_status status     = read_logits(steer->steered, steer, steer->result->vector, run->strength);
-    if (!status) status = scry__shifts_find(run, steer->model, steer->plain, steer->steered, steer->top);
-    run->kl = (float)scry__divergence(steer->plain, steer->steered, vocabulary);
+    scry_status status = read_logits(logits, steer, steer->result->vector, run->strength);
+    if (!status) status = scry__shifts_find(run, steer->model, steer->plain, logits, steer->top);
+    run->kl = (float)scry__divergence(steer->plain, logits, scry_model_get_info(steer->model)->vocabulary);
+    return status;
+}
+
+static scry_status compare_random(struct steer *steer, int index)
+{
+    scry_steering *result     = steer->result;
+    int            vocabulary = scry_model_get_info(steer->model)->vocabulary;
+    double         sum        = 0;
+    scry_status    status     = SCRY_OK;
     for (int i = 0; i < RANDOM_VECTORS && !status; i++) {
-        scry__steer_draw(steer->random, steer->result->size, steer->result->length, steer->options->seed + (uint64_t)i);
-        status = read_logits(steer->steered, steer, steer->random, run->strength);
-        sum += scry__divergence(steer->plain, steer->steered, vocabulary);
+        scry__steer_draw(steer->random, result->size, result->length, steer->options->seed + (uint64_t)i);
+        status = read_logits(steer->drawn, steer, steer->random, result->runs[index].strength);
+        if (status) break;
+        double kl = scry__divergence(steer->plain, steer->drawn, vocabulary);
+        sum += kl;
+        result->random_kls[index * RANDOM_VECTORS + i] = (float)kl;
+        scry__followed_take_random(result, index, i, steer->drawn, vocabulary);
     }
-    run->random_kl = (float)(sum / RANDOM_VECTORS);
+    result->runs[index].random_kl = (float)(sum / RANDOM_VECTORS);
+    return status;
+}
+
+/* Which tokens to follow is known once all strengths have been read. */
+static scry_status compare_all(struct steer *steer)
+{
+    scry_steering *result     = steer->result;
+    size_t         vocabulary = (size_t)scry_model_get_info(steer->model)->vocabulary;
+    scry_status    status     = SCRY_OK;
+    for (int i = 0; i < result->count && !status; i++)
+        status = compare(steer, &result->runs[i], steer->steered + (size_t)i * vocabulary);
+    if (!status) status = scry__followed_choose(result, steer->model, steer->plain, steer->steered, steer->top);
+    for (int i = 0; i < result->count && !status; i++) status = compare_random(steer, i);
     return status;
 }
 
@@ -213,11 +238,14 @@ static scry_status prepare_reading(struct steer *steer)
     int            vocabulary = scry_model_get_info(steer->model)->vocabulary, prompt = steer->tokens->count;
     int            count = prompt + result->step;
     if (result->plain->step_count < 1 || count > scry_model_get_info(steer->model)->context) return SCRY_OK;
-    steer->ids     = scry__alloc((size_t)count, sizeof *steer->ids);
-    steer->plain   = scry__alloc((size_t)vocabulary, sizeof *steer->plain);
-    steer->steered = scry__alloc((size_t)vocabulary, sizeof *steer->steered);
-    steer->random  = scry__alloc((size_t)result->size, sizeof *steer->random);
-    if (!steer->ids || !steer->plain || !steer->steered || !steer->random) return SCRY_OUT_OF_MEMORY;
+    steer->ids         = scry__alloc((size_t)count, sizeof *steer->ids);
+    steer->plain       = scry__alloc((size_t)vocabulary, sizeof *steer->plain);
+    steer->steered     = scry__alloc((size_t)steer->strength_count, (size_t)vocabulary * sizeof *steer->steered);
+    steer->drawn       = scry__alloc((size_t)vocabulary, sizeof *steer->drawn);
+    steer->random      = scry__alloc((size_t)result->size, sizeof *steer->random);
+    result->random_kls = scry__alloc((size_t)steer->strength_count, RANDOM_VECTORS * sizeof *result->random_kls);
+    if (!steer->ids || !steer->plain || !steer->steered || !steer->drawn || !steer->random || !result->random_kls)
+        return SCRY_OUT_OF_MEMORY;
     memcpy(steer->ids, steer->tokens->ids, (size_t)prompt * sizeof *steer->ids);
     if (result->step) steer->ids[prompt] = result->plain->steps[0].chosen.id;
     scry_status status =
@@ -230,6 +258,7 @@ static scry_status prepare_reading(struct steer *steer)
 static scry_status run_all(struct steer *steer)
 {
     scry_steering *result = steer->result;
+    result->random_count  = RANDOM_VECTORS;
     result->runs          = scry__alloc((size_t)steer->strength_count, sizeof *result->runs);
     if (!result->runs) return SCRY_OUT_OF_MEMORY;
     steer->progress.total =
@@ -240,8 +269,8 @@ static scry_status run_all(struct steer *steer)
         scry_steered *run = &result->runs[result->count++];
         *run              = (scry_steered){.strength = steer->strengths[i], .kl = NAN, .random_kl = NAN};
         status            = generate(&run->generation, steer, run->strength);
-        if (!status && steer->plain) status = compare(steer, run);
     }
+    if (!status && steer->plain) status = compare_all(steer);
     return status;
 }
 
@@ -327,6 +356,7 @@ scry_status scry_steer(scry_steering **out, scry_model *model, const char *text,
     scry__session_destroy(&steer.session);
     scry_buffer_destroy(&steer.buffer);
     scry__free(steer.random);
+    scry__free(steer.drawn);
     scry__free(steer.steered);
     scry__free(steer.plain);
     scry__free(steer.ids);
@@ -355,6 +385,8 @@ void scry_steering_destroy(scry_steering **steering)
         scry_generation_destroy(&self->runs[i].generation);
     }
     scry__free(self->runs);
+    scry__free(self->random_kls);
+    scry__followed_release(self);
     scry_generation_destroy(&self->plain);
     scry__free(self->vector);
     scry__free(self);

@@ -17,6 +17,56 @@ static json_t *shift_array(scry__json_builder *builder, const scry_shift *shifts
     return array;
 }
 
+enum odds_number { LOGIT, PROBABILITY };
+
+static json_t *odds_array(scry__json_builder *builder, const scry_odds *odds, int count, enum odds_number number)
+{
+    json_t *array = scry__json_new_array(builder);
+    for (int i = 0; i < count; i++)
+        scry__json_append_number(builder, array, number == LOGIT ? odds[i].logit : odds[i].probability);
+    return array;
+}
+
+/* By strength an array over the random vectors. */
+static json_t *random_array(scry__json_builder *builder, const scry_steering *steering, const scry_odds *odds,
+                            enum odds_number number)
+{
+    json_t *array = scry__json_new_array(builder);
+    for (int i = 0; i < steering->count; i++)
+        scry__json_append(
+            builder, array,
+            odds_array(builder, odds + (size_t)i * (size_t)steering->random_count, steering->random_count, number));
+    return array;
+}
+
+static json_t *followed_array(scry__json_builder *builder, const scry_steering *steering)
+{
+    json_t *array = scry__json_new_array(builder);
+    for (int i = 0; i < steering->followed_count && !builder->status; i++) {
+        const scry_followed *token = &steering->followed[i];
+        json_t              *line  = scry__json_new_object(builder);
+        scry__json_set_int(builder, line, "id", token->id);
+        scry__json_set_text(builder, line, "text", token->text);
+        scry__json_set_number(builder, line, "logit", token->plain.logit);
+        scry__json_set_number(builder, line, "probability", token->plain.probability);
+        scry__json_set(builder, line, "logits", odds_array(builder, token->steered, steering->count, LOGIT));
+        scry__json_set(builder, line, "probabilities",
+                       odds_array(builder, token->steered, steering->count, PROBABILITY));
+        scry__json_set(builder, line, "random_logits", random_array(builder, steering, token->random, LOGIT));
+        scry__json_set(builder, line, "random_probabilities",
+                       random_array(builder, steering, token->random, PROBABILITY));
+        scry__json_append(builder, array, line);
+    }
+    return array;
+}
+
+static json_t *random_kls(scry__json_builder *builder, const scry_steering *steering, int run)
+{
+    int count = steering->random_count;
+    if (!steering->random_kls) return scry__json_new_array(builder);
+    return scry__json_numbers(builder, steering->random_kls + (size_t)run * (size_t)count, count);
+}
+
 static json_t *run_array(scry__json_builder *builder, const scry_steering *steering)
 {
     json_t *array = scry__json_new_array(builder);
@@ -26,6 +76,7 @@ static json_t *run_array(scry__json_builder *builder, const scry_steering *steer
         scry__json_set_number(builder, line, "strength", run->strength);
         scry__json_set_number(builder, line, "kl", run->kl);
         scry__json_set_number(builder, line, "random_kl", run->random_kl);
+        scry__json_set(builder, line, "random_kls", random_kls(builder, steering, i));
         scry__json_set(builder, line, "rises", shift_array(builder, run->rises, run->rise_count));
         scry__json_set(builder, line, "falls", shift_array(builder, run->falls, run->fall_count));
         scry__json_add_generation(builder, line, run->generation);
@@ -53,5 +104,6 @@ scry_status scry__json_steering(json_t **out, const scry_steering *steering, con
     scry__json_add_generation(&builder, plain, steering->plain);
     scry__json_set(&builder, object, "plain", plain);
     scry__json_set(&builder, object, "runs", run_array(&builder, steering));
+    scry__json_set(&builder, object, "followed", followed_array(&builder, steering));
     return scry__json_finish(&builder, object, out);
 }

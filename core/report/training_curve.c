@@ -84,8 +84,8 @@ static scry_status draw(const char *path, struct drawing *drawing)
 {
     const scry_training     *training = drawing->training;
     const scry__curve_series series[] = {
-        {"training", drawing->losses, drawing->loss_count, training_colour, false},
-        {"evaluation", drawing->evaluations, training->evaluation_count, evaluation_colour, true},
+        {"training", drawing->losses, drawing->loss_count, training_colour, SCRY__CURVE_LINE},
+        {"evaluation", drawing->evaluations, training->evaluation_count, evaluation_colour, SCRY__CURVE_DOTS},
     };
     const scry__curve_level level = {"best possible", training->bound, bound_colour};
     const scry__curve       curve = {

@@ -78,6 +78,38 @@ Test(steer, vector__is_saved_and_read_back)
     outcome_free(&made);
 }
 
+/* A file in place of the tables; with --json the same object goes to stdout. */
+Test(steer, output__is_a_picture_arrays_or_json)
+{
+    static const char *const names[] = {"s.json", "s.svg", "s.png", "s.pdf", "s.npz"};
+    static const char *const heads[] = {"{\"schema\":\"scry.steering/1\"", "<?xml", "\x89PNG", "%PDF", "PK"};
+    for (int i = 0; i < 5; i++) {
+        size_t         size;
+        const char    *path    = in_folder(names[i]);
+        struct outcome outcome = SCRY("steer", FRANCE, "--plus", ITALY, "--minus", FRANCE, "--layer", "5", "-n", "1",
+                                      "-o", path, i ? "--verbose" : "--json");
+        cr_assert_eq(outcome.exit_code, 0, "%s: %s", names[i], outcome.err);
+        cr_expect(strstr(outcome.err, names[i]), "%s: %s", names[i], outcome.err);
+        char *bytes = read_file(path, &size);
+        cr_expect(!strncmp(bytes, heads[i], strlen(heads[i])), "%s", names[i]);
+        if (i) cr_expect_str_eq(outcome.out, "", "%s", names[i]);
+        if (!i) {
+            json_t *printed = outcome_json(&outcome), *written = json_loads(bytes, 0, NULL);
+            cr_expect(json_equal(printed, written));
+            const json_t *first = item(written, "followed", 0);
+            cr_expect(!strcmp(text(first, "text"), " Paris") && number(first, "probability") > 0.9);
+            cr_expect_eq(json_array_size(json_object_get(first, "probabilities")), 3);
+            json_decref(written);
+            json_decref(printed);
+        }
+        if (!strcmp(names[i], "s.svg"))
+            cr_expect(strstr(bytes, "<title>Steering: " FRANCE "</title>") &&
+                      strstr(bytes, "Vector: \"" ITALY "\" less \"" FRANCE "\""));
+        free(bytes);
+        outcome_free(&outcome);
+    }
+}
+
 Test(steer, ids__take_the_place_of_prompts)
 {
     struct outcome outcome =
@@ -142,6 +174,9 @@ Test(steer, wrong_arguments__are_named)
         {{"--pool", "first", "--vector", "v.npy"}, 2, "--pool \"first\": expected one of last, mean"},
         {{"--positions", "3:2", "--vector", "v.npy"}, 2, "--positions \"3:2\": expected all, prompt, last"},
         {{"--save", "v.npz", "--vector", "v.npy"}, 2, "v.npz: expected a name that ends in .npy"},
+        {{"--vector", "v.npy", "-o", "s.csv"},
+         2,
+         "s.csv: expected a name that ends in one of .png .svg .pdf .npz .json"},
         {{"--plus", ITALY, "--minus", FRANCE, "-l", "6"}, 2, "layer 6: expected 0 to 5"},
         {{"--plus", ITALY, "--minus", FRANCE, "--save", "/nowhere/v.npy"}, 6, "/nowhere/v.npy"},
     };

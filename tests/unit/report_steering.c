@@ -1,11 +1,13 @@
-/* Steering as JSON, and its vector as a file: each number in its place. */
+/* Steering as JSON and as a picture, and its vector as a file: each number in its place. */
 #include "refusals.h"
 
 #include "base/alloc.h"
 #include "base/array_file.h"
+#include "base/file.h"
 #include "base/json_build.h"
 #include "report/json_steering.h"
 #include "report/npy.h"
+#include "report/steering_picture.h"
 
 #include <criterion/criterion.h>
 #include <math.h>
@@ -27,23 +29,31 @@ static scry_generation generation = {.prompt      = &prompt,
                                      .steps       = steps,
                                      .text        = (char *)"seven",
                                      .stop_reason = "length"};
+static float           kls[]      = {0.125F, 0, 0, 0.25F};
+static scry_odds       with[]     = {{2, 0.5F}, {-1, 0.125F}};
+static scry_odds       drawn[]    = {{0, 0.25F}, {1, 0.375F}, {0.5F, 0.25F}, {-0.5F, 0.0625F}};
+static scry_followed   followed[] = {{7, (char *)"se en", {1, 0.25F}, with, drawn}};
 static scry_steered    runs[]     = {
            {2, 0.125F, 0.0625F, 1, 1, rises, falls, &generation},
            {-1, NAN, NAN, 0, 0, NULL, NULL, &generation},
 };
 
-static const scry_steering whole = {.layer     = 3,
-                                    .site      = SCRY_STEER_SITE_RESID_PRE,
-                                    .reach     = SCRY_STEER_REACH_RANGE,
-                                    .positions = {4, 0},
-                                    .size      = 3,
-                                    .vector    = vector,
-                                    .length    = 1.5,
-                                    .stream    = 8,
-                                    .step      = 1,
-                                    .plain     = &generation,
-                                    .count     = 2,
-                                    .runs      = runs};
+static const scry_steering whole = {.layer          = 3,
+                                    .site           = SCRY_STEER_SITE_RESID_PRE,
+                                    .reach          = SCRY_STEER_REACH_RANGE,
+                                    .positions      = {4, 0},
+                                    .size           = 3,
+                                    .vector         = vector,
+                                    .length         = 1.5,
+                                    .stream         = 8,
+                                    .step           = 1,
+                                    .plain          = &generation,
+                                    .count          = 2,
+                                    .runs           = runs,
+                                    .random_count   = 2,
+                                    .random_kls     = kls,
+                                    .followed_count = 1,
+                                    .followed       = followed};
 
 #define TOKEN(id, text) "{\"id\":" id ",\"text\":\"" text "\""
 #define SEVEN           TOKEN("7", "seven") ",\"logit\":2.0,\"probability\":0.5}"
@@ -57,9 +67,31 @@ static const char expected[] = "{\"schema\":\"scry.steering/1\",\"tokens\":[" TO
     "five") "}],\"layer\":3,\"site\":\"resid_pre\","
             "\"reach\":\"range\",\"position_begin\":4,\"position_end\":null,\"length\":1.5,\"stream_length\":8.0,"
             "\"vector\":[1.0,-0.5,0.0],\"step\":1,\"plain\":{" CONTINUED ",\"runs\":[{\"strength\":2.0,\"kl\":0.125,"
-            "\"random_kl\":0.0625,\"rises\":[" TOKEN("7", "seven") ",\"before\":0.25,\"after\":0.5}],\"falls\":[" TOKEN(
-                "8", "<8>") ",\"before\":0.5,\"after\":0.25}]," CONTINUED ",{\"strength\":-1.0,\"kl\":null,"
-                            "\"random_kl\":null,\"rises\":[],\"falls\":[]," CONTINUED "]}\n";
+            "\"random_kl\":0.0625,\"random_kls\":[0.125,0.0],\"rises\":[" TOKEN(
+                "7",
+                "seven") ",\"before\":0.25,\"after\":0.5}],\"falls\":[" TOKEN("8",
+                                                                              "<8>") ",\"before\":0.5,\"after\":0.25}]"
+                                                                                     "," CONTINUED
+                                                                                     ",{\"strength\":-1.0,\"kl\":null,"
+                                                                                     "\"random_kl\":null,\"random_"
+                                                                                     "kls\":[0.0,0.25],\"rises\":[],"
+                                                                                     "\"falls\":[]," CONTINUED
+                                                                                     "],\"followed\":[" TOKEN(
+                                                                                         "7",
+                                                                                         "se en") ",\"logit\":1.0,"
+                                                                                                  "\"probability\":0."
+                                                                                                  "25,"
+                                                                                                  "\"logits\":[2.0,-1."
+                                                                                                  "0],"
+                                                                                                  "\"probabilities\":["
+                                                                                                  "0.5,0.125],"
+                                                                                                  "\"random_logits\":[["
+                                                                                                  "0.0,1.0],[0.5,-0.5]]"
+                                                                                                  ","
+                                                                                                  "\"random_"
+                                                                                                  "probabilities\":[[0."
+                                                                                                  "25,0.375],[0.25,0."
+                                                                                                  "0625]]}]}\n";
 
 Test(report_steering, json__has_each_number_in_its_place)
 {
@@ -71,6 +103,52 @@ Test(report_steering, json__has_each_number_in_its_place)
     cr_expect_str_eq(text.data, expected);
     scry__text_finish(&text);
     json_decref(object);
+}
+
+/* In words, and with each part of the picture's own; a start at strength 0 is drawn, but not said. */
+Test(report_steering, picture__says_what_it_shows)
+{
+    static const char *const says[] = {
+        "<title>Steering: a &lt; b</title>", "A less B",
+        "\nse␣en: probability 0.2500 without the vector, 0.5000 at strength 2, 0.1250 at strength -1",
+        "\nKL 0.1250 at strength 2, of random vectors 0.0625"};
+    char   path[64], *text;
+    size_t size;
+    snprintf(path, sizeof path, "/tmp/scry-steering-%ld.svg", (long)getpid());
+    cr_assert_eq(scry__steering_picture_write(path, &whole, "Steering: a < b", "A less B"), SCRY_OK, "%s",
+                 scry_last_error());
+    cr_assert_eq(scry__file_read(&text, &size, path, 1 << 22), SCRY_OK, "%s", scry_last_error());
+    for (size_t i = 0; i < sizeof says / sizeof *says; i++) cr_expect(strstr(text, says[i]), "%s", says[i]);
+    scry__free(text);
+    remove(path);
+}
+
+Test(report_steering, picture__is_refused_where_nothing_was_compared)
+{
+    scry_steering bare  = whole;
+    bare.random_kls     = NULL;
+    bare.followed_count = 0;
+    cr_expect_eq(scry__steering_picture_write("/tmp/scry-steering-none.svg", &bare, "", ""), SCRY_BAD_ARGUMENT);
+    cr_expect(strstr(scry_last_error(), "expected a prediction that the vector reaches"), "%s", scry_last_error());
+    cr_expect_eq(scry__steering_picture_write("/tmp/scry-steering.gif", &whole, "", ""), SCRY_BAD_ARGUMENT);
+    bare.random_kls = kls;
+    char path[64];
+    snprintf(path, sizeof path, "/tmp/scry-steering-%ld.png", (long)getpid());
+    cr_expect_eq(scry__steering_picture_write(path, &bare, "No token", "moved"), SCRY_OK, "%s", scry_last_error());
+    remove(path);
+}
+
+Test(report_steering, refused_memory__is_reported)
+{
+    struct refusals refusals = {0};
+    char            path[64];
+    snprintf(path, sizeof path, "/tmp/scry-steering-memory-%ld.svg", (long)getpid());
+    while (refusals_next(&refusals)) {
+        scry_status status = scry__steering_picture_write(path, &whole, "A title", "about");
+        refusals_check(&refusals, status, access(path, F_OK) == 0);
+        remove(path);
+    }
+    cr_expect_gt(refusals.refused, 6);
 }
 
 Test(report_steering, vector_file__is_read_as_it_was_written)

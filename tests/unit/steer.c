@@ -311,6 +311,40 @@ Test(steer, changes__are_those_between_two_traces)
     trial_close(&trial);
 }
 
+/* The same numbers as a trace with the vector that the seed draws. */
+Test(steer, random_vectors__are_read_one_by_one)
+{
+    static const float strength = 2;
+    struct trial       trial;
+    trial_open(&trial, "cpu", "llama");
+    scry_steering *steering =
+        steer(&trial, (scry_steer_options){.layer = 1, .strengths = &strength, .strength_count = 1, .seed = 3});
+    float *vector = malloc((size_t)steering->size * sizeof *vector);
+    double sum    = 0;
+    for (int i = 0; i < steering->random_count; i++) {
+        scry__steer_draw(vector, steering->size, steering->length, 3 + (uint64_t)i);
+        const scry_edit edit   = {.hook   = "blocks.1.hook_resid_post",
+                                  .kind   = SCRY_EDIT_ADD,
+                                  .factor = strength,
+                                  .values = {vector, 1, 1, steering->size}};
+        scry_trace     *run    = trace(&trial, trial.f.ids, "logits", &edit, 1);
+        int             count  = scry_model_get_info(trial.f.model)->vocabulary;
+        const float    *logits = (const float *)run->captures[0].data + (size_t)(trial.f.id_count - 1) * (size_t)count;
+        for (int j = 0; j < steering->followed_count; j++) {
+            const scry_followed *token = &steering->followed[j];
+            cr_expect_float_eq(token->random[i].logit, logits[token->id], 1e-5, "%d of vector %d", j, i);
+            cr_expect_float_eq(token->random[i].probability, exp((double)logits[token->id] - lse_of(logits, count)),
+                               1e-6);
+        }
+        sum += (double)steering->random_kls[i];
+        scry_trace_destroy(&run);
+    }
+    cr_expect_float_eq(sum / steering->random_count, steering->runs[0].random_kl, 1e-6);
+    free(vector);
+    scry_steering_destroy(&steering);
+    trial_close(&trial);
+}
+
 /* --- vectors --- */
 
 Test(steer, vector__is_as_long_as_the_stream_where_asked)

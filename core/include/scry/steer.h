@@ -102,6 +102,19 @@ typedef struct scry_steered {
     scry_generation *generation;
 } scry_steered;
 
+typedef struct scry_odds {
+    float logit, probability;
+} scry_odds;
+
+/* A token at every strength: that prediction's numbers of it, also with random vectors as long. */
+typedef struct scry_followed {
+    int32_t    id;
+    char      *text; /* for display */
+    scry_odds  plain;
+    scry_odds *steered; /* [count] */
+    scry_odds *random;  /* [count, random_count] */
+} scry_followed;
+
 typedef struct scry_steering {
     int              layer;
     scry_steer_site  site;
@@ -115,6 +128,11 @@ typedef struct scry_steering {
     scry_generation *plain;     /* without the vector */
     int              count;
     scry_steered    *runs; /* in the order of the strengths */
+    int              random_count;
+    float           *random_kls; /* [count, random_count], whose means the runs have; NULL: no prediction was reached */
+    int              followed_count;
+    scry_followed   *followed; /* `top` tokens that rise most at any strength, and as many that fall: the largest change
+                                  first */
 } scry_steering;
 
 SCRY_API scry_status scry_steer(scry_steering **out, scry_model *model, const char *text,
