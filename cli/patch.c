@@ -71,7 +71,7 @@ static scry_status check(struct patch *patch)
     if (!status) status = choose_method(patch);
     if (!status) status = choose_directions(patch);
     if (status) return status;
-    return cli_check_suffix(patch->output, patch->pairs ? ".json .png .svg .pdf" : ".html .htm .json .png .svg .pdf");
+    return cli_check_suffix(patch->output, ".html .htm .json .png .svg .pdf");
 }
 
 /* --- one pair --- */
@@ -107,6 +107,11 @@ bool patch_writes_json(const struct patch *patch)
     return writes(patch, ".json");
 }
 
+bool patch_writes_page(const struct patch *patch)
+{
+    return writes(patch, ".htm");
+}
+
 scry_status patch_put_json(const struct patch *patch, json_t *object)
 {
     scry_status status = patch_writes_json(patch) ? cli_write_json(patch->output, object) : SCRY_OK;
@@ -124,7 +129,7 @@ static scry_status write_results(const struct patch *patch, scry_patching *const
         status                   = scry__json_patching(&object, results, count, &source);
         if (!status) status = patch_put_json(patch, object);
     }
-    if (!status && writes(patch, ".htm"))
+    if (!status && patch_writes_page(patch))
         status = patch_write_page(patch, results, count);
     else if (!status && patch->output && !patch_writes_json(patch))
         status = patch_draw(patch, results, count);

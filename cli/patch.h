@@ -1,5 +1,5 @@
-/* Between patch.c (one pair of prompts), patch_pairs.c (a file of them) and what shows both: patch_show.c, and
- * patch_page.c for a pair. */
+/* Between patch.c (one pair of prompts), patch_pairs.c (a file of them) and what shows both: patch_show.c and
+ * patch_page.c. */
 #ifndef SCRY_CLI_PATCH_H
 #define SCRY_CLI_PATCH_H
 
@@ -30,9 +30,11 @@ scry_status patch_draw(const struct patch *patch, scry_patching *const *results,
 scry_status patch_write_page(const struct patch *patch, scry_patching *const *results, int count);
 scry_status patch_print_summary(const struct patch *patch, const scry_patch_summary *summary);
 scry_status patch_draw_summary(const struct patch *patch, const scry_patch_summary *summary);
+scry_status patch_write_summary_page(const struct patch *patch, const scry_patch_summary *summary);
 
-/* Is the output a JSON file, not a picture? */
+/* Is the output a JSON file, or a page? Else it is a picture. */
 bool patch_writes_json(const struct patch *patch);
+bool patch_writes_page(const struct patch *patch);
 /* The object goes to the file, if it is to be one, and to stdout with --json; it is released. */
 scry_status patch_put_json(const struct patch *patch, json_t *object);
 

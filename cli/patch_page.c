@@ -13,6 +13,15 @@ static scry_status name_page(scry__text *title, const struct patch *patch)
     return title->status;
 }
 
+static scry_status write_page(const struct patch *patch, struct scry__report *page)
+{
+    char date[CLI_DATE_SIZE];
+    cli_page_origin(page, patch->common.model, date);
+    scry_status status = scry__html_write(patch->output, page);
+    if (!status && !patch->common.quiet) fprintf(stderr, "scry: the patching is in %s\n", patch->output);
+    return status;
+}
+
 scry_status patch_write_page(const struct patch *patch, scry_patching *const *results, int count)
 {
     const scry_tokens       *tokens = results[0]->clean.tokens;
@@ -20,7 +29,6 @@ scry_status patch_write_page(const struct patch *patch, scry_patching *const *re
     scry__text               title  = {0};
     scry_lens               *lens   = NULL;
     struct scry__report_part part   = {.key = "patching"};
-    char                     date[CLI_DATE_SIZE];
     scry_status              status = scry_lens_run(&lens, patch->common.model, NULL, &lensed);
     if (!status) status = scry__json_patching(&part.object, results, count, NULL);
     if (!status) status = name_page(&title, patch);
@@ -30,11 +38,23 @@ scry_status patch_write_page(const struct patch *patch, scry_patching *const *re
                                 .lens       = lens,
                                 .part_count = 1,
                                 .parts      = &part};
-    cli_page_origin(&page, patch->common.model, date);
-    if (!status) status = scry__html_write(patch->output, &page);
-    if (!status && !patch->common.quiet) fprintf(stderr, "scry: the patching is in %s\n", patch->output);
+    if (!status) status = write_page(patch, &page);
     json_decref(part.object);
     scry_lens_destroy(&lens);
+    scry__text_finish(&title);
+    return status;
+}
+
+scry_status patch_write_summary_page(const struct patch *patch, const scry_patch_summary *summary)
+{
+    scry__text               title  = {0};
+    struct scry__report_part part   = {.key = "patching_pairs"};
+    scry_status              status = scry__json_patch_summary(&part.object, summary, NULL);
+    scry__text_addf(&title, "%d pairs of %s", summary->pair_count, cli_base_name(patch->pairs));
+    if (!status) status = title.status;
+    struct scry__report page = {.title = title.data, .part_count = 1, .parts = &part};
+    if (!status) status = write_page(patch, &page);
+    json_decref(part.object);
     scry__text_finish(&title);
     return status;
 }

@@ -233,7 +233,10 @@ static scry_status write_summary(const struct patch *patch, const scry_patch_sum
         status                   = scry__json_patch_summary(&object, summary, &source);
         if (!status) status = patch_put_json(patch, object);
     }
-    if (!status && patch->output && !patch_writes_json(patch)) status = patch_draw_summary(patch, summary);
+    if (!status && patch_writes_page(patch))
+        status = patch_write_summary_page(patch, summary);
+    else if (!status && patch->output && !patch_writes_json(patch))
+        status = patch_draw_summary(patch, summary);
     if (!status && !patch->output && !patch->common.json) status = patch_print_summary(patch, summary);
     return status;
 }

@@ -37,7 +37,7 @@ set(report_style ${report_assets}/report.css)
 # What views share comes first, then the views in the order in which the page lists them, then what starts them.
 set(report_script data store colour pen figure export attention heads_grid views
   views/overview views/text views/heads views/model views/heatmap views/neuron views/lens
-  views/influence views/patching views/atlas views/trace views/diagnoses views/comparison start)
+  views/influence views/patching views/patching_pairs views/atlas views/trace views/diagnoses views/comparison start)
 list(TRANSFORM report_script PREPEND ${report_assets}/)
 list(TRANSFORM report_script APPEND .js)
 foreach(asset page style script)

@@ -90,8 +90,12 @@ static void fill_template(scry__text *out, const struct scry__report *report)
 static scry_status check(const char *path, const struct scry__report *report)
 {
     const scry__report_attention *attention = report->attention;
-    if (!report->tokens || report->tokens->count < 1)
-        return scry__fail(SCRY_BAD_ARGUMENT, "%s: a report needs at least one token", path);
+    if (!report->tokens) {
+        if (report->title && !report->lens && !attention) return SCRY_OK;
+        return scry__fail(SCRY_BAD_ARGUMENT, "%s: a report without tokens needs a title, and has no lens or attention",
+                          path);
+    }
+    if (report->tokens->count < 1) return scry__fail(SCRY_BAD_ARGUMENT, "%s: a report needs at least one token", path);
     if (report->lens && (report->lens->token_count != report->tokens->count || report->lens->layer_count < 1 ||
                          report->lens->top_count < 1))
         return scry__fail(SCRY_BAD_ARGUMENT, "%s: the lens has %d positions, the prompt %d tokens", path,

@@ -48,7 +48,7 @@ struct scry__report_part {
 struct scry__report {
     const char                     *title;  /* NULL: the prompt */
     const char                     *prompt; /* as given; NULL: it was given as ids */
-    const scry_tokens              *tokens; /* required */
+    const scry_tokens              *tokens; /* NULL: the page is of many prompts, and has a title */
     const char                     *model_name;
     const scry_model_info          *model;
     const scry_device_info         *device;

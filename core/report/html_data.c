@@ -13,7 +13,7 @@ enum { colour_count = 256 };
 static json_t *tokens_array(scry__json_builder *builder, const scry_tokens *tokens)
 {
     json_t *array = scry__json_new_array(builder);
-    for (int i = 0; i < tokens->count; i++)
+    for (int i = 0; tokens && i < tokens->count; i++)
         scry__json_append(builder, array,
                           scry__html_token(builder, tokens->ids[i], tokens->texts ? tokens->texts[i] : NULL));
     return array;

@@ -111,8 +111,10 @@ void scry__html_facts(scry__text *out, const struct scry__report *report)
                  model->head_count, parameters, scry_dtype_text(model->weight_dtype));
         add_fact(out, report->model_name ? "which is" : "model", text);
     }
-    snprintf(text, sizeof text, report->tokens->count == 1 ? "%d token" : "%d tokens", report->tokens->count);
-    add_fact(out, "prompt", text);
+    if (report->tokens) {
+        snprintf(text, sizeof text, report->tokens->count == 1 ? "%d token" : "%d tokens", report->tokens->count);
+        add_fact(out, "prompt", text);
+    }
     if (report->device) {
         snprintf(text, sizeof text, "%s (%s)", report->device->name, report->device->description);
         add_fact(out, "device", text);

@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -221,5 +222,102 @@ Test(patching, estimates__stand_beside_effects)
     size_t  index;
     json_array_foreach(views, index, view) made_view(page, json_string_value(view));
     json_decref(views);
+    page_close(&page);
+}
+
+/* --- many pairs --- */
+
+/* Two prompts of one length, and one that is longer: in three pairs something is known of heads, in two of positions.
+ */
+static const char *write_pairs(void)
+{
+    static const char lines[] = "{\"clean\": \"The capital of France is\", \"corrupt\": \"The capital of Italy is\"}\n"
+                                "{\"clean\": \"The capital of Spain is\", \"corrupt\": \"The capital of Peru is\"}\n"
+                                "{\"clean\": \"" CLEAN "\", \"corrupt\": \"" CORRUPT "\"}\n";
+    const char       *path    = in_folder("pairs.jsonl");
+    FILE             *file    = fopen(path, "w");
+    cr_assert(file && fputs(lines, file) >= 0 && !fclose(file), "%s", path);
+    return path;
+}
+
+#define PAIRS "patch", "--pairs", write_pairs(), "--kinds", "resid_pre,z", "--direction", "both"
+
+/* Every cell's mean and deviation, as the readout has them: [grid, statistic, index, value, text]. */
+#define MEANS_SHOWN                                                                                                    \
+    "(() => { const all = [], readout = document.querySelector('#patching .readout');"                                 \
+    "scry.data.patching_pairs.grids.forEach((grid, order) => { if (grid.direction !== 'noise') return;"                \
+    "  ['mean', 'deviation'].forEach(statistic => {"                                                                   \
+    "    for (let index = 0; index < grid.effect.mean.length; index++) {"                                              \
+    "      const places = grid.head_count * grid.position_count, way = 'noise-' + (grid.labels.length || 6);"          \
+    "      scry.update({ patchWay: way, patchMetric: 'effect', patchStatistic: statistic, patchKind: grid.kind,"       \
+    "        layer: Math.floor(index / places),"                                                                       \
+    "        [grid.head_count > 1 ? 'head' : 'patchPosition']: index %% places });"                                    \
+    "      all.push([order, statistic, index, Number(readout.dataset.value), readout.textContent]); } }); });"         \
+    "return all; })()"
+
+Test(patching, means_over_pairs__are_those_of_the_command)
+{
+    struct page *page   = page_start();
+    json_t      *result = RESULT(PAIRS), *cell;
+    size_t       i;
+    page_open(page, PAGE(PAIRS), NULL);
+    cr_expect(page_holds(page, "scry.state.view === 'patching'"));
+    json_t *cells = page_value(page, MEANS_SHOWN);
+    cr_assert_eq(json_array_size(cells), 2 * (6 * 6 + 6 * 7 + 6 * 8));
+    json_array_foreach(cells, i, cell)
+    {
+        const char *statistic = text_at(cell, 1);
+        int         index     = (int)json_integer_value(at(cell, 2));
+        json_t     *grid      = at(of(result, "grids"), (int)json_integer_value(at(cell, 0)));
+        json_t     *value     = at(of(of(grid, "effect"), statistic), index);
+        int         pairs     = (int)json_integer_value(at(of(of(grid, "effect"), "count"), index));
+        double      exact     = json_is_null(value) ? 0 : json_number_value(value);
+        char        says[64];
+        expect_close(json_number_value(at(cell, 3)), exact, 1e-6 * (1 + fabs(exact)), statistic, (int)i, index);
+        snprintf(says, sizeof says, "(mean ± standard deviation of %d pair%s)", pairs, pairs > 1 ? "s" : "");
+        cr_expect(strstr(text_at(cell, 4), says), "%s: %s", says, text_at(cell, 4));
+    }
+    json_decref(cells);
+    json_decref(result);
+    page_close(&page);
+}
+
+/* Prompts of each length are a choice of their own; where they differ, no token is named. */
+Test(patching, means_over_pairs__are_told_and_exported)
+{
+    struct page *page = page_start();
+    size_t       size;
+    char        *name;
+    page_open(page, PAGE(PAIRS), NULL);
+    char *story = part_of(page, ".prose"), *scale = part_of(page, ".scale");
+    cr_expect(strstr(story, "In the mean over 2 pairs, the clean residual stream") &&
+                  strstr(story, "(differs) (position 4) in layers 0 to"),
+              "%s", story);
+    page_choose(page, "#patching .controls select:has(option[value=deviation])", "deviation");
+    char *other = part_of(page, ".scale");
+    cr_expect(strstr(other, "standard deviation of effect") && strcmp(scale, other), "%s", other);
+    page_screenshot(page, "patching-pairs", true);
+    char *csv = page_download(page, "#patching [data-export=csv]", &size, &name);
+    cr_expect(strstr(csv, ",effect,effect_deviation,effect_pairs,") &&
+                  strstr(csv, "denoise-6,resid_pre,0,,4,(differs),"),
+              "%.400s", csv);
+    free(csv);
+    free(name);
+    page_choose(page, "#patching .controls select:has(option[value=denoise-7])", "denoise-7");
+    free(story);
+    story = part_of(page, ".prose");
+    cr_expect(strstr(story, "In the mean over 1 pair, ") && strstr(story, "␣Tower") == NULL, "%s", story);
+    json_t *rows = page_value(page, CELLS("#patching table tbody tr"));
+    cr_expect(json_array_size(rows) == 2 && read_number(text_at(at(rows, 0), 1)) > 1 &&
+              read_number(text_at(at(rows, 1), 1)) < -1);
+    json_t *views = made_views(page), *view;
+    size_t  index;
+    json_array_foreach(views, index, view) made_view(page, json_string_value(view));
+    cr_expect_eq(json_array_size(views), 2);
+    json_decref(views);
+    json_decref(rows);
+    free(other);
+    free(scale);
+    free(story);
     page_close(&page);
 }

@@ -300,6 +300,20 @@ Test(patch, pairs__have_estimates_where_asked)
     outcome_free(&outcome);
 }
 
+Test(patch, pairs__become_a_page)
+{
+    const char *pairs = in_folder("pairs.jsonl"), *output = in_folder("mean.html");
+    write_pairs(pairs, 2);
+    struct outcome outcome = SCRY("patch", "--pairs", pairs, "--kinds", "z", "-o", output);
+    cr_assert_eq(outcome.exit_code, 0, "%s", outcome.err);
+    cr_expect_str_eq(outcome.out, "");
+    char *page = read_file(output, NULL);
+    cr_expect(strstr(page, "<h1><bdi>2 pairs of pairs.jsonl</bdi></h1>") && strstr(page, "scry.patching-pairs/1"));
+    cr_expect(access(in_folder("mean.html.partial"), F_OK));
+    free(page);
+    outcome_free(&outcome);
+}
+
 Test(patch, pairs__are_checked_before_the_first_runs)
 {
     static const char first[] = "{\"clean\": \"The capital of France is\", \"corrupt\": \"The capital of Italy is\"}\n";

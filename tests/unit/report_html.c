@@ -257,6 +257,23 @@ Test(html, parts__stand_in_the_data_as_they_are)
     scry__free(page);
 }
 
+/* One of many prompts has none; then it needs a name. */
+Test(html, report__without_tokens_needs_a_title)
+{
+    size_t              size;
+    struct scry__report report = {.title = "All <of> them"};
+    char               *page   = written(&report, &size);
+    json_t             *data   = data_of(page);
+    cr_expect_eq(json_array_size(json_object_get(data, "tokens")), 0);
+    cr_expect(strstr(page, "<h1><bdi>All &lt;of&gt; them</bdi></h1>") && !strstr(page, "<dt>prompt</dt>"));
+    json_decref(data);
+    scry__free(page);
+    report.attention = fake_attention();
+    cr_expect_eq(scry__html_write("/tmp/x.html", &report), SCRY_BAD_ARGUMENT);
+    scry__report_attention_destroy((scry__report_attention **)&report.attention);
+    cr_expect_eq(scry__html_write("/tmp/x.html", &(struct scry__report){.date = "today"}), SCRY_BAD_ARGUMENT);
+}
+
 Test(html, report__needs_only_tokens)
 {
     size_t              size;

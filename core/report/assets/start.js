@@ -21,7 +21,8 @@ const nextTheme = () => update({theme: {system: "light", light: "dark", dark: "s
 
 /* Where to look first: where the last token looks hardest. */
 function chooseFirst() {
-  Object.assign(state, {query: tokenCount - 1, position: tokenCount - 1});
+  const last = Math.max(0, tokenCount - 1); /* a page of many prompts has no tokens */
+  Object.assign(state, {query: last, position: last});
   if (attention) {
     limits.layer = limits.otherLayer = [0, attention.layers - 1];
     limits.head = limits.otherHead = [0, attention.heads - 1];
@@ -72,7 +73,7 @@ async function startPage() {
   setTheme();
   startViews();
   if (!asked.view && data.comparison && views.has("comparison")) state.view = "comparison";
-  if (!asked.view && data.patching && !data.attention) state.view = "patching";
+  if (!asked.view && patchWays().length && !data.attention) state.view = "patching";
   if (!views.has(state.view)) state.view = "overview";
   switchView();
   showView({});

@@ -29,6 +29,7 @@ const state = {
   change: "largest",
   patchWay: "denoise",
   patchMetric: "effect",
+  patchStatistic: "mean", /* of many pairs: their mean or standard deviation */
   patchKind: "resid_pre",
   patchPosition: 0,
 };

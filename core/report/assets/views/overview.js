@@ -27,8 +27,9 @@ function overview() {
       ]);
     if (data.diagnosis && !findings.length)
       items.push([`No finding in ${data.diagnosis.checks.length} checks `, viewLink("see", "diagnoses", {})]);
-    if (data.patching) {
-      const story = patchStory(patchWay(data.patching, data.patching.directions[0]));
+    const [way] = patchWays();
+    if (way) {
+      const story = patchStory(way);
       items.push([...(story.length ? story : ["Activations were patched."]), " ", viewLink("see", "patching", {})]);
     }
     const strong = new Map(); /* of each kind the head that has most of it */

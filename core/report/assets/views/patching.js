@@ -1,8 +1,21 @@
 /* Patching: what each activation of one prompt's run makes of the other's prediction, by layer and position and by
- * layer and head, in both directions; computed, estimated, or both. */
+ * layer and head, in both directions; computed, estimated, or both; of a pair of prompts, or means over many pairs
+ * (patching_pairs.js). */
 
 const patchEnough = 0.5; /* effects from here on are spoken of */
 const patchOfHeads = new Set(["z", "q", "k", "v", "pattern"]);
+
+const patchWayNames = {
+  denoise: "clean into corrupt: what restores",
+  noise: "corrupt into clean: what breaks"
+};
+
+/* A grid that knows where its cells lie. */
+const patchGrid = grid => ({
+  ...grid,
+  heads: patchOfHeads.has(grid.kind),
+  at: (layer, head, position) => (layer * grid.head_count + head) * grid.position_count + position,
+});
 
 /* A direction of the result, its baseline's positions named by both prompts' tokens. */
 function patchWay(patching, direction) {
@@ -13,13 +26,20 @@ function patchWay(patching, direction) {
     if (here === there) return here;
     return noise ? `${here} | ${there}` : `${there} | ${here}`;
   });
-  const grids = direction.grids.map(
-    grid => ({
-      ...grid,
-      heads: patchOfHeads.has(grid.kind),
-      at: (layer, head, position) => (layer * grid.head_count + head) * grid.position_count + position,
-    }));
-  return {...direction, noise, labels, grids};
+  return {
+    ...direction,
+    noise,
+    labels,
+    name: direction.direction,
+    title: patchWayNames[direction.direction],
+    grids: direction.grids.map(patchGrid)
+  };
+}
+
+/* The ways in which a page's patching can be seen: directions, and of many pairs prompts of one length. */
+function patchWays() {
+  if (data.patching) return data.patching.directions.map(direction => patchWay(data.patching, direction));
+  return data.patching_pairs ? patchMeanWays(data.patching_pairs) : [];
 }
 
 /* The positions where the stream alone makes half of the difference, each with its runs of layers, [first, last]. */
@@ -34,7 +54,7 @@ function patchPlaces({labels}, grid) {
         else
           runs.push([layer, layer]);
       }
-      return {label, runs};
+      return {label, position, runs};
     })
     .filter(place => place.runs.length);
 }
@@ -44,25 +64,25 @@ function patchStory(way) {
   const stream = way.grids.find(grid => grid.kind === "resid_pre");
   if (!stream || !stream.effect) return [];
   const places = patchPlaces(way, stream);
-  const what = way.noise ? "The corrupt residual stream, put into the clean run, breaks" :
-                           "The clean residual stream, put into the corrupt run, restores";
+  const what = (way.pair_count ? `In the mean over ${patchCount(way.pair_count)}, the ` : "The ") +
+    (way.noise ? "corrupt residual stream, put into the clean run, breaks" :
+                 "clean residual stream, put into the corrupt run, restores");
   if (!way.defined) return ["Both runs have the same difference of logits: effects are not defined."];
   if (!places.length) return [what + " half of the difference at no single position."];
   return [
     what + " at least half of the difference at ",
     ...places.flatMap(
-      ({label, runs}, i) =>
-        [i ? ", " : "", tokenElement(label),
+      ({label, position, runs}, i) =>
+        [i ? ", " : "", tokenElement(label), way.pair_count ? ` (position ${position})` : "",
          ` in ${runs.length > 1 || runs[0][0] < runs[0][1] ? "layers" : "layer"} ` +
            runs.map(([first, last]) => first < last ? `${first} to ${last}` : first).join(" and ")]),
     "."
   ];
 }
 
-function patchingView(patching) {
-  const ways = Object.fromEntries(patching.directions.map(each => [each.direction, patchWay(patching, each)]));
-  const wayNames = {denoise: "clean into corrupt: what restores", noise: "corrupt into clean: what breaks"};
-  const first = patching.directions[0];
+function patchingView(all) {
+  const ways = Object.fromEntries(all.map(each => [each.name, each])), first = all[0];
+  const means = Boolean(first.pair_count); /* each number a mean, beside which stands how far pairs spread */
   const metrics = Object.fromEntries(Object
                                        .entries({
                                          effect: "effect: 0 nothing, 1 as the other run",
@@ -89,7 +109,7 @@ function patchingView(patching) {
   const figures = new Map();
   let legend, readout, story, hover = null;
   state.patchPosition = first.first_difference;
-  limits.patchPosition = [0, Math.max(...patching.directions.map(each => each.matches.length)) - 1];
+  limits.patchPosition = [0, Math.max(1, ...all.map(each => each.labels.length)) - 1];
   limits.layer = limits.layer || [0, Math.max(...first.grids.map(grid => grid.layer_count)) - 1];
   limits.head = limits.head || [0, Math.max(...first.grids.map(grid => grid.head_count)) - 1];
 
@@ -99,13 +119,16 @@ function patchingView(patching) {
   /* A cell is [layer, place]: the place is a head's number or a position. */
   const indexOf = (grid, [layer, place]) =>
     grid.heads ? grid.at(layer, place, headPosition(grid)) : grid.at(layer, 0, place);
-  const scale = () => ["probability", "kl"].includes(state.patchMetric) ? "sequential" : "diverging";
+  const spreads = () => means && state.patchStatistic === "deviation";
+  const valuesOf = (grid, metric) => (spreads() ? grid.deviations : grid)[metric];
+  const scale = () => spreads() || ["probability", "kl"].includes(state.patchMetric) ? "sequential" : "diverging";
   const largest = {}; /* of each direction and metric, once it was asked for */
   function most() {
-    if (state.patchMetric === "probability") return 1;
-    const name = `${state.patchWay} ${state.patchMetric}`, alike = alikeOf(state.patchMetric);
-    const all = way().grids.flatMap(grid => alike.flatMap(each => grid[each] || []));
-    return largest[name] ??= Math.max(alike.length > 1 ? 1 : 1e-9, largestOf(all.filter(isNumber).map(Math.abs)));
+    if (state.patchMetric === "probability" && !spreads()) return 1;
+    const name = `${state.patchWay} ${state.patchMetric} ${spreads()}`, alike = alikeOf(state.patchMetric);
+    const values = way().grids.flatMap(grid => alike.flatMap(each => valuesOf(grid, each) || []));
+    return largest[name] ??=
+             Math.max(alike.length > 1 && !spreads() ? 1 : 1e-9, largestOf(values.filter(isNumber).map(Math.abs)));
   }
   function chosen() {
     const grid = gridOf(state.patchKind), places = grid.heads ? grid.head_count : grid.position_count;
@@ -114,7 +137,7 @@ function patchingView(patching) {
   }
 
   const drawn = kind => {
-    const grid = gridOf(kind), values = grid[state.patchMetric];
+    const grid = gridOf(kind), values = valuesOf(grid, state.patchMetric);
     return {
       rows: grid.layer_count,
       columns: grid.heads ? grid.head_count : grid.position_count,
@@ -157,6 +180,10 @@ function patchingView(patching) {
       ] :
       [", position ", tokenElement(way().labels[cell[1]]), ` ${cell[1]}`];
     const number = name => grid[name][i];
+    const spread = name => {
+      if (!means || !isNumber(grid.deviations[name][i])) return "";
+      return " ± " + (name === "probability" ? percent : value => fixed(value, 4))(grid.deviations[name][i]);
+    };
     const words = {
       effect: () => ["effect ", element("strong", {textContent: fixed(number("effect"), 4)})],
       logit_difference: () => [`difference ${signed(number("logit_difference"))}`],
@@ -168,10 +195,11 @@ function patchingView(patching) {
     readout.replaceChildren(
       `${titles[kind]}, layer ${cell[0]}`, ...where, ": ",
       ...(
-        known.length ? known.flatMap((name, order) => [order ? ", " : "", ...words[name]()]) :
+        known.length ? known.flatMap((name, order) => [order ? ", " : "", ...words[name](), spread(name)]) :
                        ["not patched: no position of the other prompt matches"]),
+      known.length && means ? ` (mean ± standard deviation of ${patchCount(grid.counts[known[0]][i])})` : "",
       agreementText(grid));
-    readout.dataset.value = number(state.patchMetric);
+    readout.dataset.value = valuesOf(grid, state.patchMetric)[i];
   }
 
   /* How far a grid's estimates are off, where it has both. */
@@ -191,7 +219,9 @@ function patchingView(patching) {
                                                               tokenElement(labelText(text))));
   }
   function prompts() {
-    const {clean, corrupt} = patching, [answer, wrong] = [clean.answer, clean.wrong].map(each => labelText(each.text));
+    if (means) return patchPairsTable(data.patching_pairs);
+    const {clean, corrupt} = data.patching,
+                  [answer, wrong] = [clean.answer, clean.wrong].map(each => labelText(each.text));
     const row = (name, side, other) =>
       [name, promptText(side.tokens, other.tokens), percent(side.answer.probability), percent(side.wrong.probability),
        signed(side.logit_difference)];
@@ -203,13 +233,13 @@ function patchingView(patching) {
       [row("clean", clean, corrupt), row("corrupt", corrupt, clean)], {className: "numbers checks"});
   }
 
-  const shownKinds = heads => first.grids.map(grid => grid.kind).filter(kind => gridOf(kind).heads === heads);
+  const shownKinds = heads => first.grids.filter(grid => grid.heads === heads).map(grid => grid.kind);
 
   defineView("patching", {
     title: "Patching",
-    watch: ["patchWay", "patchMetric", "patchKind", "patchPosition", "layer", "head"],
+    watch: ["patchWay", "patchMetric", "patchStatistic", "patchKind", "patchPosition", "layer", "head"],
     file: () => `scry-patching-${state.patchWay}`,
-    json: () => patching,
+    json: () => data.patching || data.patching_pairs,
     build(body) {
       settle();
       legend = makeLegend();
@@ -217,12 +247,13 @@ function patchingView(patching) {
       readout.setAttribute("aria-live", "polite");
       story = element("p", {className: "prose"});
       const controls = element(
-        "div", {className: "controls"},
-        selectFor("patchWay", "Put", Object.keys(ways).map(name => [name, wayNames[name]])),
+        "div", {className: "controls"}, selectFor("patchWay", "Put", all.map(({name, title}) => [name, title])),
         selectFor("patchMetric", "Show", Object.entries(metrics)));
+      if (means)
+        controls.append(
+          selectFor("patchStatistic", "as", [["mean", "mean over pairs"], ["deviation", "standard deviation"]]));
       if (byPosition)
-        controls.append(selectFor(
-          "patchPosition", "Heads at", first.matches.map((_, i) => [i, `${i}  ${ways[first.direction].labels[i]}`])));
+        controls.append(selectFor("patchPosition", "Heads at", first.labels.map((label, i) => [i, `${i}  ${label}`])));
       controls.append(legend.element);
       const groups = [[false, "columns even"], [true, "three"]].map(
         ([heads, className]) => element("div", {className}, ...shownKinds(heads).map(kind => {
@@ -236,7 +267,8 @@ function patchingView(patching) {
       settle();
       hover = null;
       const text = Number(most().toPrecision(3));
-      legend.show(scale() === "diverging" ? `−${text}` : "0", `${text}  ${metrics[state.patchMetric]}`, scale());
+      const what = (spreads() ? "standard deviation of " : "") + metrics[state.patchMetric];
+      legend.show(scale() === "diverging" ? `−${text}` : "0", `${text}  ${what}`, scale());
       story.replaceChildren(...patchStory(way()));
       for (const figure of figures.values()) figure.redraw();
       describe();
@@ -256,26 +288,36 @@ function patchingView(patching) {
       };
     },
     table: () => ({
-      columns: ["direction", "kind", "layer", "head", "position", "token", ...Object.keys(metrics)],
+      columns: ["direction", "kind", "layer", "head", "position", "token", ...Object.keys(metrics).flatMap(columnsOf)],
       rows: way().grids.flatMap(
         grid => range(grid.layer_count)
                   .flatMap(layer => range(grid.head_count).flatMap(head => range(grid.position_count).map(position => {
                     const at = grid.at(layer, head, position), one = grid.heads && grid.position_count === 1;
                     return [
                       state.patchWay, grid.kind, layer, grid.heads ? head : null, one ? null : position,
-                      one ? null : way().labels[position], ...Object.keys(metrics).map(name => grid[name][at])
+                      one ? null : way().labels[position],
+                      ...Object.keys(metrics).flatMap(name => cellsOf(grid, name).map(values => values[at]))
                     ];
                   }))))
     }),
   });
 
+  /* In a table a metric of many pairs has three columns. */
+  function columnsOf(name) {
+    return means ? [name, `${name}_deviation`, `${name}_pairs`] : [name];
+  }
+  function cellsOf(grid, name) {
+    return means ? [grid[name], grid.deviations[name], grid.counts[name]] : [grid[name]];
+  }
+
   /* An address may ask for what this report does not have. */
   function settle() {
-    if (!(state.patchWay in ways)) state.patchWay = first.direction;
+    if (!(state.patchWay in ways)) state.patchWay = first.name;
     if (!(state.patchMetric in metrics)) state.patchMetric = Object.keys(metrics)[0];
     if (!gridOf(state.patchKind)) state.patchKind = first.grids[0].kind;
   }
 }
 openers.push(() => {
-  if (data.patching) patchingView(data.patching);
+  const ways = patchWays();
+  if (ways.length) patchingView(ways);
 });
