@@ -98,15 +98,24 @@ class Torch:
             attention = scores.softmax(-1)
             largest = attention.max(-1)
             entropy = torch.special.entr(attention).sum(-1)
-            return attention @ v, lse, entropy, largest.values, largest.indices, attention.sum(-2)
+            keys = [attention.diagonal(offset, -2, -1) for offset in (0, -1)] + [attention[..., 0]]
+            return attention @ v, lse, entropy, largest.values, largest.indices, keys, attention[..., tokens // 2]
 
-        return {"eager, with the statistics": run}
+        return {"eager, with the rows' statistics": run}
 
     def attention_fused(self, dtype):
+        """FlashAttention as PyTorch has it; on a processor, whatever it has there."""
+
         def contenders(batches, heads, tokens, size):
             q, k, v = (self.random(batches, heads, tokens, size, dtype=dtype) for _ in range(3))
-            run = torch.nn.functional.scaled_dot_product_attention
-            return {f"SDPA {dtype}, no statistics".replace("torch.", ""): lambda: run(q, k, v, is_causal=True)}
+            backends = torch.nn.attention.SDPBackend
+            backend = backends.FLASH_ATTENTION if self.device.type == "cuda" else backends.MATH
+
+            def run():
+                with torch.nn.attention.sdpa_kernel(backend):
+                    return torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+
+            return {f"SDPA (flash) {dtype}, no statistics".replace("torch.", ""): run}
 
         return contenders
 
@@ -150,14 +159,14 @@ def rows_of(options, side):
         make = side.attention_eager
         if precision != "strict":
             make = side.attention_fused(torch.bfloat16 if precision == "bf16" else torch.float16)
-        for extra in ([], ["--statistics"]):
+        for which, words in (("none", ""), ("rows", ", row statistics"), ("all", ", all statistics")):
             rows.append(
                 Row(
                     "attention",
-                    f"{precision}, {sizes[1]} heads of {sizes[3]}, T = {tokens}{', row statistics' if extra else ''}",
-                    ["attention", *sizes, "--precision", precision, *extra],
+                    f"{precision}, {sizes[1]} heads of {sizes[3]}, T = {tokens}{words}",
+                    ["attention", *sizes, "--precision", precision, "--statistics", which],
                     lambda make=make, sizes=sizes: make(*sizes),
-                    f"attention {precision}" if extra else "",
+                    f"attention {precision}" if which == "rows" else "",
                 )
             )
     sizes = (32 // min(shrink, 16), 1024 // shrink, 128256 // shrink, width)

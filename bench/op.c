@@ -13,7 +13,7 @@
  *   --precision P      strict (default), tf32, f16 or bf16: what the op is allowed
  *   --weights TYPE     f32 (default), f16 or bf16: of b, and of the unembedding
  *   --gradient         matmul: the gradient of weights: a and b as activations lie, [K, M] transposed and [K, N]
- *   --statistics       attention: lse, entropy, largest probability and its key per row, received mass per key
+ *   --statistics SOME  attention: rows (every statistic of a row), or all (mass received, and by distance, too)
  *   --threads N        of the cpu device (all)
  *   --dump FILE        what the operands hold before and after the first run, one behind the other in the order in
  *                      which they are made: the op's make function says it
@@ -119,12 +119,17 @@ scry_status bench_make_attention(struct bench *bench)
     attention->out            = bench_make(bench, &status, false, SCRY_F32, 4, shape);
     attention->scale          = 1 / sqrtf((float)size);
     attention->mask.causal    = true;
-    if (!bench->statistics) return status;
-    attention->capture.rows.lse     = bench_make(bench, &status, false, SCRY_F32, 3, rows);
-    attention->capture.rows.entropy = bench_make(bench, &status, false, SCRY_F32, 3, rows);
-    attention->capture.rows.max     = bench_make(bench, &status, false, SCRY_F32, 3, rows);
-    attention->capture.rows.argmax  = bench_make(bench, &status, false, SCRY_I32, 3, rows);
-    attention->capture.received     = bench_make(bench, &status, false, SCRY_F32, 3, rows);
+    if (bench->statistics == BENCH_BARE) return status;
+    scry_row_statistics *of_rows  = &attention->capture.rows;
+    scry_tensor         *floats[] = {&of_rows->lse,      &of_rows->entropy, &of_rows->max,     &of_rows->self,
+                                     &of_rows->previous, &of_rows->first,   &of_rows->key_mass};
+    for (size_t i = 0; i < sizeof floats / sizeof *floats; i++)
+        *floats[i] = bench_make(bench, &status, false, SCRY_F32, 3, rows);
+    of_rows->argmax = bench_make(bench, &status, false, SCRY_I32, 3, rows);
+    of_rows->key    = tokens / 2;
+    if (bench->statistics == BENCH_ROWS) return status;
+    attention->capture.received = bench_make(bench, &status, false, SCRY_F32, 3, rows);
+    attention->capture.distance = bench_make(bench, &status, false, SCRY_F32, 3, rows);
     return status;
 }
 
@@ -255,21 +260,20 @@ static bool choose(const char *text, const char *const *names, int *chosen)
 static bool parse(struct bench *bench, int argc, char **argv)
 {
     static const struct option options[] = {
-        {"device", required_argument, NULL, 'd'},    {"kernel", required_argument, NULL, 'k'},
-        {"precision", required_argument, NULL, 'p'}, {"weights", required_argument, NULL, 'w'},
-        {"statistics", no_argument, NULL, 's'},      {"gradient", no_argument, NULL, 'g'},
-        {"dump", required_argument, NULL, 'D'},      {"threads", required_argument, NULL, 't'},
-        {"repeat", required_argument, NULL, 'r'},    {0}};
+        {"device", required_argument, NULL, 'd'},     {"kernel", required_argument, NULL, 'k'},
+        {"precision", required_argument, NULL, 'p'},  {"weights", required_argument, NULL, 'w'},
+        {"statistics", required_argument, NULL, 's'}, {"gradient", no_argument, NULL, 'g'},
+        {"dump", required_argument, NULL, 'D'},       {"threads", required_argument, NULL, 't'},
+        {"repeat", required_argument, NULL, 'r'},     {0}};
     static const char *const precisions[] = {"strict", "tf32", "f16", "bf16", NULL};
     static const char *const weights[]    = {"f32", "f16", "bf16", NULL};
+    static const char *const statistics[] = {"none", "rows", "all", NULL};
     int                      chosen       = 0;
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (option == 'd')
             bench->device_name = optarg;
         else if (option == 'k')
             bench->kernel = optarg;
-        else if (option == 's')
-            bench->statistics = true;
         else if (option == 'D')
             bench->dump_path = optarg;
         else if (option == 'g')
@@ -282,6 +286,8 @@ static bool parse(struct bench *bench, int argc, char **argv)
             bench->precision = (scry_precision)chosen;
         else if (option == 'w' && choose(optarg, weights, &chosen))
             bench->weights = (scry_dtype)chosen;
+        else if (option == 's' && choose(optarg, statistics, &chosen))
+            bench->statistics = chosen;
         else
             return false;
     }
@@ -297,8 +303,8 @@ int main(int argc, char **argv)
     struct bench bench = {.repeat = 10, .weights = SCRY_F32, .random = 0x9E3779B97F4A7C15U};
     if (!parse(&bench, argc, argv)) {
         fputs("usage: scry-bench-op KIND SIZE ... [--device D] [--kernel NAME] [--precision strict|tf32|f16|bf16]\n"
-              "                     [--weights f32|f16|bf16] [--gradient] [--statistics] [--threads N] [--dump FILE]\n"
-              "                     [--repeat N]\n"
+              "                     [--weights f32|f16|bf16] [--gradient] [--statistics rows|all] [--threads N]\n"
+              "                     [--dump FILE] [--repeat N]\n"
               "kinds and numbers of sizes:",
               stderr);
         for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)

@@ -21,14 +21,15 @@ struct bench {
     int64_t                  size[4];
     scry_precision           precision;
     scry_dtype               weights;
-    bool                     statistics, gradient;
-    int                      repeat, threads;
-    scry_device             *device;
-    scry_tensor              operands[BENCH_MAX_OPERANDS]; /* in the order of their making; contiguous */
-    int                      operand_count;
-    uint64_t                 random;
-    float                   *piece; /* numbers on the host */
-    scry_op                  op;
+    enum { BENCH_BARE, BENCH_ROWS, BENCH_ALL } statistics;
+    bool         gradient;
+    int          repeat, threads;
+    scry_device *device;
+    scry_tensor  operands[BENCH_MAX_OPERANDS]; /* in the order of their making; contiguous */
+    int          operand_count;
+    uint64_t     random;
+    float       *piece; /* numbers on the host */
+    scry_op      op;
 };
 
 #define SHAPE(...)                                                                                                     \

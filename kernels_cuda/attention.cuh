@@ -13,7 +13,9 @@
  *     L::ACROSS              neighbouring lanes that share their queries
  *     L::QUERIES             of the block
  *     L::query_at(i), L::key_at(j)
- *     L::exponential(x)      of x <= 0; 1 of 0, 0 of -inf
+ *     L::argument(s, centre) of the exponential of s - centre, as a multiple of
+ *     L::unit()              this many nats
+ *     L::exponential(x)      of such an argument x <= 0; 1 of 0, 0 of -inf
  *     L::IS_SCALED           products are of scaled queries
  *
  * A score is the same in every kernel of a family: one chain of multiply-adds over the entries, in their order, then
@@ -57,17 +59,23 @@ DEVICE int64_t row_number(const struct cuda_attention &p, int64_t b, int64_t h, 
 
 /* Some queries of a head, and what they see. */
 struct query_block {
-    int64_t      b, h, query; /* the first */
+    int64_t      b, h, g, query; /* g: the key/value head; query: the first */
     int          count;
     struct sight first, last; /* of the first and the last query */
 };
+
+/* The key/value head that a head reads. Dividing 64-bit numbers takes a hundred instructions. */
+DEVICE int64_t group_of(const struct cuda_attention &p, int64_t h)
+{
+    return p.heads <= UINT32_MAX ? (uint32_t)h / (uint32_t)p.sharing : h / p.sharing;
+}
 
 /* As many as there are of `most` queries from `query` on. */
 DEVICE struct query_block query_block_of(const struct cuda_attention &p, int64_t b, int64_t h, int64_t query, int most,
                                          int64_t end)
 {
     struct sight       sees = sight_of(p.mask, b, (int)p.keys);
-    struct query_block at   = {b, h, query, (int)min(end - query, (int64_t)most), sees, sees};
+    struct query_block at   = {b, h, group_of(p, h), query, (int)min(end - query, (int64_t)most), sees, sees};
     at.first                = sight_at(sees, p.mask, query, (int)p.keys);
     at.last                 = sight_at(sees, p.mask, query + at.count - 1, (int)p.keys);
     return at;
@@ -132,7 +140,7 @@ template <class L> DEVICE void put_tile(float *to, const float (&values)[L::ROWS
 /* 0 where masked, in a row that is NaN too. */
 template <class L> DEVICE float probability_of(float score, float centre, float factor)
 {
-    return score == -INFINITY ? 0 : __fmul_rn(L::exponential(__fsub_rn(score, centre)), factor);
+    return score == -INFINITY ? 0 : __fmul_rn(L::exponential(L::argument(score, centre)), factor);
 }
 
 #endif

@@ -11,7 +11,9 @@ enum {
     ATTENTION_PITCH          = ATTENTION_CHUNK + 4, /* of vectors and scores in shared memory */
     ATTENTION_THREADS        = 128,
     ATTENTION_TENSOR_QUERIES = 128,
-    ATTENTION_TENSOR_THREADS = 256,
+    ATTENTION_TENSOR_THREADS_64  = 128, /* by the packed size */
+    ATTENTION_TENSOR_THREADS_128 = 256,
+    ATTENTION_TENSOR_ALIGN       = 256, /* of pieces in shared memory, in bytes: the longest packed vector */
 };
 
 /* What all of them take. */
@@ -91,7 +93,7 @@ static inline int attention_pieces(int is_double, int queries_stay)
 /* Tensor cores: queries, and two pieces each of keys and values. */
 static inline int64_t attention_tensor_bytes(int64_t packed_size)
 {
-    return (ATTENTION_TENSOR_QUERIES + 4 * ATTENTION_TILE) * packed_size * 2;
+    return ATTENTION_TENSOR_ALIGN + (ATTENTION_TENSOR_QUERIES + 4 * ATTENTION_TILE) * packed_size * 2;
 }
 
 #ifndef __cplusplus

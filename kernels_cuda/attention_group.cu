@@ -55,12 +55,12 @@ template <class L, int CHUNKS> DEVICE void attend(const struct cuda_attention_ou
     int64_t                      b = is.b % of.batches, value = is.b / of.batches * CHUNKS * CHUNK;
     struct query_block at   = query_block_of(of, b, is.h, (blocks - 1 - is.block) * L::QUERIES, L::QUERIES, of.queries);
     struct key_range   seen = keys_seen(at.first, at.last, TILE);
-    struct vectors     values = vectors_of(p.v, b, is.h / of.sharing);
+    struct vectors     values = vectors_of(p.v, b, at.g);
     bool               stay   = of.head_size <= CHUNK;
 
     float             scores[L::ROWS][L::COLUMNS], mixed[CHUNKS][L::ROWS][QUAD] = {}, factor[L::ROWS];
     struct running<L> rows;
-    begin_rows(rows, done);
+    begin_rows(rows, done, p, at);
     int stage = 0, key = tile_from(seen, seen.begin);
     if (key < seen.end) {
         fetch_keys(memory, stage, of, at, key, 0);
@@ -73,7 +73,7 @@ template <class L, int CHUNKS> DEVICE void attend(const struct cuda_attention_ou
             fetch<TILE>(keys_of(memory, to), values, key, of.keys, value + c * CHUNK, p.value_size);
         };
         score<L>(scores, memory, stage, stay, of, at, key, [&](int to) { fetch_values(to, 0); });
-        if (p.wants_rows) pick(done, p, scores, at, key);
+        if (p.wants_rows) pick(done, scores, key);
         advance(rows, scores, factor, key);
 #pragma unroll
         for (int c = 0; c < CHUNKS; c++)

@@ -33,6 +33,16 @@ template <int OWN> struct group_layout {
         return (int)threadIdx.x % ACROSS + ACROSS * j;
     }
 
+    DEVICE float argument(float score, float centre)
+    {
+        return __fsub_rn(score, centre);
+    }
+
+    DEVICE float unit()
+    {
+        return 1;
+    }
+
     DEVICE float exponential(float x)
     {
         return expf(x);
@@ -94,8 +104,7 @@ DEVICE float *queries_of(float *memory, int stage)
 DEVICE void fetch_keys(float *memory, int stage, const struct cuda_attention &p, const struct query_block &at, int key,
                        int chunk)
 {
-    fetch<TILE>(keys_of(memory, stage), vectors_of(p.k, at.b, at.h / p.sharing), key, p.keys, (int64_t)chunk * CHUNK,
-                p.head_size);
+    fetch<TILE>(keys_of(memory, stage), vectors_of(p.k, at.b, at.g), key, p.keys, (int64_t)chunk * CHUNK, p.head_size);
 }
 
 template <class L>

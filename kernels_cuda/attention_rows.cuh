@@ -5,20 +5,29 @@
 
 #include "attention.cuh"
 
-/* Of the thread's rows: sum and weighted, the sum of exp(s - largest) * (s - largest), are of its own keys; best is its
- * first key with the score `largest`, if it has one. */
+/* Of the thread's rows: sum and weighted, the sum of exponentials times their arguments, are of its own keys; best is
+ * its first key with the score `largest`, if it has one. */
 template <class L> struct running {
     float largest[L::ROWS], sum[L::ROWS], weighted[L::ROWS];
     int   best[L::ROWS];
 };
 
-/* Of the block's rows, in shared memory. picked: scores of the statistics' keys, -inf until they have come. */
+/* Of the block's rows, in shared memory. picked: scores of the statistics' keys, -inf until they have come; first: that
+ * key of the first row, or one that no tile has. */
 template <class L> struct finished {
     float centre[L::QUERIES], sum[L::QUERIES], weighted[L::QUERIES], picked[PICKED][L::QUERIES];
-    int   best[L::QUERIES];
+    int   best[L::QUERIES], first[PICKED];
 };
 
-template <class L> DEVICE void begin_rows(struct running<L> &rows, struct finished<L> &done)
+/* Where the statistic's key moves on from row to row. */
+DEVICE int moves_on(int kind)
+{
+    return kind == PREVIOUS || kind == SELF;
+}
+
+template <class L>
+DEVICE void begin_rows(struct running<L> &rows, struct finished<L> &done, const struct cuda_attention_output &p,
+                       const struct query_block &at)
 {
 #pragma unroll
     for (int i = 0; i < L::ROWS; i++) {
@@ -28,16 +37,17 @@ template <class L> DEVICE void begin_rows(struct running<L> &rows, struct finish
     }
     for (int e = (int)threadIdx.x; e < PICKED * L::QUERIES; e += (int)blockDim.x)
         done.picked[e / L::QUERIES][e % L::QUERIES] = -INFINITY;
+    if (p.wants_rows && threadIdx.x < PICKED) {
+        int64_t key             = picked_key(p.of.mask, p.rows, at.b, at.query, (int)threadIdx.x);
+        done.first[threadIdx.x] = key > -L::QUERIES && key < p.of.keys ? (int)key : -L::QUERIES;
+    }
 }
 
 /* Remembers the scores of the statistics' keys, of which few tiles have any. */
-template <class L>
-DEVICE void pick(struct finished<L> &done, const struct cuda_attention_output         &p,
-                 const float (&scores)[L::ROWS][L::COLUMNS], const struct query_block &at, int key)
+template <class L> DEVICE void pick(struct finished<L> &done, const float (&scores)[L::ROWS][L::COLUMNS], int key)
 {
     for (int kind = 0; kind < PICKED; kind++) {
-        int64_t first = picked_key(p.of.mask, p.rows, at.b, at.query, kind) - key;
-        int     moves = kind == PREVIOUS || kind == SELF; /* from row to row */
+        int first = done.first[kind] - key, moves = moves_on(kind);
         if (first >= TILE || first + moves * (L::QUERIES - 1) < 0) continue;
 #pragma unroll
         for (int i = 0; i < L::ROWS; i++)
@@ -64,17 +74,17 @@ DEVICE void advance(struct running<L> &rows, float (&scores)[L::ROWS][L::COLUMNS
                 if (scores[i][j] == largest) rows.best[i] = key + L::key_at(j);
         }
         largest      = fmaxf(rows.largest[i], largest);
-        float centre = centre_of(largest), moved = rows.largest[i] - centre;
+        float centre = centre_of(largest), moved = L::argument(rows.largest[i], centre);
         shrink[i]        = L::exponential(moved);
         rows.weighted[i] = (rows.weighted[i] + weigh(rows.sum[i], moved)) * shrink[i];
         rows.sum[i]      = rows.sum[i] * shrink[i];
         rows.largest[i]  = largest;
 #pragma unroll
         for (int j = 0; j < L::COLUMNS; j++) {
-            float below      = __fsub_rn(scores[i][j], centre);
-            scores[i][j]     = L::exponential(below);
+            float argument   = L::argument(scores[i][j], centre);
+            scores[i][j]     = L::exponential(argument);
             rows.sum[i]      = rows.sum[i] + scores[i][j];
-            rows.weighted[i] = rows.weighted[i] + weigh(scores[i][j], below);
+            rows.weighted[i] = rows.weighted[i] + weigh(scores[i][j], argument);
         }
     }
 }
@@ -89,7 +99,7 @@ template <class L> DEVICE void finish_rows(struct finished<L> &done, struct runn
         if (threadIdx.x % L::ACROSS == 0) {
             done.centre[L::query_at(i)]   = centre_of(rows.largest[i]);
             done.sum[L::query_at(i)]      = sum;
-            done.weighted[L::query_at(i)] = weighted;
+            done.weighted[L::query_at(i)] = weighted * L::unit();
             done.best[L::query_at(i)]     = best;
         }
         factor[i] = factor_of(sum);

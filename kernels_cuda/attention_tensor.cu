@@ -1,21 +1,27 @@
 /* attention on tensor cores: online softmax over tiles of keys. See attention.cuh for formula and operands, and
  * attention_tensor.cuh for what is rounded.
  *
- *     attention_pack                  one of q, k and v to 16 bits; a thread for each 8 entries
- *     attention_tensor_f16_64, ..     blocks of 128 queries, vectors of up to 64 or 128 entries; over blocks of
- * queries, the last first, x heads x sequences, queries innermost Shared memory of the latter:
- * attention_tensor_bytes().
+ *     attention_pack              one of q, k and v to 16 bits; a thread for each 8 entries
+ *     attention_tensor_f16_64, .. blocks of 128 queries, vectors of up to 64 or 128 entries; over blocks of queries,
+ * the last first, x heads x sequences, queries innermost
  *
- * A warp has 16 queries, whose scores, probabilities and outputs stay in its registers: the scores' place in them is
- * that of the probabilities as factors of the next product.
+ * Shared memory of the latter: attention_tensor_bytes().
+ *
+ * A warp has 32 or 16 queries, whose scores, probabilities and outputs stay in its registers: the scores' place in them
+ * is that of the probabilities as factors of the next product.
  *
  * Error: 3 u of each probability times value, and a sum of K terms, rescaled once in each run of 64. */
 #include "attention_rows.cuh"
 #include "attention_tensor.cuh"
 
-typedef struct tensor_layout<ATTENTION_TENSOR_THREADS / WARP> L;
-
-static_assert((int)L::QUERIES == (int)ATTENTION_TENSOR_QUERIES, "as the host counts them");
+/* Warps have so many strips of queries that nothing spills. */
+template <int SIZE> struct layout_for;
+template <> struct layout_for<64> {
+    typedef struct tensor_layout<ATTENTION_TENSOR_THREADS_64 / WARP, 2> type;
+};
+template <> struct layout_for<128> {
+    typedef struct tensor_layout<ATTENTION_TENSOR_THREADS_128 / WARP, 1> type;
+};
 
 template <int DTYPE> DEVICE uint32_t pack(float first, float second)
 {
@@ -41,42 +47,65 @@ CUDA_FLAT_KERNEL(attention_pack, cuda_attention_pack, ATTENTION_THREADS)
     *reinterpret_cast<uint4 *>(p.out + vector * p.size + first) = make_uint4(words[0], words[1], words[2], words[3]);
 }
 
-/* mixed += the products of a tile's exponentials and values. */
-template <int DTYPE, int SIZE>
-DEVICE void mix(float (&mixed)[SIZE / COLUMN_SET][4], const float (&e)[L::ROWS][L::COLUMNS], uint16_t *values)
+/* Sums of exponentials times values: of each strip and 8 values, as tensor.cuh lays out D. */
+template <class L, int SIZE> struct mixture {
+    float sums[L::STRIPS][SIZE / COLUMN_SET][4];
+};
+
+/* Adds the products of a tile's exponentials and values. */
+template <class L, int DTYPE, int SIZE>
+DEVICE void mix(struct mixture<L, SIZE> &mixed, const float (&e)[L::ROWS][L::COLUMNS], uint16_t *values)
 {
-    int lane = (int)threadIdx.x % WARP;
+    int            lane = (int)threadIdx.x % WARP;
+    shared_address rows = address_of(group_at(values, lane % 16, lane / 16, SIZE));
 #pragma unroll
     for (int k = 0; k < TILE / STEP; k++) {
-        const uint32_t a[4] = {pack<DTYPE>(e[0][4 * k], e[0][4 * k + 1]), pack<DTYPE>(e[1][4 * k], e[1][4 * k + 1]),
-                               pack<DTYPE>(e[0][4 * k + 2], e[0][4 * k + 3]),
-                               pack<DTYPE>(e[1][4 * k + 2], e[1][4 * k + 3])};
-        uint32_t       b[4];
+        uint32_t a[L::STRIPS][4], b[4];
+#pragma unroll
+        for (int m = 0; m < L::STRIPS; m++)
+#pragma unroll
+            for (int i = 0; i < 4; i++)
+                a[m][i] = pack<DTYPE>(e[2 * m + i % 2][4 * k + i / 2 * 2], e[2 * m + i % 2][4 * k + i / 2 * 2 + 1]);
 #pragma unroll
         for (int n = 0; n < SIZE / COLUMN_SET; n += 2) {
-            load_matrices_turned(b, group_at(values, k * STEP + lane % 16, n + lane / 16, SIZE));
-            multiply_tensor<DTYPE>(mixed[n], a, b);
-            multiply_tensor<DTYPE>(mixed[n + 1], a, b + 2);
+            load_matrices_turned(b, pair_at(rows, n / 2) + k * STEP * SIZE * 2);
+#pragma unroll
+            for (int m = 0; m < L::STRIPS; m++) {
+                multiply_tensor<DTYPE>(mixed.sums[m][n], a[m], b);
+                multiply_tensor<DTYPE>(mixed.sums[m][n + 1], a[m], b + 2);
+            }
         }
     }
 }
 
-/* The thread's values of its row number i. */
-template <int SIZE>
-DEVICE void put_values(float *to, const float (&mixed)[SIZE / COLUMN_SET][4], int i, float factor, int64_t count)
+template <class L, int SIZE> DEVICE void rescale(struct mixture<L, SIZE> &mixed, const float (&factor)[L::ROWS])
 {
+#pragma unroll
+    for (int m = 0; m < L::STRIPS; m++)
+#pragma unroll
+        for (int n = 0; n < SIZE / COLUMN_SET; n++)
+#pragma unroll
+            for (int e = 0; e < 4; e++) mixed.sums[m][n][e] = mixed.sums[m][n][e] * factor[2 * m + e / 2];
+}
+
+/* The thread's values of its row number i. */
+template <class L, int SIZE>
+DEVICE void put_values(float *to, const struct mixture<L, SIZE> &mixed, int i, float factor, int64_t count)
+{
+    int first = (int)threadIdx.x % L::ACROSS * 2;
 #pragma unroll
     for (int n = 0; n < SIZE / COLUMN_SET; n++)
 #pragma unroll
-        for (int e = 0; e < 2; e++) {
-            int value = n * COLUMN_SET + (int)threadIdx.x % L::ACROSS * 2 + e;
-            if (value < count) to[value] = mixed[n][2 * i + e] * factor;
-        }
+        for (int e = 0; e < 2; e++)
+            if (n * COLUMN_SET + first + e < count)
+                to[n * COLUMN_SET + first + e] = mixed.sums[i / 2][n][i % 2 * 2 + e] * factor;
 }
 
 template <int DTYPE, int SIZE> DEVICE void attend(const struct cuda_attention_output &p, int64_t number)
 {
-    BLOCK_MEMORY(uint16_t, queries);
+    typedef typename layout_for<SIZE>::type L;
+    static_assert((int)L::QUERIES == (int)ATTENTION_TENSOR_QUERIES, "as the host counts them");
+    BLOCK_MEMORY(unsigned char, memory);
     __shared__ struct finished<L> done;
 
     const struct cuda_attention &of     = p.of;
@@ -84,20 +113,23 @@ template <int DTYPE, int SIZE> DEVICE void attend(const struct cuda_attention_ou
     struct place                 is     = place_of(number, blocks, of.heads);
     struct query_block           at =
         query_block_of(of, is.b, is.h, (blocks - 1 - is.block) * L::QUERIES, L::QUERIES, of.queries);
-    struct key_range seen  = keys_seen(at.first, at.last, TILE);
-    auto             piece = [&](int stage) { return queries + (L::QUERIES + stage * 2 * TILE) * SIZE; };
-    auto             fetch = [&](int stage, int key) { /* keys, and behind them values */
-                                           fetch_packed(piece(stage), packed_head(of.packed_k, of, at), key, of.keys,
-                                                                    TILE, SIZE);
-                                           fetch_packed(piece(stage) + TILE * SIZE, packed_head(p.packed_v, of, at),
-                                                                    key, of.keys, TILE, SIZE);
+    struct key_range seen    = keys_seen(at.first, at.last, TILE);
+    uint16_t        *queries = first_piece(memory);
+    const uint16_t  *keys = packed_head(of.packed_k, of, at), *values = packed_head(p.packed_v, of, at);
+    /* A stage has keys, and behind them values. */
+    auto piece = [&](int stage) { return queries + (L::QUERIES + stage * 2 * TILE) * SIZE; };
+    auto fetch = [&](int stage, int key) {
+        fetch_packed<TILE, SIZE, L::THREADS>(piece(stage), keys, key, of.keys);
+        fetch_packed<TILE, SIZE, L::THREADS>(piece(stage) + TILE * SIZE, values, key, of.keys);
     };
 
-    float             scores[L::ROWS][L::COLUMNS], mixed[SIZE / COLUMN_SET][4] = {}, factor[L::ROWS];
+    float                   scores[L::ROWS][L::COLUMNS], factor[L::ROWS];
+    struct mixture<L, SIZE> mixed {
+    };
     struct running<L> rows;
-    begin_rows(rows, done);
+    begin_rows(rows, done, p, at);
     int stage = 0, key = tile_from(seen, seen.begin);
-    fetch_packed(queries, packed_queries(of, at), at.query, at.query + at.count, L::QUERIES, SIZE);
+    fetch_packed<L::QUERIES, SIZE, L::THREADS>(queries, packed_queries(of, at), at.query, at.query + at.count);
     if (key < seen.end) fetch(stage, key);
     copy_async_commit();
     for (int next; key < seen.end; key = next) {
@@ -106,15 +138,12 @@ template <int DTYPE, int SIZE> DEVICE void attend(const struct cuda_attention_ou
         copy_async_commit();
         copy_async_wait<1>();
         __syncthreads();
-        multiply_keys<DTYPE>(scores, queries, piece(stage), SIZE);
+        multiply_keys<L, DTYPE, SIZE>(scores, queries, piece(stage));
         finish_scores<L>(scores, of, at, key);
-        if (p.wants_rows) pick(done, p, scores, at, key);
+        if (p.wants_rows) pick(done, scores, key);
         advance(rows, scores, factor, key);
-#pragma unroll
-        for (int n = 0; n < SIZE / COLUMN_SET; n++)
-#pragma unroll
-            for (int e = 0; e < 4; e++) mixed[n][e] = mixed[n][e] * factor[e / 2];
-        mix<DTYPE, SIZE>(mixed, scores, piece(stage) + TILE * SIZE);
+        rescale(mixed, factor);
+        mix<L, DTYPE, SIZE>(mixed, scores, piece(stage) + TILE * SIZE);
         __syncthreads();
         stage ^= 1;
     }
@@ -128,25 +157,25 @@ template <int DTYPE, int SIZE> DEVICE void attend(const struct cuda_attention_ou
 #pragma unroll
     for (int i = 0; i < L::ROWS; i++)
         if (L::query_at(i) < at.count)
-            put_values<SIZE>(out + L::query_at(i) * p.out.stride[1], mixed, i, factor[i], p.value_size);
+            put_values<L, SIZE>(out + L::query_at(i) * p.out.stride[1], mixed, i, factor[i], p.value_size);
 }
 
-CUDA_KERNEL(attention_tensor_f16_64, cuda_attention_output, ATTENTION_TENSOR_THREADS, 2)
+CUDA_KERNEL(attention_tensor_f16_64, cuda_attention_output, ATTENTION_TENSOR_THREADS_64, 2)
 {
     attend<F16, 64>(p, BLOCK_NUMBER);
 }
 
-CUDA_KERNEL(attention_tensor_f16_128, cuda_attention_output, ATTENTION_TENSOR_THREADS, 1)
+CUDA_KERNEL(attention_tensor_f16_128, cuda_attention_output, ATTENTION_TENSOR_THREADS_128, 1)
 {
     attend<F16, 128>(p, BLOCK_NUMBER);
 }
 
-CUDA_KERNEL(attention_tensor_bf16_64, cuda_attention_output, ATTENTION_TENSOR_THREADS, 2)
+CUDA_KERNEL(attention_tensor_bf16_64, cuda_attention_output, ATTENTION_TENSOR_THREADS_64, 2)
 {
     attend<BF16, 64>(p, BLOCK_NUMBER);
 }
 
-CUDA_KERNEL(attention_tensor_bf16_128, cuda_attention_output, ATTENTION_TENSOR_THREADS, 1)
+CUDA_KERNEL(attention_tensor_bf16_128, cuda_attention_output, ATTENTION_TENSOR_THREADS_128, 1)
 {
     attend<BF16, 128>(p, BLOCK_NUMBER);
 }

@@ -57,10 +57,12 @@ DEVICE void multiply_round(float sums[DOWN_16][ACROSS_8][4], const tensor_tile &
     for (int word = 0; word < WORDS; word += 8) {
         uint32_t a[DOWN_16][4], b[ACROSS_8 / 2][4]; /* of b, two times 8 columns at once */
 #pragma unroll
-        for (int i = 0; i < DOWN_16; i++) load_matrices(a[i], &a_tile[row + i * 16 + lane % 16][word + lane / 16 * 4]);
+        for (int i = 0; i < DOWN_16; i++)
+            load_matrices(a[i], address_of(&a_tile[row + i * 16 + lane % 16][word + lane / 16 * 4]));
 #pragma unroll
         for (int j = 0; j < ACROSS_8 / 2; j++)
-            load_matrices(b[j], &b_tile[column + j * 16 + lane / 16 * 8 + lane % 8][word + lane / 8 % 2 * 4]);
+            load_matrices(b[j],
+                          address_of(&b_tile[column + j * 16 + lane / 16 * 8 + lane % 8][word + lane / 8 % 2 * 4]));
 #pragma unroll
         for (int i = 0; i < DOWN_16; i++)
 #pragma unroll

@@ -49,6 +49,25 @@ DEVICE uint32_t f32_to_tf32(float x)
     return (bits & 0x7f800000) == 0x7f800000 ? bits : (bits + 0x1000) & 0xffffe000;
 }
 
+/* --- Addresses in shared memory ---
+ *
+ * As numbers, for what a few of their bits choose. */
+
+#ifdef SCRY_CUDA_EMULATED
+typedef uintptr_t shared_address;
+#else
+typedef uint32_t shared_address;
+#endif
+
+DEVICE shared_address address_of(const void *x)
+{
+#ifdef SCRY_CUDA_EMULATED
+    return reinterpret_cast<uintptr_t>(x);
+#else
+    return (uint32_t)__cvta_generic_to_shared(x);
+#endif
+}
+
 #ifdef SCRY_CUDA_EMULATED
 
 /* --- Emulated --- */
@@ -101,7 +120,7 @@ DEVICE void multiply_tf32(float d[4], const uint32_t a[4], const uint32_t b[2])
     multiply_emulated(d, a, b, F32);
 }
 
-DEVICE void load_matrices(uint32_t out[4], const void *row)
+DEVICE void load_matrices(uint32_t out[4], shared_address row)
 {
     const unsigned char *all  = scry__emulated_exchange(&row, sizeof row, EMULATED_HERE);
     const int            lane = (int)threadIdx.x % WARP, element = lane % 4 * 2;
@@ -111,7 +130,7 @@ DEVICE void load_matrices(uint32_t out[4], const void *row)
     }
 }
 
-DEVICE void load_matrices_turned(uint32_t out[4], const void *row)
+DEVICE void load_matrices_turned(uint32_t out[4], shared_address row)
 {
     const unsigned char *all  = scry__emulated_exchange(&row, sizeof row, EMULATED_HERE);
     const int            lane = (int)threadIdx.x % WARP, first = lane % 4 * 2;
@@ -170,20 +189,20 @@ DEVICE void multiply_tf32(float d[4], const uint32_t a[4], const uint32_t b[2])
 
 /* Four matrices of 8 rows of 16 bytes, 16-byte aligned in shared memory: lane l points to row l % 8 of matrix l / 8,
  * and gets of each matrix word l % 4 of row l / 4. */
-DEVICE void load_matrices(uint32_t out[4], const void *row)
+DEVICE void load_matrices(uint32_t out[4], shared_address row)
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
-                 : "r"((uint32_t)__cvta_generic_to_shared(row))
+                 : "r"(row)
                  : "memory");
 }
 
 /* The same of the transposed matrices of 16-bit elements: elements l / 4 of rows l % 4 * 2 and the next. */
-DEVICE void load_matrices_turned(uint32_t out[4], const void *row)
+DEVICE void load_matrices_turned(uint32_t out[4], shared_address row)
 {
     asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
                  : "=r"(out[0]), "=r"(out[1]), "=r"(out[2]), "=r"(out[3])
-                 : "r"((uint32_t)__cvta_generic_to_shared(row))
+                 : "r"(row)
                  : "memory");
 }
 
@@ -193,12 +212,9 @@ template <int BYTES> DEVICE void copy_async(void *to, const void *from)
 {
 #if __CUDA_ARCH__ >= 800
     if (BYTES == 16)
-        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((uint32_t)__cvta_generic_to_shared(to)),
-                     "l"(from)
-                     : "memory");
+        asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"(address_of(to)), "l"(from) : "memory");
     else
-        asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"((uint32_t)__cvta_generic_to_shared(to)),
-                     "l"(from), "n"(BYTES)
+        asm volatile("cp.async.ca.shared.global [%0], [%1], %2;" ::"r"(address_of(to)), "l"(from), "n"(BYTES)
                      : "memory");
 #else
     memcpy(__builtin_assume_aligned(to, BYTES), __builtin_assume_aligned(from, BYTES), BYTES);

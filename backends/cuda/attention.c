@@ -223,7 +223,7 @@ static scry_status run_tensor(const struct running *run, struct cuda_attention_o
     struct scry__cuda_call call = calls[run->shared.packed_dtype == SCRY_BF16][size > LEAST_PACKED];
     scry_status            status;
     all->packed_v     = scry__cuda_scratch(run->cuda, run->at.v);
-    call.threads      = ATTENTION_TENSOR_THREADS;
+    call.threads      = size > LEAST_PACKED ? ATTENTION_TENSOR_THREADS_128 : ATTENTION_TENSOR_THREADS_64;
     call.blocks       = block_count(run->op, ATTENTION_TENSOR_QUERIES);
     call.shared_bytes = (size_t)attention_tensor_bytes(size);
     status            = pack(run, &run->op->q, run->shared.packed_q, run->op->scale);
