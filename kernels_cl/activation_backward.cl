@@ -13,12 +13,16 @@ inline lanes product_or_zero(lanes a, lanes b)
     return select(a * b, (lanes)0, a == 0.0f);
 }
 
-inline lanes slope(lanes x, int function)
+INLINE lanes slope(lanes x, int function)
 {
     if (function == RELU) return select(select((lanes)0, (lanes)1, x > 0.0f), x, isnan(x));
-    if (function == GELU_ERF) return normal_below(x) + x * (0.39894228040143268f * exp(-0.5f * x * x));
+    if (function == GELU_ERF) {
+        lanes bell, below = normal_below(x, &bell);
+        return below + x * (0.39894228040143268f * bell);
+    }
     if (function == SILU) {
-        lanes below = 1.0f / (1.0f + exp(-x)), above = 1.0f / (1.0f + exp(x));
+        lanes e = exp_of_minus(fabs(x)), larger = 1.0f / (1.0f + e), smaller = e * larger;
+        lanes below = select(larger, smaller, x < 0.0f), above = select(smaller, larger, x < 0.0f);
         return below * (1.0f + x * above);
     }
     lanes y     = 0.79788456080286536f * (x + 0.044715f * x * x * x);

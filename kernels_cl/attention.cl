@@ -82,28 +82,6 @@ static inline long last_block_first(sizes size)
     return ((size.queries - 1) / TILE - GROUP_NUMBER) * TILE;
 }
 
-/* The tiles that a block of queries sees any key of, from the queries that see `first` and `last`; what queries see
- * moves on with them. They lie in [begin, split), the exempt prefix, and [resume, end); begin and resume are tiles. */
-typedef struct {
-    int begin, split, resume, end;
-} key_range;
-
-static inline key_range keys_seen(sight first, sight last)
-{
-    key_range seen;
-    seen.begin  = first.begin / TILE * TILE;
-    seen.split  = max(seen.begin, min(first.prefix, first.end));
-    seen.resume = max(first.begin, first.low) / TILE * TILE;
-    seen.end    = max(seen.split, min(first.end, last.high));
-    return seen;
-}
-
-/* The first of these tiles from `key` on; not below `end` where there is none. */
-static inline int tile_from(key_range seen, int key)
-{
-    return key >= seen.split ? max(key, seen.resume) : key;
-}
-
 /* Leaves tiles out that have no key at a distance below `count` from the 32 queries from `position` on. */
 static inline void near_only(key_range *seen, long position, long count)
 {
@@ -112,13 +90,6 @@ static inline void near_only(key_range *seen, long position, long count)
     if (begin >= seen->split) seen->split = seen->begin;
     seen->begin  = max(seen->begin, begin);
     seen->resume = max(seen->resume, begin);
-}
-
-/* Does each query that sees from `first` to `last` see all of the keys [begin, end)? */
-static inline bool all_seen(sight first, sight last, int begin, int end)
-{
-    bool reached = end <= first.prefix || (begin >= last.low && end <= first.high);
-    return begin >= first.begin && end <= first.end && reached;
 }
 
 /* The queries that see any of `count` keys from `key` on. */

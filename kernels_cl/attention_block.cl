@@ -197,7 +197,7 @@ static inline void query_block_set(query_block *at, ATTENTION_PARAMETERS, long b
     }
     at->low  = lanes_int_from(low);
     at->high = lanes_int_from(high);
-    at->seen = keys_seen(at->first, at->last);
+    at->seen = keys_seen(at->first, at->last, TILE);
 }
 
 /* Scores of the keys [key, key + TILE), -inf where masked. */

@@ -119,9 +119,7 @@ static inline void key_block_score(lanes *scores, key_block *at, ATTENTION_PARAM
     for (int n = 0; n < count; n++) {
         sight sees = sight_of(MASK_ARGUMENTS, (int)b, query + n, (int)size.keys);
         for (int s = 0; s < HALVES; s++) {
-            int16 j           = LANE_NUMBERS + (key + 16 * s);
-            int16 reached     = (j < sees.prefix) | ((j >= sees.low) & (j < sees.high));
-            int16 seen        = (j >= sees.begin) & (j < sees.end) & reached;
+            int16 seen        = is_seen16(sees, LANE_NUMBERS + (key + 16 * s));
             scores[n].part[s] = select((float16)(-INFINITY), scores[n].part[s], seen);
         }
     }

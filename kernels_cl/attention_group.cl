@@ -92,7 +92,7 @@ static inline void query_block_set(query_block *at, ATTENTION_PARAMETERS, long b
 static inline key_range block_range(MASK_PARAMETERS, sizes size, long b, const query_block *at)
 {
     return keys_seen(sight_of(MASK_ARGUMENTS, (int)b, at->query, (int)size.keys),
-                     sight_of(MASK_ARGUMENTS, (int)b, at->query + at->count - 1, (int)size.keys));
+                     sight_of(MASK_ARGUMENTS, (int)b, at->query + at->count - 1, (int)size.keys), TILE);
 }
 
 static inline float finish_score(float x, const query_block *at, view additive_view, int i, long key, sizes size)

@@ -4,6 +4,9 @@
 
 #pragma OPENCL FP_CONTRACT ON
 
+/* Vectors that pass through a call would pass through memory. */
+#define INLINE inline __attribute__((always_inline))
+
 enum { F32, F16, BF16, I32 }; /* scry_dtype */
 
 /* A tensor: element (i0, i1, ..) is at offset + i0*stride[0] + .. of its buffer, in elements; axes beyond the rank have

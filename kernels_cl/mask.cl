@@ -1,5 +1,5 @@
-/* What softmax.cl, attention.cl and rows.cl share: masks, exponentials, and the records of rows. In front of them in
- * their programs. Host side: backends/opencl/mask.c. */
+/* What softmax.cl, attention.cl and rows.cl share: masks, and the records of rows. In front of them in their programs.
+ * Host side: backends/opencl/mask.c. */
 
 /* What follows scry_mask's tensors, which are passed as parameters of their own:
  *     MASK_PARAMETERS   in the parameter list, for scry__cl_mask on the host. */
@@ -40,6 +40,43 @@ static inline bool is_seen(sight sees, int key)
     return key >= sees.begin && key < sees.end && (key < sees.prefix || (key >= sees.low && key < sees.high));
 }
 
+/* The same of 16 keys. */
+static inline int16 is_seen16(sight sees, int16 key)
+{
+    int16 reached = (key < sees.prefix) | ((key >= sees.low) & (key < sees.high));
+    return (key >= sees.begin) & (key < sees.end) & reached;
+}
+
+/* Does each query that sees from `first` to `last` see all of the keys [begin, end)? */
+static inline bool all_seen(sight first, sight last, int begin, int end)
+{
+    bool reached = end <= first.prefix || (begin >= last.low && end <= first.high);
+    return begin >= first.begin && end <= first.end && reached;
+}
+
+/* The tiles, of `tile` keys each, that a block of queries sees any key of, from the queries that see `first` and
+ * `last`; what queries see moves on with them. They lie in [begin, split), the exempt prefix, and [resume, end); begin
+ * and resume are tiles. */
+typedef struct {
+    int begin, split, resume, end;
+} key_range;
+
+static inline key_range keys_seen(sight first, sight last, int tile)
+{
+    key_range seen;
+    seen.begin  = first.begin / tile * tile;
+    seen.split  = max(seen.begin, min(first.prefix, first.end));
+    seen.resume = max(first.begin, first.low) / tile * tile;
+    seen.end    = max(seen.split, min(first.end, last.high));
+    return seen;
+}
+
+/* The first of these tiles from `key` on; not below `end` where there is none. */
+static inline int tile_from(key_range seen, int key)
+{
+    return key >= seen.split ? max(key, seen.resume) : key;
+}
+
 /* The key whose probability is the row statistic `first`; it may lie past the keys. */
 static inline long first_key(__global const int *key_begin, view key_begin_view, int batch)
 {
@@ -50,29 +87,3 @@ static inline long first_key(__global const int *key_begin, view key_begin_view,
 
 /* The floats of a row's record, which rows.cl spreads to the statistics' tensors. */
 enum { LSE, ENTROPY, MAX, ARGMAX, PREVIOUS, SELF, FIRST, KEY_MASS, RECORD };
-
-/* exp(x) for x <= 0, -inf or NaN, and in *bounded x itself, at least -88.03: for products with the result, which are
- * NaN for 0 and an infinite x.
- *
- * x = n ln 2 + r with ln 2 in two parts, the first of so few bits that n times it is exact; exp(r) is a minimax
- * polynomial on |r| <= ln 2 / 2, its relative error 0.05 * 2^-24. With the roundings of its last two steps and of r the
- * result is within 2 ulp down to 2^-126. From 2^-126.5 on it is 0, since 2^-127 put together from its bits is 0: so
- * exp(-inf) = 0; exp(0) = 1 exactly. Unlike the built-in function it is the same on every device that rounds products
- * alike, and of adds and multiplies only. */
-#define EXP_NEGATIVE(name, floats, as_floats, as_bits)                                                                 \
-    static inline floats name(floats x, floats *bounded)                                                               \
-    {                                                                                                                  \
-        *bounded       = select(x, (floats)(-0x1.602p6f), x < -0x1.602p6f);                                            \
-        floats shifted = *bounded * 0x1.715476p0f + 0x1.8p23f, n = shifted - 0x1.8p23f;                                \
-        floats r = *bounded - n * 0x1.63p-1f;                                                                          \
-        r        = r + n * 0x1.bd0106p-13f;                                                                            \
-        floats p = (floats)(0x1.6a234ep-10f);                                                                          \
-        p        = p * r + 0x1.123a6cp-7f;                                                                             \
-        p        = p * r + 0x1.5558f4p-5f;                                                                             \
-        p        = p * r + 0x1.55549p-3f;                                                                              \
-        p        = p * r + 0x1.fffffcp-2f;                                                                             \
-        p        = (p * (r * r) + r) + 1.0f;                                                                           \
-        return p * as_floats((as_bits(shifted) << 23) + 0x3f800000u);                                                  \
-    }
-EXP_NEGATIVE(exp_negative, float, as_float, as_uint)
-EXP_NEGATIVE(exp_negative16, float16, as_float16, as_uint16)

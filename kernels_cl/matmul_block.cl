@@ -15,8 +15,6 @@
  *
  * Both are launched in groups of one item, in one dimension. */
 
-/* Vectors that pass through a call would pass through memory. */
-#define INLINE      inline __attribute__((always_inline))
 #define LOAD(x)     JOIN(vload, LANES)(0, x)
 #define STORE(v, x) JOIN(vstore, LANES)(v, 0, x)
 

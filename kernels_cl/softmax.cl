@@ -6,8 +6,8 @@
  * records                  [B, H, Q, RECORD] in scratch (rows.cl)
  *
  * A work group of GROUP items takes one row, in chunks of WIDTH keys each, three times: for the largest score, for the
- * sums, for the probabilities. CPU-type devices: one item with vectors of 16; others: 64 items, one key each at a time,
- * side by side in memory.
+ * sums, for the probabilities. Chunks without a key that is seen are not read. CPU-type devices: one item with vectors
+ * of 16; others: 64 items, one key each at a time, side by side in memory.
  *
  * Built with -DGROUP and -DWIDTH (1 or 16). Launched over B * H * Q * GROUP items in groups of GROUP.
  *
@@ -17,13 +17,17 @@
 typedef float16 floats;
 typedef int16   ints;
 #define EXPONENTIAL exp_negative16
+#define SEEN        is_seen16
 #define LANE        (ints)(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 #else
 typedef float floats;
 typedef int   ints;
 #define EXPONENTIAL exp_negative
+#define SEEN        is_seen
 #define LANE        0
 #endif
+
+enum { CHUNK = GROUP * WIDTH }; /* keys of all items at a time */
 
 /* A row's scores, and what its mask adds. */
 typedef struct {
@@ -42,25 +46,29 @@ static inline float score_of(const source *row, long key)
     return bias == -INFINITY ? -INFINITY : score + bias;
 }
 
-/* The scores of WIDTH keys. */
-static inline floats scores_of(const source *row, int key)
+/* WIDTH elements from `key` on; what lies past the row is anything. */
+static inline floats elements_of(__global const float *from, long stride, int key, int keys)
 {
 #if WIDTH == 16
-    int   end   = key + WIDTH;
-    sight sees  = row->sees;
-    bool within = key >= sees.begin && end <= sees.end && (end <= sees.prefix || (key >= sees.low && end <= sees.high));
-    if (within && row->stride == 1 && (!row->additive || row->additive_stride == 1)) {
-        floats score = vload16(0, row->scores + key);
-        if (!row->additive) return score;
-        floats bias = vload16(0, row->additive + key);
-        return select(score + bias, (floats)(-INFINITY), bias == -INFINITY);
-    }
+    if (stride == 1 && key + WIDTH <= keys) return vload16(0, from + key);
     float lane[WIDTH];
-    for (int i = 0; i < WIDTH; i++) lane[i] = score_of(row, key + i);
+    for (int i = 0; i < WIDTH; i++) lane[i] = from[min(key + i, keys - 1) * stride];
     return vload16(0, lane);
 #else
-    return score_of(row, key);
+    return key < keys ? from[key * stride] : 0; /* in place, another item writes what is not this one's */
 #endif
+}
+
+/* The scores of WIDTH keys. */
+static INLINE floats scores_of(const source *row, int key)
+{
+    floats score = elements_of(row->scores, row->stride, key, row->keys);
+    if (row->additive) {
+        floats bias = elements_of(row->additive, row->additive_stride, key, row->keys);
+        score       = select(score + bias, (floats)(-INFINITY), bias == -INFINITY);
+    }
+    if (all_seen(row->sees, row->sees, key, key + WIDTH)) return score;
+    return select((floats)(-INFINITY), score, SEEN(row->sees, LANE + key));
 }
 
 static inline void put(__global float *out, long stride, int keys, int key, floats values)
@@ -74,7 +82,7 @@ static inline void put(__global float *out, long stride, int keys, int key, floa
     vstore16(values, 0, lane);
     for (int i = 0; i < WIDTH && key + i < keys; i++) out[(key + i) * stride] = lane[i];
 #else
-    out[key * stride] = values;
+    if (key < keys) out[key * stride] = values;
 #endif
 }
 
@@ -87,8 +95,8 @@ static inline float find_largest(floats largest, ints best, __local float *value
     vstore16(largest, 0, lane);
     vstore16(best, 0, key);
 #else
-    lane[0]           = largest;
-    key[0]            = best;
+    lane[0] = largest;
+    key[0]  = best;
 #endif
     *argmax = -1;
     for (int i = 0; i < WIDTH; i++)
@@ -113,7 +121,7 @@ static inline float sum_up(floats x, __local float *sums)
     float2 eighth = fourth.lo + fourth.hi;
     total         = eighth.x + eighth.y;
 #else
-    total             = x;
+    total   = x;
 #endif
     sums[get_local_id(0)] = total;
     barrier(CLK_LOCAL_MEM_FENCE);
@@ -135,22 +143,24 @@ softmax(long heads, long queries, long keys, long key, __global const float *sco
     __local float largest_of[GROUP], sum_of[GROUP], entropy_of[GROUP];
     __local int   best_of[GROUP];
 
-    long   number = (long)get_group_id(0), first = (long)get_local_id(0) * WIDTH;
+    int    first  = (int)get_local_id(0) * WIDTH;
+    long   number = (long)get_group_id(0);
     long   b = number / (heads * queries), h = number / queries % heads, i = number % queries;
-    source row = {scores + scores_view.offset + b * scores_view.stride[0] + h * scores_view.stride[1] +
-                      i * scores_view.stride[2],
-                  NULL, scores_view.stride[3], additive_view.stride[3]};
-    row.keys   = (int)keys;
-    row.sees   = sight_of(MASK_ARGUMENTS, (int)b, i, row.keys);
+    source row     = {scores + scores_view.offset + b * scores_view.stride[0] + h * scores_view.stride[1] +
+                          i * scores_view.stride[2],
+                      NULL, scores_view.stride[3], additive_view.stride[3]};
+    row.keys       = (int)keys;
+    row.sees       = sight_of(MASK_ARGUMENTS, (int)b, i, row.keys);
+    key_range seen = keys_seen(row.sees, row.sees, CHUNK);
     if (additive)
         row.additive = additive + additive_view.offset + b * additive_view.stride[0] + h * additive_view.stride[1] +
                        i * additive_view.stride[2];
 
     floats largest = (floats)(-INFINITY);
     ints   best    = (ints)(-1);
-    for (long j = first; j < keys; j += GROUP * WIDTH) {
-        floats score = scores_of(&row, (int)j);
-        best         = select(best, LANE + (int)j, score > largest);
+    for (int j = tile_from(seen, seen.begin); j < seen.end; j = tile_from(seen, j + CHUNK)) {
+        floats score = scores_of(&row, j + first);
+        best         = select(best, LANE + j + first, score > largest);
         largest      = select(largest, score, score > largest);
     }
     int   argmax;
@@ -159,8 +169,8 @@ softmax(long heads, long queries, long keys, long key, __global const float *sco
     float centre = max == -INFINITY ? 0 : max;
 
     floats sums = (floats)(0), weighted = (floats)(0);
-    for (long j = first; j < keys; j += GROUP * WIDTH) {
-        floats below, e = EXPONENTIAL(scores_of(&row, (int)j) - centre, &below);
+    for (int j = tile_from(seen, seen.begin); j < seen.end; j = tile_from(seen, j + CHUNK)) {
+        floats below, e = EXPONENTIAL(scores_of(&row, j + first) - centre, &below);
         sums += e;
         weighted -= e * below;
     }
@@ -185,9 +195,13 @@ softmax(long heads, long queries, long keys, long key, __global const float *sco
     barrier(CLK_GLOBAL_MEM_FENCE);
     __global float *out = probabilities + probabilities_view.offset + b * probabilities_view.stride[0] +
                           h * probabilities_view.stride[1] + i * probabilities_view.stride[2];
-    for (long j = first; probabilities && j < keys; j += GROUP * WIDTH) {
-        floats below, score = scores_of(&row, (int)j);
-        floats e = EXPONENTIAL(score - centre, &below) * factor;
-        put(out, probabilities_view.stride[3], row.keys, (int)j, select(e, (floats)(0), score == -INFINITY));
+    for (int j = 0; probabilities && j < row.keys; j += CHUNK) {
+        floats below, p = (floats)(0);
+        if (j >= seen.begin && j < seen.end && tile_from(seen, j) == j) {
+            floats score = scores_of(&row, j + first);
+            p            = EXPONENTIAL(score - centre, &below) * factor;
+            p            = select(p, (floats)(0), score == -INFINITY);
+        }
+        put(out, probabilities_view.stride[3], row.keys, j + first, p);
     }
 }

@@ -31,8 +31,8 @@ static const double MOST_FLOPS = 0x1p34;
 
 static struct family family_of(const struct scry__cl *cl, const scry_attention *op)
 {
-    struct family block  = {"mask+attention+attention_block+attention_block_capture", true, 1, 256, 128};
-    struct family group  = {"mask+attention+attention_group+attention_group_capture", false, 64, 0, BLOCK};
+    struct family block  = {"exponential+mask+attention+attention_block+attention_block_capture", true, 1, 256, 128};
+    struct family group  = {"exponential+mask+attention+attention_group+attention_group_capture", false, 64, 0, BLOCK};
     int64_t       chunks = most(1, least(MOST_CHUNKS, units_of(op->v.shape[3], CHUNK)));
     group.values         = chunks * CHUNK;
     return scry__cl_is_block(cl, SCRY_OP_ATTENTION) ? block : group;

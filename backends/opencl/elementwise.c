@@ -49,7 +49,7 @@ scry_status scry__cl_activation(struct scry__cl *cl, const scry_activation *op, 
 {
     (void)allowed;
     struct scry__walk    walk = {.count = 3, .operand = {op->x, op->out, op->gated}};
-    struct scry__cl_call call = scry__cl_lanes_call(cl, SCRY_OP_ACTIVATION, "activation", "activation");
+    struct scry__cl_call call = scry__cl_lanes_call(cl, SCRY_OP_ACTIVATION, "exponential+activation", "activation");
     scry__walk_prepare(&walk);
     scry__cl_tensor(&call, &walk.operand[0], SCRY__CL_READ);
     scry__cl_tensor(&call, &walk.operand[2], SCRY__CL_READ);

@@ -16,8 +16,8 @@ scry_status scry__cl_activation_backward(struct scry__cl *cl, const scry_activat
 {
     (void)allowed;
     struct scry__walk    walk = {.count = 5, .operand = {op->x, op->gated, op->d_out, op->d_x, op->d_gated}};
-    struct scry__cl_call call =
-        scry__cl_lanes_call(cl, SCRY_OP_ACTIVATION_BACKWARD, "activation+activation_backward", "activation_backward");
+    struct scry__cl_call call = scry__cl_lanes_call(
+        cl, SCRY_OP_ACTIVATION_BACKWARD, "exponential+activation+activation_backward", "activation_backward");
     scry__walk_prepare(&walk);
     for (int i = 0; i < walk.count; i++)
         scry__cl_tensor(&call, &walk.operand[i], i < 3 ? SCRY__CL_READ : SCRY__CL_READ | SCRY__CL_WRITE);

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <time.h>
 
-enum { BUCKETS = 256, MOST_OPTIONS = 256, MOST_PARTS = 5 };
+enum { BUCKETS = 256, MOST_FILES = 80, MOST_OPTIONS = 256, MOST_PARTS = 6 };
 
 struct program {
     struct program *next;
     cl_program      built;
-    char            file[64], options[MOST_OPTIONS];
+    char            file[MOST_FILES], options[MOST_OPTIONS];
 };
 
 struct kernel {
@@ -139,7 +139,7 @@ static scry_status find_program(struct program **out, struct scry__cl *cl, const
     *out = program;
     if (program) return SCRY_OK;
     if (strlen(options) >= sizeof program->options || strlen(file) >= sizeof program->file)
-        return scry__cl_host->fail(SCRY_UNSUPPORTED, "opencl: %s.cl: options \"%s\" are too long", file, options);
+        return scry__cl_host->fail(SCRY_UNSUPPORTED, "opencl: %s.cl with options \"%s\": too long", file, options);
     program = scry__cl_host->allocate(1, sizeof *program);
     if (!program) return SCRY_OUT_OF_MEMORY;
     memcpy(program->file, file, strlen(file));

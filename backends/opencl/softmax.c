@@ -32,7 +32,7 @@ scry_status scry__cl_softmax(struct scry__cl *cl, const scry_softmax *op, scry_p
            global   = (size_t)row_count(op) * local;
     char options[48];
     snprintf(options, sizeof options, "-DGROUP=%zu -DWIDTH=%d", local, is_block ? 16 : 1);
-    struct scry__cl_call call = scry__cl_call(cl, "mask+softmax", "softmax", options);
+    struct scry__cl_call call = scry__cl_call(cl, "exponential+mask+softmax", "softmax", options);
     for (int axis = 1; axis < 4; axis++) scry__cl_long(&call, op->scores.shape[axis]);
     scry__cl_long(&call, op->rows.key);
     scry__cl_tensor(&call, &op->scores, SCRY__CL_READ);
