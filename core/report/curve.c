@@ -12,7 +12,7 @@ enum {
     WIDTH  = 760,
     HEIGHT = 286, /* of a plot */
     MARGIN = 28,
-    LEFT   = 84, /* of the plot: numbers and the axis' name stand there */
+    LEFT   = 100, /* of the plot: numbers, up to "-0.0005", and the axis' name stand there */
     BOTTOM = 62,
     ROW    = 20, /* of keys */
     TICKS  = 6,  /* about so many numbers on an axis */
