@@ -110,7 +110,7 @@ static float largest_of(const float *values, size_t count, float largest)
 }
 
 /* Each tile a panel, queries by keys; all on one scale, from 0 to the largest weight shown. */
-static scry_status draw_panels(const scry__view *view, const char *path)
+static scry_status draw_panels(const scry__view *view, const char *path, const char *subtitle)
 {
     const char *const *labels    = (const char *const *)view->tokens->texts;
     char(*titles)[TITLE_SIZE]    = scry__alloc((size_t)view->tile_count, sizeof *titles);
@@ -131,6 +131,7 @@ static scry_status draw_panels(const scry__view *view, const char *path)
                                .panel_count   = view->tile_count,
                                .panels        = panels,
                                .title         = "Attention",
+                               .subtitle      = subtitle,
                                .row_axis      = "query",
                                .column_axis   = "key",
                                .unit          = scry__view_unit(view->kind),
@@ -164,7 +165,7 @@ static bool is_masked(const scry__view *view, int place)
 }
 
 /* Each tile a row of one panel, masked cells blank. */
-static scry_status draw_lines(const scry__view *view, const char *path)
+static scry_status draw_lines(const scry__view *view, const char *path, const char *subtitle)
 {
     scry_range range = view->kind == SCRY__VIEW_TO ? view->queries : view->keys;
     size_t     size = scry__view_size(view), rows = (size_t)view->tile_count;
@@ -189,6 +190,7 @@ static scry_status draw_lines(const scry__view *view, const char *path)
                                        .panel_count   = 1,
                                        .panels        = &panel,
                                        .title         = title.data,
+                                       .subtitle      = subtitle,
                                        .row_axis      = "head",
                                        .column_axis   = view->kind == SCRY__VIEW_TO ? "query" : "key",
                                        .unit          = scry__view_unit(view->kind),
@@ -201,9 +203,18 @@ static scry_status draw_lines(const scry__view *view, const char *path)
     return status;
 }
 
-static scry_status draw(const scry__view *view, const char *path)
+/* In the terminal, or in the file where there is a path. */
+static scry_status draw(const struct attn *attn, const char *path)
 {
-    return scry__view_is_lines(view->kind) ? draw_lines(view, path) : draw_panels(view, path);
+    const scry__view *view  = attn->result;
+    scry__text        edits = {0};
+    cli_add_edits(&edits, "", &attn->common, "");
+    scry_status status = edits.status;
+    if (!status)
+        status =
+            scry__view_is_lines(view->kind) ? draw_lines(view, path, edits.data) : draw_panels(view, path, edits.data);
+    scry__text_finish(&edits);
+    return status;
 }
 
 static scry_status print_result(const struct attn *attn)
@@ -211,7 +222,7 @@ static scry_status print_result(const struct attn *attn)
     scry_status status = SCRY_OK;
     if (attn->output) {
         const char *dot = strrchr(attn->output, '.');
-        status          = !strcmp(dot, ".npz") ? write_arrays(attn) : draw(attn->result, attn->output);
+        status          = !strcmp(dot, ".npz") ? write_arrays(attn) : draw(attn, attn->output);
         if (!status && !attn->common.quiet)
             fprintf(stderr, "scry: %d %s of %d tokens in %s\n", attn->result->tile_count,
                     attn->result->tiles->head < 0 ? "means" : "heads", attn->result->tokens->count, attn->output);
@@ -222,7 +233,7 @@ static scry_status print_result(const struct attn *attn)
         status                   = scry__json_attention(&object, attn->result, &source);
         if (!status) status = cli_print_json(object);
     }
-    if (!status && !attn->common.json && !attn->output) status = draw(attn->result, NULL);
+    if (!status && !attn->common.json && !attn->output) status = draw(attn, NULL);
     return status;
 }
 

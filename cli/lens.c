@@ -260,7 +260,12 @@ static scry_status write_output(const struct lens *lens)
     const char *dot = strrchr(lens->output, '.');
     int         end = lens->positions[1] ? lens->positions[1] : lens->result->token_count;
     if (dot && !strcmp(dot, ".npz")) return write_arrays(lens);
-    return scry__lens_picture_write(lens->output, lens->result, lens->positions[0], end);
+    scry__text edits = {0};
+    cli_add_edits(&edits, "\n", &lens->common, "");
+    scry_status status = edits.status;
+    if (!status) status = scry__lens_picture_write(lens->output, lens->result, lens->positions[0], end, edits.data);
+    scry__text_finish(&edits);
+    return status;
 }
 
 static scry_status print_tables(const struct lens *lens)
@@ -270,7 +275,8 @@ static scry_status print_tables(const struct lens *lens)
     int              position = lens->position < 0 ? shown - 1 : lens->position;
     if (lens->position < 0 && lens->options.target_next && position > 0 && position == result->token_count - 1)
         position--; /* the last has no next token to rank */
-    scry__text  text   = {0};
+    scry__text text = {0};
+    cli_add_edits(&text, "", &lens->common, "\n");
     scry_status status = add_overviews(&text, lens);
     if (!status) status = add_position(&text, result, position);
     if (!status) return cli_print(&text);

@@ -80,6 +80,22 @@ scry__json_source cli_source(const struct cli_common *common)
                                .edit_count    = common->edit_texts.count};
 }
 
+/* Of many edits the first are named. */
+enum { EDITS_NAMED = 8 };
+
+void cli_add_edits(scry__text *out, const char *prefix, const struct cli_common *common, const char *suffix)
+{
+    const struct cli_list *edits = &common->edit_texts;
+    if (!edits->count) return;
+    scry__text_addf(out, "%swith edits: ", prefix);
+    for (int i = 0; i < edits->count && i < EDITS_NAMED; i++) {
+        scry__text_adds(out, i ? "; " : "");
+        scry__label_prose(out, edits->items[i]);
+    }
+    if (edits->count > EDITS_NAMED) scry__text_addf(out, "; and %d more", edits->count - EDITS_NAMED);
+    scry__text_adds(out, suffix);
+}
+
 scry_status cli_add_tokens(scry__npz *npz, const scry_tokens *tokens)
 {
     const int64_t count  = tokens->count;

@@ -25,6 +25,10 @@ scry__terminal cli_terminal(void);
 /* Where JSON results say they come from. */
 scry__json_source cli_source(const struct cli_common *common);
 
+/* "PREFIXwith edits: HOOK=WHAT; HOOK=WHATSUFFIX", so that no result passes for the model's own; nothing without --edit.
+ */
+void cli_add_edits(scry__text *out, const char *prefix, const struct cli_common *common, const char *suffix);
+
 /* Beside captures, a file says which tokens they belong to: `tokens` (ids) and `token_texts`. */
 scry_status cli_add_tokens(scry__npz *npz, const scry_tokens *tokens);
 

@@ -106,6 +106,13 @@ static bool print_step(void *user, const scry_step *step)
     return !run->printed;
 }
 
+static scry_status print_edits(const struct run *run)
+{
+    scry__text head = {0};
+    cli_add_edits(&head, "", &run->common, "\n");
+    return cli_print(&head);
+}
+
 static scry_status generate(void *state, const char *text)
 {
     struct run              *run        = state;
@@ -115,6 +122,7 @@ static scry_status generate(void *state, const char *text)
     scry__text               summary    = {0};
     scry_status              status     = parse_temperatures(run);
     if (!status) status = cli_open(&run->common, text);
+    if (!status && !run->common.json) status = print_edits(run);
     if (status) return status;
     int vocabulary       = scry_model_get_info(run->common.model)->vocabulary;
     options->top         = options->top < vocabulary ? options->top : vocabulary;

@@ -133,6 +133,7 @@ scry_status steer_print(const struct steer *steer, const char *text)
     scry_status          status = SCRY_OK;
     steer_describe(&out, steer);
     add_remark(&out, steer);
+    cli_add_edits(&out, "\n", &steer->common, "");
     scry__text_adds(&out, "\n\n");
     scry__text_addf(&out, "%9s  ", "without");
     add_continuation(&out, steer, text, result->plain);

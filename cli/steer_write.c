@@ -107,6 +107,7 @@ static scry_status draw(const struct steer *steer, const char *text)
     scry__text_adds(&title, "Steering: ");
     for (int i = 0; i < (text ? 1 : prompt->count); i++) scry__label_prose(&title, text ? text : prompt->texts[i]);
     steer_describe(&about, steer);
+    cli_add_edits(&about, "\n", &steer->common, "");
     scry_status status = title.status ? title.status : about.status;
     if (!status) status = scry__steering_picture_write(steer->output, steer->result, title.data, about.data);
     scry__text_finish(&about);

@@ -33,6 +33,7 @@ static scry_status print_summary(const struct cli_common *common, const scry_tra
         return status ? status : cli_print_json(object);
     }
     if (common->quiet) return SCRY_OK;
+    cli_add_edits(&text, "", common, "\n");
     for (int i = 0; i < trace->count; i++) {
         const scry_capture *capture = &trace->captures[i];
         scry__text_addf(&text, "%-40s %s [", capture->name, scry_dtype_text(capture->dtype));

@@ -2,21 +2,20 @@
 #include "report/lens_picture.h"
 
 #include "base/alloc.h"
+#include "base/text.h"
 #include "report/heatmap.h"
-
-#include <stdio.h>
 
 enum { most_with_texts = 64 };
 
 static scry_status draw(const char *path, const scry_lens *lens, int begin, int columns, const float *probabilities,
-                        const char *const *texts)
+                        const char *const *texts, const char *note)
 {
-    bool spelled = columns <= most_with_texts;
-    char subtitle[256];
-    snprintf(subtitle, sizeof subtitle, "%s. Layer 0 is the embedding, layer %d the model\xe2\x80\x99s own prediction.",
-             spelled ? "The token that each layer would predict next, coloured by its probability"
-                     : "Probability of the token that each layer would predict next",
-             lens->layer_count - 1);
+    bool       spelled  = columns <= most_with_texts;
+    scry__text subtitle = {0};
+    scry__text_addf(&subtitle, "%s. Layer 0 is the embedding, layer %d the model\xe2\x80\x99s own prediction.%s",
+                    spelled ? "The token that each layer would predict next, coloured by its probability"
+                            : "Probability of the token that each layer would predict next",
+                    lens->layer_count - 1, note ? note : "");
     const scry__heatmap_panel panel = {.values = probabilities};
     const scry__heatmap       map   = {
                 .rows          = lens->layer_count,
@@ -26,16 +25,18 @@ static scry_status draw(const char *path, const scry_lens *lens, int begin, int 
                 .panels        = &panel,
                 .cell_texts    = spelled ? texts : NULL,
                 .title         = lens->tuned ? "Tuned lens" : "Logit lens",
-                .subtitle      = subtitle,
+                .subtitle      = subtitle.data,
                 .row_axis      = "layer",
                 .column_axis   = "after the token",
                 .unit          = "probability",
                 .maximum       = 1,
     };
-    return scry__heatmap_write(path, &map);
+    scry_status status = subtitle.status ? subtitle.status : scry__heatmap_write(path, &map);
+    scry__text_finish(&subtitle);
+    return status;
 }
 
-scry_status scry__lens_picture_write(const char *path, const scry_lens *lens, int begin, int end)
+scry_status scry__lens_picture_write(const char *path, const scry_lens *lens, int begin, int end, const char *note)
 {
     int          columns       = end - begin;
     size_t       cells         = (size_t)columns * (size_t)lens->layer_count;
@@ -48,7 +49,7 @@ scry_status scry__lens_picture_write(const char *path, const scry_lens *lens, in
         probabilities[i]          = top->probability;
         texts[i]                  = top->text ? top->text : "";
     }
-    if (!status) status = draw(path, lens, begin, columns, probabilities, texts);
+    if (!status) status = draw(path, lens, begin, columns, probabilities, texts, note);
     scry__free(texts);
     scry__free(probabilities);
     return status;

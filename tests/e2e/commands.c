@@ -187,6 +187,59 @@ Test(commands, edit__takes_effect_in_every_command_that_has_it)
     }
 }
 
+/* A table or picture of an edited run does not pass for the model's own. */
+Test(commands, edit__is_named_in_tables_and_pictures)
+{
+    static const char        wipe[] = "blocks.*.hook_mlp_out[pos=1:4]=zero", halve[] = "hook_embed=scale:0.5";
+    static const char        says[]     = "with edits: blocks.*.hook_mlp_out[pos=1:4]=zero; hook_embed=scale:0.5\n";
+    static const char *const rows[][10] = {
+        {"lens"},
+        {"run", "-n", "2"},
+        {"attn"},
+        {"attn", "--view", "sinks"},
+        {"trace", "--hooks", "logits", "-o", "@a.npz"},
+        {"steer", "-n", "2", "--plus", capital, "--minus", "Paris"},
+        {"lens", "-o", "@l.svg"},
+        {"attn", "-o", "@a.svg"},
+        {"steer", "-n", "2", "--plus", capital, "--minus", "Paris", "-o", "@s.svg"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *arguments[16], *path = NULL;
+        int         count = 0;
+        for (; count < 10 && rows[i][count]; count++) {
+            arguments[count] = *rows[i][count] == '@' ? in_folder(rows[i][count] + 1) : rows[i][count];
+            if (strstr(arguments[count], ".svg")) path = arguments[count];
+        }
+        const char *const rest[] = {capital, "--edit", wipe, "--edit", halve, NULL};
+        for (int edited = 0; edited < 2; edited++) {
+            memcpy(arguments + count, rest, sizeof rest);
+            if (!edited) arguments[count + 1] = NULL;
+            struct outcome outcome = run_scry(arguments);
+            char          *drawn   = path ? read_file(path, NULL) : NULL;
+            const char    *shown = drawn ? drawn : outcome.out, *found = strstr(shown, says);
+            cr_expect_eq(outcome.exit_code, 0, "%s", outcome.err);
+            cr_expect_eq(found != NULL, edited, "row %zu: %.300s", i, shown);
+            cr_expect(!found || !strstr(found + 1, "with edits"), "row %zu: once", i);
+            free(drawn);
+            outcome_free(&outcome);
+        }
+    }
+}
+
+/* Of many edits the first eight are named. */
+Test(commands, edit__is_counted_where_there_are_many)
+{
+    const char *arguments[2 + 2 * 10 + 1] = {"lens", capital};
+    for (int i = 0; i < 10; i++) {
+        arguments[2 + 2 * i] = "--edit";
+        arguments[3 + 2 * i] = i < 8 ? "hook_embed=scale:1" : "hook_embed=scale:2";
+    }
+    struct outcome outcome = run_scry(arguments);
+    cr_expect(strstr(outcome.out, "; hook_embed=scale:1; and 2 more\n") && !strstr(outcome.out, "scale:2"), "%s",
+              outcome.out);
+    outcome_free(&outcome);
+}
+
 Test(commands, edit__wrong_text_is_refused_by_its_place)
 {
     struct outcome outcome = SCRY("lens", capital, "--edit", "blocks.0.attn.hook_z[heads=1]=zero");
