@@ -1,5 +1,5 @@
 // sum: the sums of a single column x [T], or of its squares, over stretches of it, [stretches] in scratch; sum_merge
-// adds these up in their order.
+// adds these up in their order. The first stretch of x is number `first` of all.
 //
 // x f32. An item takes a stretch of `each` entries, a multiple of four: lane l adds entries l, l + 4, ... Error as that
 // of sum_rows.
@@ -12,7 +12,7 @@ layout(constant_id = 2) const bool SQUARES = false;
 
 struct parameters {
     view x_view;
-    uint rows, each, items;
+    uint rows, each, first, items;
 };
 PARAMETERS
 INPUT(1, x)
@@ -28,5 +28,5 @@ void main()
         LOAD_FOUR(value, x, p.x_view.offset + row * stride, stride, min(end - row, 4u), F32)
         sum += SQUARES ? value * value : value;
     }
-    sums[item] = (sum.x + sum.z) + (sum.y + sum.w);
+    sums[p.first + item] = (sum.x + sum.z) + (sum.y + sum.w);
 }

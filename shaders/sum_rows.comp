@@ -1,5 +1,5 @@
 // sum: the sums of x [T, n], or of x^2, over blocks of rows, [blocks, n] in scratch; sum_merge adds the blocks up in
-// their order. The number of blocks follows from the sizes alone.
+// their order. The number of blocks follows from the sizes alone; the first one of x is number `first` of all.
 //
 // x f32. An item takes a run of four columns in a block of `each` rows. Error, with that of sum_merge: gamma(T + 2) of
 // the magnitudes.
@@ -12,7 +12,7 @@ layout(constant_id = 2) const bool SQUARES = false;
 
 struct parameters {
     view x_view;
-    uint rows, columns, each, items;
+    uint rows, columns, each, first, items;
 };
 PARAMETERS
 INPUT(1, x)
@@ -29,5 +29,5 @@ void main()
         LOAD_FOUR(value, x, p.x_view.offset + row * p.x_view.stride[0] + column * stride, stride, count, F32)
         sum += SQUARES ? value * value : value;
     }
-    STORE_FOUR(sums, block * p.columns + column, 1, count, sum)
+    STORE_FOUR(sums, (p.first + block) * p.columns + column, 1, count, sum)
 }

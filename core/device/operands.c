@@ -131,7 +131,7 @@ static const scry__operand fill[] = {
 };
 
 static const scry__operand sum[] = {
-    {"x", "Tn", AT(sum.x), IN, F32},
+    {"x", "Tn", AT(sum.x), PAGED, F32},
     {"out", "n", AT(sum.out), OUT_ADDS, F32},
 };
 

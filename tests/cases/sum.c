@@ -42,6 +42,7 @@ static const struct row {
     {.name = "sum/past-65535-rows", .rows = 70001, .columns = 3, .tier = SCRY__TIER_QUICK},
     {.name = "sum/past-65535-columns", .rows = 3, .columns = 70001, .tier = SCRY__TIER_FULL},
     {.name = "sum/past-128-MiB", .rows = 9001, .columns = 4096, .tier = SCRY__TIER_FULL},
+    {.name = "sum/column-past-128-MiB", .rows = 34000003, .columns = 1, .tier = SCRY__TIER_FULL},
     {.name = "sum/gpt2", .rows = 1024, .columns = 3072, .tier = SCRY__TIER_FULL, .benchmark = true},
     {.name      = "sum/gpt2-length",
      .rows      = 768 * 3072,

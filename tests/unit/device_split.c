@@ -235,8 +235,8 @@ static const struct single {
     {SCRY_OP_FILL, leave, "20", 2, NULL},
     {SCRY_OP_SCALE, leave, "20", 2, NULL},
     {SCRY_OP_ACTIVATION, leave, "20", 2, NULL},
-    {SCRY_OP_SUM, leave, "60", 7, NULL}, /* single columns; rows are what it adds up */
-    {SCRY_OP_SUM, leave, "59", 0, "x: 60 bytes"},
+    {SCRY_OP_SUM, leave, "12", 3, NULL}, /* 3, 3 and 1 of the columns; the rows are the backend's to walk */
+    {SCRY_OP_SUM, leave, "3", 0, "out: 4 bytes"},
     {SCRY_OP_ACTIVATION_BACKWARD, leave, "20", 2, NULL},
     {SCRY_OP_NORM_BACKWARD, drop_parameters, "32", 2, NULL},
     {SCRY_OP_NORM_BACKWARD, leave, "63", 0, "x: 64 bytes"},

@@ -242,3 +242,32 @@ void parts_op_over_many_parts__is_cut(void)
     scry_buffer_destroy(&to);
     scry_buffer_destroy(&from);
 }
+
+/* Small integers, whose sums are exact: a column, its rows apart, and a matrix by rows and by columns. */
+void parts_sum_over_many_parts__adds_up_every_row(void)
+{
+    static const struct {
+        int64_t shape[2], stride[2];
+    } views[] = {{{777777, 1}, {1, 1}}, {{99999, 1}, {9, 1}}, {{701, 1111}, {1111, 1}}, {{2111, 401}, {1, 2111}}};
+    enum { ELEMENTS = 900000, MOST_COLUMNS = 1111 };
+    float       *values = malloc(ELEMENTS * sizeof *values), seen[MOST_COLUMNS];
+    scry_buffer *from = create(ELEMENTS * sizeof *values), *to = create(sizeof seen);
+    for (int64_t i = 0; i < ELEMENTS; i++) values[i] = (float)(i * 7919 % 13);
+    put(from, 0, values, ELEMENTS * sizeof *values);
+    for (size_t v = 0; v < sizeof views / sizeof *views; v++) {
+        const int64_t *shape = views[v].shape, *stride = views[v].stride;
+        scry_tensor    x = scry_tensor_of(from, 0, SCRY_F32, 2, shape);
+        memcpy(x.stride, stride, sizeof views[v].stride);
+        run(&(scry_op){.kind = SCRY_OP_SUM, .sum = {.x = x, .out = scry_tensor_of(to, 0, SCRY_F32, 1, &shape[1])}});
+        get(to, 0, seen, (size_t)shape[1] * sizeof *seen);
+        for (int64_t n = 0; n < shape[1]; n++) {
+            double sum = 0;
+            for (int64_t t = 0; t < shape[0]; t++) sum += (double)values[t * stride[0] + n * stride[1]];
+            cr_assert_eq((double)seen[n], sum, "view %zu, column %lld: %g, not %g", v, (long long)n, (double)seen[n],
+                         sum);
+        }
+    }
+    free(values);
+    scry_buffer_destroy(&to);
+    scry_buffer_destroy(&from);
+}

@@ -15,7 +15,8 @@ void parts_close(void);
     X(every_op_across_parts__computes_the_same_bits)                                                                   \
     X(interleaved_outputs_across_parts__leave_each_other_alone)                                                        \
     X(interleaved_halves_across_parts__leave_each_other_alone)                                                         \
-    X(op_over_many_parts__is_cut)
+    X(op_over_many_parts__is_cut)                                                                                      \
+    X(sum_over_many_parts__adds_up_every_row)
 
 #define PARTS_FUNCTION(name) void parts_##name(void);
 PARTS_LIST(PARTS_FUNCTION)

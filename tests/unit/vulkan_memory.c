@@ -42,6 +42,7 @@ Test(vulkan_memory, op_over_many_bindings__is_cut)
     setenv("SCRY_VULKAN_MAX_BINDING", "1", 1);
     parts_use("vulkan:0");
     parts_op_over_many_parts__is_cut();
+    parts_sum_over_many_parts__adds_up_every_row();
     parts_every_op_across_parts__computes_the_same_bits();
 }
 
