@@ -78,6 +78,11 @@ def markdown(record):
     for step in named("compare"):
         if step.get("rows"):
             parts.append(f"## Beside PyTorch: {step['name'].split()[1]}\n\n" + comparison(step["rows"]))
+    for step in named("launches"):
+        if step["status"] == "done":
+            row = [f"{step[key]:.2f}" for key in ("enqueued_us", "updated_us", "replayed_us")]
+            heads = ["enqueued", "captured, and a graph updated", "the same graph again"]
+            parts.append("## Launches of small kernels, microseconds each\n\n" + table(heads, [row]))
     for step in named("bench"):
         if step.get("table"):
             parts.append("## scry bench\n\n```\n" + step["table"].rstrip() + "\n```\n")
