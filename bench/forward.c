@@ -11,10 +11,9 @@
  * timed.
  * --dump writes the first run's arrays one after the other; "arrays" in the JSON says what lies where. */
 #include "bench/measure.h"
-
+#include "bench/options.h"
 #include "scry/scry.h"
 
-#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,22 +22,21 @@
     "blocks.*.attn.stat_lse,blocks.*.attn.stat_entropy,blocks.*.attn.stat_max,blocks.*.attn.stat_argmax,"              \
     "blocks.*.attn.stat_received"
 
-enum { WARM_UP = 16, HEADS = 12, HEAD_SIZE = 64, TOP = 10, MAX_REPEAT = 1000 };
+enum { WARM_UP = 16, HEADS = 12, HEAD_SIZE = 64, TOP = 10 };
 
 struct bench {
-    const char  *mode, *model_path, *data_path, *dump_path, *device_name;
-    int          count, repeat, threads;
-    void        *data; /* ids, or q, k and v */
-    scry_device *device;
-    scry_model  *model;
-    scry_buffer *operands, *results; /* of the attention op */
-    scry_op      op;
-    FILE        *dump;
-    long         dumped;    /* bytes */
-    size_t       delivered; /* bytes handed over by the last run */
-    char        *arrays;    /* JSON of what was dumped */
-    size_t       arrays_size;
-    FILE        *arrays_text;
+    struct bench_options asked;
+    void                *data; /* ids, or q, k and v */
+    scry_device         *device;
+    scry_model          *model;
+    scry_buffer         *operands, *results; /* of the attention op */
+    scry_op              op;
+    FILE                *dump;
+    long                 dumped;    /* bytes */
+    size_t               delivered; /* bytes handed over by the last run */
+    char                *arrays;    /* JSON of what was dumped */
+    size_t               arrays_size;
+    FILE                *arrays_text;
 };
 
 static void dump_array(struct bench *bench, const char *name, scry_dtype dtype, int rank, const int64_t *shape,
@@ -66,8 +64,8 @@ static scry_status take_capture(void *user, const scry_capture *capture)
 /* The result is given back to the caller, who lets it live until the clock has stopped. */
 static scry_status run_trace(struct bench *bench, int count, scry_trace **trace)
 {
-    bool               kept    = !strcmp(bench->mode, "kept");
-    bool               maps    = kept || !strcmp(bench->mode, "capture");
+    bool               kept    = !strcmp(bench->asked.mode, "kept");
+    bool               maps    = kept || !strcmp(bench->asked.mode, "capture");
     scry_trace_options options = {.ids      = bench->data,
                                   .id_count = count,
                                   .hooks    = maps ? "blocks.*.attn.hook_pattern" : STATISTICS,
@@ -151,9 +149,9 @@ static scry_tensor next_of(scry_buffer *buffer, size_t *offset, scry_dtype dtype
 
 static scry_status prepare_attention(struct bench *bench)
 {
-    const int64_t shape[] = {1, bench->count, HEADS, HEAD_SIZE}, rows[] = {1, HEADS, bench->count};
-    size_t        one = (size_t)bench->count * HEADS * HEAD_SIZE * sizeof(float), at = 0;
-    size_t        out    = one + (size_t)bench->count * HEADS * sizeof(float) * 5;
+    const int64_t shape[] = {1, bench->asked.count, HEADS, HEAD_SIZE}, rows[] = {1, HEADS, bench->asked.count};
+    size_t        one = (size_t)bench->asked.count * HEADS * HEAD_SIZE * sizeof(float), at = 0;
+    size_t        out    = one + (size_t)bench->asked.count * HEADS * sizeof(float) * 5;
     scry_status   status = scry_buffer_create(&bench->operands, bench->device, 3 * one);
     if (!status) status = scry_buffer_create(&bench->results, bench->device, out);
     if (!status) status = scry_buffer_write(bench->operands, 0, bench->data, 3 * one);
@@ -210,13 +208,13 @@ static scry_status run_once(struct bench *bench, int count, double *ms)
     scry_status status;
     bench->delivered = 0;
     double begin     = bench_now_ms();
-    if (!strcmp(bench->mode, "attention"))
+    if (!strcmp(bench->asked.mode, "attention"))
         status = run_attention(bench);
-    else if (!strcmp(bench->mode, "lens"))
+    else if (!strcmp(bench->asked.mode, "lens"))
         status = run_lens(bench, count, &lens);
-    else if (!strcmp(bench->mode, "heads"))
+    else if (!strcmp(bench->asked.mode, "heads"))
         status = run_heads(bench, count, &heads);
-    else if (!strcmp(bench->mode, "pass"))
+    else if (!strcmp(bench->asked.mode, "pass"))
         status = run_pass(bench, count, &trace);
     else
         status = run_trace(bench, count, &trace);
@@ -232,34 +230,34 @@ static scry_status run_once(struct bench *bench, int count, double *ms)
 
 static scry_status measure(struct bench *bench)
 {
-    double ms[MAX_REPEAT + 1];
-    bool   attention = !strcmp(bench->mode, "attention");
+    double ms[BENCH_MAX_REPEAT + 1];
+    bool   attention = !strcmp(bench->asked.mode, "attention");
     if (attention) {
         scry_status status = prepare_attention(bench);
         if (status) return status;
     } else {
         FILE *dump         = bench->dump;
         bench->dump        = NULL;
-        scry_status status = run_once(bench, bench->count < WARM_UP ? bench->count : WARM_UP, ms);
+        scry_status status = run_once(bench, bench->asked.count < WARM_UP ? bench->asked.count : WARM_UP, ms);
         bench->dump        = dump;
         if (status) return status;
     }
     bench_touch_maps(".safetensors");
     long        baseline = bench_memory_reset();
-    scry_status status   = run_once(bench, bench->count, ms);
+    scry_status status   = run_once(bench, bench->asked.count, ms);
     long        peak     = bench_memory_kib("VmHWM");
     if (bench->dump) {
         fclose(bench->dump);
         bench->dump = NULL;
     }
-    for (int i = 1; !status && i <= bench->repeat; i++) status = run_once(bench, bench->count, &ms[i]);
+    for (int i = 1; !status && i <= bench->asked.repeat; i++) status = run_once(bench, bench->asked.count, &ms[i]);
     if (status) return status;
 
     printf("{\"mode\":\"%s\",\"tokens\":%d,\"threads\":%d,\"device\":\"%s\",\"version\":\"%s\",\"baseline_kib\":%ld,"
            "\"peak_kib\":%ld,\"delivered_bytes\":%zu,\"first_ms\":%.3f,\"times_ms\":[",
-           bench->mode, bench->count, bench->threads, scry_device_get_info(bench->device)->description, scry_version(),
-           baseline, peak, bench->delivered, ms[0]);
-    for (int i = 1; i <= bench->repeat; i++) printf("%s%.3f", i > 1 ? "," : "", ms[i]);
+           bench->asked.mode, bench->asked.count, bench->asked.threads,
+           scry_device_get_info(bench->device)->description, scry_version(), baseline, peak, bench->delivered, ms[0]);
+    for (int i = 1; i <= bench->asked.repeat; i++) printf("%s%.3f", i > 1 ? "," : "", ms[i]);
     fflush(bench->arrays_text);
     printf("],\"arrays\":[%s]}\n", bench->arrays);
     return SCRY_OK;
@@ -276,76 +274,31 @@ static int usage(void)
     return 2;
 }
 
-static bool parse(struct bench *bench, int argc, char **argv)
+static size_t data_bytes(const struct bench_options *asked)
 {
-    static const struct option options[] = {{"model", required_argument, NULL, 'm'},
-                                            {"ids", required_argument, NULL, 'i'},
-                                            {"input", required_argument, NULL, 'i'},
-                                            {"count", required_argument, NULL, 'c'},
-                                            {"repeat", required_argument, NULL, 'r'},
-                                            {"threads", required_argument, NULL, 't'},
-                                            {"dump", required_argument, NULL, 'd'},
-                                            {"device", required_argument, NULL, 'D'},
-                                            {0}};
-    static const char *const   modes[]   = {"capture", "kept", "statistics", "heads", "pass", "lens", "attention"};
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) switch (option) {
-        case 'm':
-            bench->model_path = optarg;
-            break;
-        case 'i':
-            bench->data_path = optarg;
-            break;
-        case 'c':
-            bench->count = atoi(optarg);
-            break;
-        case 'r':
-            bench->repeat = atoi(optarg);
-            break;
-        case 't':
-            bench->threads = atoi(optarg);
-            break;
-        case 'd':
-            bench->dump_path = optarg;
-            break;
-        case 'D':
-            bench->device_name = optarg;
-            break;
-        default:
-            return false;
-        }
-    if (optind + 1 != argc || bench->count < 1 || bench->repeat < 0 || bench->repeat > MAX_REPEAT) return false;
-    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++)
-        if (!strcmp(argv[optind], modes[i])) bench->mode = modes[i];
-    return bench->mode && bench->data_path && (bench->model_path || !strcmp(bench->mode, "attention"));
-}
-
-static bool read_data(struct bench *bench)
-{
-    size_t tokens = (size_t)bench->count;
-    size_t bytes =
-        !strcmp(bench->mode, "attention") ? 3 * tokens * HEADS * HEAD_SIZE * sizeof(float) : tokens * sizeof(int32_t);
-    FILE *file  = fopen(bench->data_path, "rb");
-    bench->data = malloc(bytes);
-    bool whole  = file && bench->data && fread(bench->data, 1, bytes, file) == bytes;
-    if (file) fclose(file);
-    if (!whole) fprintf(stderr, "%s: expected at least %zu bytes\n", bench->data_path, bytes);
-    return whole;
+    size_t tokens = (size_t)asked->count;
+    return !strcmp(asked->mode, "attention") ? 3 * tokens * HEADS * HEAD_SIZE * sizeof(float)
+                                             : tokens * sizeof(int32_t);
 }
 
 int main(int argc, char **argv)
 {
-    struct bench bench = {.count = 128, .repeat = 5, .threads = 2, .device_name = "cpu"};
-    if (!parse(&bench, argc, argv)) return usage();
-    if (!read_data(&bench)) return 3;
+    static const char *const modes[] = {"capture", "kept", "statistics", "heads", "pass", "lens", "attention", NULL};
+    struct bench             bench   = {.asked = {.count = 128, .repeat = 5, .threads = 2, .device_name = "cpu"}};
+    struct bench_options    *asked   = &bench.asked;
+    if (!bench_parse(asked, modes, argc, argv) || (!asked->model_path && strcmp(asked->mode, "attention") != 0))
+        return usage();
+    bench.data = bench_read(asked->data_path, data_bytes(asked));
+    if (!bench.data) return 3;
     bench.arrays_text = open_memstream(&bench.arrays, &bench.arrays_size);
     if (!bench.arrays_text) return 5;
-    if (bench.dump_path && !(bench.dump = fopen(bench.dump_path, "wb"))) {
-        perror(bench.dump_path);
+    if (asked->dump_path && !(bench.dump = fopen(asked->dump_path, "wb"))) {
+        perror(asked->dump_path);
         return 6;
     }
     scry_status status =
-        scry_device_open(&bench.device, &(scry_device_options){.name = bench.device_name, .threads = bench.threads});
-    if (!status && bench.model_path) status = scry_model_open(&bench.model, bench.device, bench.model_path, NULL);
+        scry_device_open(&bench.device, &(scry_device_options){.name = asked->device_name, .threads = asked->threads});
+    if (!status && asked->model_path) status = scry_model_open(&bench.model, bench.device, asked->model_path, NULL);
     if (!status) status = measure(&bench);
     if (status) fprintf(stderr, "%s: %s\n", scry_status_text(status), scry_last_error());
     scry_buffer_destroy(&bench.results);
