@@ -113,97 +113,80 @@ static scry_status check_metadata(const scry__safetensors *file, const scry_mode
 
 /* --- tensors --- */
 
-static scry_status read_tensor(const scry__safetensors *file, const char *name, const scry_tensor *out)
-{
-    char                shape[SCRY__SHAPE_TEXT_SIZE];
-    const scry__stored *stored = scry__safetensors_find(file, name);
-    if (!stored || stored->element != SCRY__ELEMENT_F32 || stored->rank != out->rank ||
-        memcmp(stored->shape, out->shape, (size_t)out->rank * sizeof *out->shape))
-        return scry__fail(SCRY_BAD_INPUT, "%s: tensor %s: expected F32 %s", file->path, name,
-                          scry__shape_text(shape, out->rank, out->shape));
-    return scry_buffer_write(out->buffer, out->offset, stored->data, stored->bytes);
-}
-
-static scry_status read_layers(scry_tuned_lens *tuned, const scry__safetensors *file)
+scry_status scry__tuned_lens_list(scry__snapshot *snapshot, const scry_tuned_lens *tuned, scry_buffer *buffer,
+                                  const char *prefix)
 {
     scry_status status = SCRY_OK;
     char        name[NAME_SIZE];
     for (int layer = 0; layer < tuned->layer_count && !status; layer++) {
-        const scry_tensor weight = scry__tuned_lens_weight(tuned, tuned->values, layer);
-        const scry_tensor bias   = scry__tuned_lens_bias(tuned, tuned->values, layer);
+        const scry_tensor weight = scry__tuned_lens_weight(tuned, buffer, layer);
+        const scry_tensor bias   = scry__tuned_lens_bias(tuned, buffer, layer);
         snprintf(name, sizeof name, "layer.%d.weight", layer);
-        status = read_tensor(file, name, &weight);
+        status = scry__snapshot_add(snapshot, prefix, name, &weight);
         snprintf(name, sizeof name, "layer.%d.bias", layer);
-        if (!status) status = read_tensor(file, name, &bias);
+        if (!status) status = scry__snapshot_add(snapshot, prefix, name, &bias);
     }
-    if (!status && file->count != 2 * tuned->layer_count)
-        status =
-            scry__fail(SCRY_BAD_INPUT, "%s: %d tensors: expected %d", file->path, file->count, 2 * tuned->layer_count);
+    return status;
+}
+
+static scry_status read_layers(const scry_tuned_lens *tuned, const scry__safetensors *file)
+{
+    scry__snapshot snapshot = {0};
+    scry_status    status   = scry__tuned_lens_list(&snapshot, tuned, tuned->values, "");
+    if (!status) status = scry__snapshot_put_back(&snapshot, file);
+    if (!status && file->count != snapshot.count)
+        status = scry__fail(SCRY_BAD_INPUT, "%s: %d tensors: expected %d", file->path, file->count, snapshot.count);
+    scry__snapshot_finish(&snapshot);
+    return status;
+}
+
+/* NULL where the file does not say how it was trained. */
+static scry_status read_recipe(char **out, const scry__safetensors *file)
+{
+    const char *recipe = json_string_value(json_object_get(file->metadata, "recipe"));
+    *out               = recipe ? scry__strdup(recipe) : NULL;
+    return recipe && !*out ? SCRY_OUT_OF_MEMORY : SCRY_OK;
+}
+
+scry_status scry__tuned_lens_read(scry_tuned_lens *tuned, const char *path)
+{
+    scry__safetensors *file     = NULL;
+    struct identity    identity = {0};
+    char              *recipe   = NULL;
+    scry_status        status   = scry__safetensors_open(&file, path);
+    if (!status) status = identify(&identity, tuned);
+    if (!status) status = check_metadata(file, tuned->model, &identity);
+    if (!status) status = read_recipe(&recipe, file);
+    if (!status) status = read_layers(tuned, file);
+    if (!status) {
+        scry__free(tuned->recipe);
+        tuned->recipe = recipe;
+    } else {
+        scry__free(recipe);
+    }
+    scry__safetensors_close(&file);
     return status;
 }
 
 scry_status scry_tuned_lens_open(scry_tuned_lens **out, scry_model *model, const char *path)
 {
-    scry__safetensors *file     = NULL;
-    struct identity    identity = {0};
-    const char        *recipe;
-    *out               = NULL;
-    scry_status status = scry__safetensors_open(&file, path);
-    if (!status) status = scry_tuned_lens_create(out, model);
-    if (!status) status = identify(&identity, *out);
-    if (!status) status = check_metadata(file, model, &identity);
-    if (!status) status = read_layers(*out, file);
-    if (!status && (recipe = json_string_value(json_object_get(file->metadata, "recipe"))) != NULL) {
-        (*out)->recipe = scry__strdup(recipe);
-        if (!(*out)->recipe) status = SCRY_OUT_OF_MEMORY;
-    }
-    scry__safetensors_close(&file);
+    scry_status status = scry_tuned_lens_create(out, model);
+    if (!status) status = scry__tuned_lens_read(*out, path);
     if (status) scry_tuned_lens_destroy(out);
-    return status;
-}
-
-static void place(scry__stored *stored, char *name, const scry_tensor *tensor, const float *values)
-{
-    *stored = (scry__stored){.name    = name,
-                             .element = SCRY__ELEMENT_F32,
-                             .rank    = tensor->rank,
-                             .data    = (const uint8_t *)values + tensor->offset,
-                             .bytes   = (size_t)scry_tensor_count(tensor) * sizeof *values};
-    memcpy(stored->shape, tensor->shape, (size_t)tensor->rank * sizeof *stored->shape);
-}
-
-static scry_status write_layers(const scry_tuned_lens *tuned, const char *path, const float *values,
-                                const json_t *metadata)
-{
-    size_t        count     = 2 * (size_t)tuned->layer_count;
-    scry__stored *tensors   = scry__alloc(count, sizeof *tensors);
-    char(*names)[NAME_SIZE] = scry__alloc(count, sizeof *names);
-    scry_status status      = tensors && names ? SCRY_OK : SCRY_OUT_OF_MEMORY;
-    for (int layer = 0; layer < tuned->layer_count && !status; layer++) {
-        const scry_tensor weight = scry__tuned_lens_weight(tuned, tuned->values, layer);
-        const scry_tensor bias   = scry__tuned_lens_bias(tuned, tuned->values, layer);
-        snprintf(names[2 * layer], NAME_SIZE, "layer.%d.weight", layer);
-        snprintf(names[2 * layer + 1], NAME_SIZE, "layer.%d.bias", layer);
-        place(&tensors[2 * layer], names[2 * layer], &weight, values);
-        place(&tensors[2 * layer + 1], names[2 * layer + 1], &bias, values);
-    }
-    if (!status) status = scry__safetensors_write(path, tensors, (int)count, metadata);
-    scry__free(names);
-    scry__free(tensors);
     return status;
 }
 
 scry_status scry_tuned_lens_write(const scry_tuned_lens *tuned, const char *path)
 {
-    size_t          count    = (size_t)(tuned->layer_count * tuned->stride);
     json_t         *metadata = NULL;
     struct identity identity = {0};
-    float          *values   = scry__alloc(count, sizeof *values);
-    scry_status     status   = values ? identify(&identity, tuned) : SCRY_OUT_OF_MEMORY;
+    scry__snapshot  snapshot = {0};
+    scry_status     status   = identify(&identity, tuned);
     if (!status) status = describe(&metadata, tuned, &identity);
-    if (!status) status = scry_buffer_read(tuned->values, 0, values, count * sizeof *values);
-    if (!status) status = write_layers(tuned, path, values, metadata);
+    if (!status) status = scry__tuned_lens_list(&snapshot, tuned, tuned->values, "");
+    if (!status) status = scry__snapshot_take(&snapshot);
+    if (!status) status = scry__safetensors_write(path, snapshot.tensors, snapshot.count, metadata);
+    scry__snapshot_finish(&snapshot);
     json_decref(metadata);
-    scry__free(values);
     return status;
 }

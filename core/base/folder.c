@@ -173,6 +173,15 @@ static scry_status move_away(char **moved, const char *path)
     return status;
 }
 
+scry_status scry__folder_discard(const char *path)
+{
+    char       *moved  = NULL;
+    scry_status status = move_away(&moved, path);
+    if (!status && moved) status = scry__folder_remove(moved);
+    scry__free(moved);
+    return status;
+}
+
 scry_status scry__folder_commit(scry__folder *folder)
 {
     char       *old    = NULL;

@@ -21,6 +21,8 @@ void        scry__folder_free_names(char **names, int count);
 
 /* Removes a folder with the files in it; folders in it are refused. */
 scry_status scry__folder_remove(const char *path);
+/* The same, whole or not at all: what a kill may leave of it is a leftover (scry__folder_sweep). */
+scry_status scry__folder_discard(const char *path);
 
 /* A folder in the making: files are written into `temporary`, which lies beside `path` and is called
  * NAME.PROCESS.part. */

@@ -136,3 +136,11 @@ scry_status scry__json_only(scry__json_at at, const char *known)
     }
     return SCRY_OK;
 }
+
+scry_status scry__json_schema(scry__json_at at, const char *expected)
+{
+    const char *found  = NULL;
+    scry_status status = scry__json_string(at, "schema", true, &found);
+    if (status || !strcmp(found, expected)) return status;
+    return scry__fail(SCRY_BAD_INPUT, "%s: key \"schema\": \"%.64s\": expected \"%s\"", at.origin, found, expected);
+}

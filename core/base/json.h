@@ -29,6 +29,9 @@ scry_status scry__json_string(scry__json_at at, const char *key, bool required, 
 scry_status scry__json_object(scry__json_at at, const char *key, bool required, const json_t **out);
 scry_status scry__json_array(scry__json_at at, const char *key, bool required, const json_t **out);
 
+/* Refuses an object whose key "schema" is not `expected`. */
+scry_status scry__json_schema(scry__json_at at, const char *expected);
+
 /* Refuses keys of at.object that `known`, names with one space between, does not have. */
 scry_status scry__json_only(scry__json_at at, const char *known);
 

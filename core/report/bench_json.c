@@ -408,11 +408,7 @@ static scry_status read_list(scry__bench_record *record, scry__json_at at, const
 
 static scry_status read_record(scry__bench_record *record, scry__json_at at)
 {
-    const char *found  = NULL;
-    scry_status status = scry__json_string(at, "schema", true, &found);
-    if (!status && strcmp(found, schema))
-        status = scry__fail(SCRY_BAD_INPUT, "%s: key \"schema\": expected \"%s\", found \"%.40s\"", at.origin, schema,
-                            found);
+    scry_status status = scry__json_schema(at, schema);
     if (!status) status = read_fields(at, record, record_fields, COUNT_OF(record_fields));
     if (!status)
         status = read_list(record, at, "environment", SCRY__BENCH_VARIABLES, &record->variable_count, read_variable);

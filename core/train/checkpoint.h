@@ -1,12 +1,9 @@
-/* Checkpoints of a training: folders step-N that appear whole or not at all. scry/train.h says what lies in them. */
+/* Checkpoints of a training (checkpoint_folder.h). scry/train.h says what lies in them. */
 #ifndef SCRY_TRAIN_CHECKPOINT_H
 #define SCRY_TRAIN_CHECKPOINT_H
 
-#include "model/safetensors.h"
 #include "scry/train.h"
-
-/* How the folders' names begin; their leftovers' too (scry__folder_sweep). */
-#define SCRY__CHECKPOINT_PREFIX "step-"
+#include "train/checkpoint_folder.h"
 
 #define SCRY__CHECKPOINT_WEIGHTS "model.safetensors"
 #define SCRY__CHECKPOINT_MOMENTS "optimiser.safetensors"
@@ -19,11 +16,9 @@ typedef struct scry__checkpoint {
     int                  weight_count, moment_count;
 } scry__checkpoint;
 
-/* Writes folder/step-N; a checkpoint of that step that is there already (a damaged one) makes place. *path (optional)
- * is where; release with scry__free. */
+/* As the functions of checkpoint_folder.h. */
+scry_status scry__checkpoint_open(int *lock, char **newest, const char *folder, bool resume);
 scry_status scry__checkpoint_write(char **path, const char *folder, const scry__checkpoint *checkpoint);
-
-/* Whether every file is there as SHA256SUMS says; else SCRY_BAD_INPUT with the first that is not. */
 scry_status scry__checkpoint_check(const char *path);
 
 /* The record of a checkpoint and the digest of its data; release *digest (optional) with scry__free. */

@@ -143,21 +143,13 @@ static scry_status read_evaluations(scry_training *training, scry__json_at at)
     return SCRY_OK;
 }
 
-static scry_status check_schema(scry__json_at at)
-{
-    const char *schema;
-    scry_status status = scry__json_string(at, "schema", true, &schema);
-    if (status || !strcmp(schema, SCHEMA)) return status;
-    return scry__fail(SCRY_BAD_INPUT, "%s: key \"schema\": \"%.64s\": expected \"" SCHEMA "\"", at.origin, schema);
-}
-
 scry_status scry__record_read(scry_training **out, char **digest, const scry_recipe *recipe, scry__json_at at)
 {
     scry_training *training = NULL;
     const char    *text     = "";
     int64_t        steps;
     double         bound  = NAN;
-    scry_status    status = check_schema(at);
+    scry_status    status = scry__json_schema(at, SCHEMA);
     if (!status) status = scry__json_int(at, "step", true, 0, MOST_STEPS, &steps);
     if (!status) status = scry__json_number(at, "bound", false, &bound);
     if (!status) status = scry__json_string(at, "data_sha256", false, &text);

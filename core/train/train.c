@@ -10,7 +10,6 @@
 #include "train/learner.h"
 #include "train/recipe.h"
 #include "train/record.h"
-#include "train/snapshot.h"
 
 #include <math.h>
 #include <string.h>
@@ -29,23 +28,33 @@ struct run {
     int                       last; /* step of this run */
 };
 
-/* --- from where --- */
+/* --- what a checkpoint holds of the learner --- */
 
-static scry_status open_folder(struct run *run)
+/* The parameters by their names, or the optimiser's moments as first.NAME and second.NAME. */
+static scry_status list_tensors(scry__snapshot *snapshot, const scry__learner *learner, bool moments)
 {
-    const char *output = run->options->output;
-    int         step, removed;
-    scry_status status = scry__folder_make(output);
-    if (!status) status = scry__folder_lock(&run->lock, output);
-    if (!status) status = scry__folder_sweep(output, SCRY__CHECKPOINT_PREFIX, &removed);
-    if (!status && removed)
-        scry__log(SCRY_LOG_WARNING, "%s: removed %d unfinished checkpoint%s", output, removed, removed == 1 ? "" : "s");
-    if (!status) status = scry_checkpoint_find(&run->checkpoint, &step, output);
-    if (!status && run->checkpoint && !run->options->resume)
-        status = scry__fail(SCRY_BAD_ARGUMENT, "%s: there are checkpoints already: resume, or choose another folder",
-                            output);
+    scry_status status = SCRY_OK;
+    for (int i = 0; i < scry__learner_parameter_count(learner) && !status; i++) {
+        const scry__parameter *parameter = scry__learner_parameter(learner, i);
+        if (!moments) status = scry__snapshot_add(snapshot, "", parameter->name, &parameter->value);
+        if (moments && parameter->first.buffer)
+            status = scry__snapshot_add(snapshot, "first.", parameter->name, &parameter->first);
+        if (!status && moments && parameter->second.buffer)
+            status = scry__snapshot_add(snapshot, "second.", parameter->name, &parameter->second);
+    }
     return status;
 }
+
+static scry_status restore_moments(struct run *run)
+{
+    scry__snapshot moments = {0};
+    scry_status    status  = list_tensors(&moments, run->learner, true);
+    if (!status) status = scry__checkpoint_read_tensors(&moments, run->checkpoint, SCRY__CHECKPOINT_MOMENTS);
+    scry__snapshot_finish(&moments);
+    return status;
+}
+
+/* --- from where --- */
 
 /* The recipe that was asked for, which has to be that of the checkpoint, and the data that it names. */
 static scry_status open_data(struct run *run)
@@ -61,12 +70,10 @@ static scry_status open_data(struct run *run)
     if (!status) status = scry__recipe_copy(&run->recipe, asked ? asked : run->training->recipe);
     if (!status) status = scry__data_open(&run->data, run->recipe);
     if (!status && run->training) status = scry__recipe_difference(&name, run->recipe, run->training->recipe);
-    if (!status && name)
-        status = scry__fail(SCRY_BAD_ARGUMENT, "%s: its recipe has another %s: expected the same, to resume",
-                            run->checkpoint, name);
+    if (!status && name) status = scry__checkpoint_other_recipe(run->checkpoint, name);
     if (!status && run->training && strcmp(digest, run->data.digest))
-        status = scry__fail(SCRY_BAD_INPUT, "%s: no longer what %s was trained on",
-                            run->recipe->text ? run->recipe->text : run->recipe->documents, run->checkpoint);
+        status = scry__checkpoint_other_data(run->checkpoint,
+                                             run->recipe->text ? run->recipe->text : run->recipe->documents);
     if (!status && !run->training) status = scry__record_create(&run->training, run->recipe, run->data.bound);
     if (!status) run->training->bound = run->data.bound; /* with all its digits */
     if (!status) run->last = run->recipe->steps;
@@ -115,7 +122,7 @@ static scry_status open_learner(struct run *run)
                                      .clip      = recipe->clip};
     size_t                count   = (size_t)recipe->batch * (size_t)recipe->length;
     scry_status           status  = scry__learner_create(&run->learner, run->model, &options);
-    if (!status && run->checkpoint) status = scry__snapshot_restore_moments(run->learner, run->checkpoint);
+    if (!status && run->checkpoint) status = restore_moments(run);
     if (status) return status;
     scry__learner_set_steps(run->learner, run->training->step);
     bool documents = recipe->data == SCRY_TRAIN_DATA_DOCUMENTS;
@@ -152,8 +159,10 @@ static scry_status evaluate(struct run *run)
 static scry_status write_checkpoint(struct run *run, char **path)
 {
     scry__snapshot weights = {0}, moments = {0};
-    scry_status    status = scry__snapshot_take(&weights, run->learner, false);
-    if (!status) status = scry__snapshot_take(&moments, run->learner, true);
+    scry_status    status = list_tensors(&weights, run->learner, false);
+    if (!status) status = list_tensors(&moments, run->learner, true);
+    if (!status) status = scry__snapshot_take(&weights);
+    if (!status) status = scry__snapshot_take(&moments);
     if (!status) {
         scry__checkpoint checkpoint = {.training     = run->training,
                                        .digest       = run->data.digest,
@@ -206,7 +215,8 @@ static scry_status take_step(struct run *run)
 
 static scry_status go(struct run *run)
 {
-    scry_status status = open_folder(run);
+    const scry_train_options *options = run->options;
+    scry_status status = scry__checkpoint_open(&run->lock, &run->checkpoint, options->output, options->resume);
     if (!status) status = open_data(run);
     if (!status && run->training->step >= run->last) return SCRY_OK;
     if (!status) status = open_model(run);

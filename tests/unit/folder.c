@@ -157,6 +157,33 @@ Test(folder, sweep__removes_leftovers_alone)
     expect_names("other.17.part step-3 step-9p");
 }
 
+Test(folder, discard__removes_it_with_its_files)
+{
+    cr_assert_eq(scry__folder_make(in_root("step-3")), SCRY_OK, "%s", scry_last_error());
+    put(in_root("step-3"), "text", "");
+    for (int round = 0; round < 2; round++) { /* what is not there is gone already */
+        cr_expect_eq(scry__folder_discard(in_root("step-3")), SCRY_OK, "%s", scry_last_error());
+        expect_names("");
+    }
+}
+
+/* What cannot be removed is a leftover by then. */
+Test(folder, failed_discard__leaves_a_leftover)
+{
+    char **names;
+    int    count;
+    cr_assert_eq(scry__folder_make(in_root("step-3/inside")), SCRY_OK, "%s", scry_last_error());
+    cr_expect_eq(scry__folder_discard(in_root("step-3")), SCRY_IO);
+    cr_assert_eq(scry__folder_list(&names, &count, root), SCRY_OK, "%s", scry_last_error());
+    cr_assert_eq(count, 1);
+    cr_expect(!strncmp(names[0], "step-3.", 7) && strstr(names[0], ".old.part"), "%s", names[0]);
+    char *inside = scry__path_join(in_root(names[0]), "inside");
+    cr_expect_eq(scry__folder_remove(inside), SCRY_OK, "%s", scry_last_error());
+    cr_expect_eq(scry__folder_remove(in_root(names[0])), SCRY_OK, "%s", scry_last_error());
+    scry__free(inside);
+    scry__folder_free_names(names, count);
+}
+
 Test(folder, failures__say_which_folder_and_why)
 {
     scry__folder folder;
