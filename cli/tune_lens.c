@@ -16,6 +16,8 @@ struct tune_lens {
     struct cli_common      common;
     scry_tune_lens_options options;
     const char            *output, *evaluate, *optimiser; /* files to be written, to be evaluated; as given */
+    int                    every;                         /* steps between checkpoints; 0: none; -1: not given */
+    char                  *checkpoints;                   /* the folder beside the output; NULL: none */
     scry_tuned_lens       *tuned;
     scry_lens_evaluation  *evaluation;
     float                 *losses; /* [steps, layers]; NULL: nothing was trained */
@@ -43,14 +45,21 @@ static void label_losses(char label[LABEL_SIZE], const scry_tune_lens_progress *
 static bool show_step(void *user, const scry_tune_lens_progress *progress)
 {
     struct tune_lens *tune   = user;
-    size_t            layers = (size_t)progress->layer_count;
-    if (progress->losses) {
+    size_t            layers = (size_t)progress->layer_count, done = (size_t)tune->steps;
+    if (progress->history) {
         float *grown = scry__realloc(tune->losses, (size_t)progress->step * layers, sizeof *grown);
         if (!grown) return false;
+        memcpy(grown + done * layers, progress->history + done * layers,
+               ((size_t)progress->step - done) * layers * sizeof *grown);
         tune->losses = grown;
-        for (size_t i = 0; i < layers; i++) grown[(size_t)tune->steps * layers + i] = (float)progress->losses[i];
-        tune->steps = progress->step;
-        label_losses(tune->label, progress);
+        tune->steps  = progress->step;
+        if (progress->losses) label_losses(tune->label, progress);
+    }
+    if (progress->history && !progress->losses) {
+        tune->progress.before = progress->step;
+        if (!tune->common.quiet)
+            fprintf(stderr, "scry: going on behind step %d of %d, from %s\n", progress->step, progress->steps,
+                    tune->checkpoints);
     }
     cli_progress_step(&tune->progress, progress->step, progress->steps);
     return true;
@@ -112,6 +121,8 @@ static scry_status check(struct tune_lens *tune, const char *text)
 {
     if (!text) return cli_bad("expected a TEXTFILE to train or evaluate on");
     if (!tune->output == !tune->evaluate) return cli_bad("expected either --output FILE, to train, or --evaluate FILE");
+    if (tune->options.resume && (!tune->output || !tune->every))
+        return cli_bad("--resume: expected --output FILE, and checkpoints beside it");
     if (tune->optimiser && strcmp(tune->optimiser, "adamw") && strcmp(tune->optimiser, "sgd"))
         return cli_bad("--optimiser \"%s\": expected adamw or sgd", tune->optimiser);
     if (tune->optimiser && !strcmp(tune->optimiser, "sgd")) tune->options.optimiser = SCRY_TRAIN_OPTIMISER_SGD;
@@ -127,9 +138,21 @@ static scry_status try_output(const struct tune_lens *tune)
     return status;
 }
 
+static scry_status name_checkpoints(struct tune_lens *tune)
+{
+    scry__text path = {0};
+    if (!tune->every) return SCRY_OK;
+    scry__text_addf(&path, "%s.partial", tune->output);
+    scry_status status             = scry__text_take(&path, &tune->checkpoints, NULL);
+    tune->options.checkpoints      = tune->checkpoints;
+    tune->options.checkpoint_every = tune->every > 0 ? tune->every : 0;
+    return status;
+}
+
 static scry_status train(struct tune_lens *tune)
 {
     scry_status status = try_output(tune);
+    if (!status) status = name_checkpoints(tune);
     cli_progress_start(&tune->progress, &tune->common, tune->label);
     if (!status) status = scry_tuned_lens_create(&tune->tuned, tune->common.model);
     if (!status) status = scry_tuned_lens_train(tune->tuned, &tune->options);
@@ -139,6 +162,7 @@ static scry_status train(struct tune_lens *tune)
 
 static scry_status evaluate(struct tune_lens *tune)
 {
+    tune->progress.before = 0;
     cli_progress_start(&tune->progress, &tune->common, "evaluating");
     scry_status status = scry_tuned_lens_evaluate(&tune->evaluation, tune->tuned, &tune->options);
     cli_progress_end(&tune->progress);
@@ -160,19 +184,24 @@ static scry_status show(void *state, const char *text)
         status = train(tune);
     if (!status) status = evaluate(tune);
     if (!status) status = print_result(tune);
+    if (!status && tune->checkpoints) status = scry_tuned_lens_remove_checkpoints(tune->checkpoints);
     if (!status) cli_note_fallbacks(&tune->common);
     scry_lens_evaluation_destroy(&tune->evaluation);
     scry_tuned_lens_destroy(&tune->tuned);
+    scry__free(tune->checkpoints);
     scry__free(tune->losses);
     return status;
 }
 
 int cli_tune_lens(int argc, char **argv)
 {
-    struct tune_lens        tune      = {.label = "training"};
+    struct tune_lens        tune      = {.label = "training", .every = -1};
     scry_tune_lens_options *of        = &tune.options;
     const struct cli_option options[] = {
         {'o', "output", CLI_STRING, &tune.output, "FILE", "where the trained lens goes, .safetensors", 0, 0},
+        {0, "resume", CLI_FLAG, &of->resume, NULL, "go on behind the newest whole checkpoint, if any", 0, 0},
+        {0, "checkpoint-every", CLI_INT, &tune.every, "N", "steps between checkpoints in FILE.partial, 0: none (50)", 0,
+         1 << 20},
         {0, "evaluate", CLI_STRING, &tune.evaluate, "FILE", "do not train: evaluate this lens", 0, 0},
         {0, "held-out", CLI_REAL, &of->held_out, "SHARE",
          "share of the text, its end, to evaluate on (0.1); with --evaluate 1 is all of it", 0, 1},
@@ -195,7 +224,9 @@ int cli_tune_lens(int argc, char **argv)
             "Trains a tuned lens (Belrose et al. 2023): for each layer a translator h + A h + b, so that what the\n"
             "model's own final norm and unembedding then read diverges least from the model's prediction. The\n"
             "model stays as it is. At the end, or with --evaluate, both lenses are compared by layer on the part\n"
-            "of the text that was held out. scry lens --tuned FILE reads by it.",
+            "of the text that was held out. scry lens --tuned FILE reads by it. Until all is done the folder\n"
+            "FILE.partial has the newest checkpoint, so that a run that was stopped in any way goes on with\n"
+            "--resume and ends with the same lens.",
         .options      = options,
         .option_count = sizeof options / sizeof *options,
         .most         = 1,

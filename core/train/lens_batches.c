@@ -28,11 +28,15 @@ static scry_status check_options(const scry_tune_lens_options *options, int cont
     const struct {
         const char *name;
         double      value, least, most;
-    } numbers[] = {
-        {"held out", options->held_out, 0, 1},   {"batch", options->batch, 1, MOST},
-        {"length", options->length, 1, context}, {"steps", options->steps, 1, MOST},
-        {"rate", options->rate, 0, 1e9},         {"decay", options->decay, 0, 1e9},
-        {"clip", options->clip, 0, INFINITY},    {"evaluation batches", options->evaluation_batches, 1, MOST}};
+    } numbers[] = {{"held out", options->held_out, 0, 1},
+                   {"batch", options->batch, 1, MOST},
+                   {"length", options->length, 1, context},
+                   {"steps", options->steps, 1, MOST},
+                   {"rate", options->rate, 0, 1e9},
+                   {"decay", options->decay, 0, 1e9},
+                   {"clip", options->clip, 0, INFINITY},
+                   {"evaluation batches", options->evaluation_batches, 1, MOST},
+                   {"checkpoint every", options->checkpoint_every, 0, MOST}};
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (!(numbers[i].value >= numbers[i].least && numbers[i].value <= numbers[i].most))
             return scry__fail(SCRY_BAD_ARGUMENT, "tuned lens: %s %g: expected %g to %g", numbers[i].name,
@@ -42,6 +46,8 @@ static scry_status check_options(const scry_tune_lens_options *options, int cont
                           (int)options->optimiser);
     if (!options->text && (!options->ids || options->id_count < 1))
         return scry__fail(SCRY_BAD_ARGUMENT, "tuned lens: expected a text, or tokens");
+    if (options->resume && !options->checkpoints)
+        return scry__fail(SCRY_BAD_ARGUMENT, "tuned lens: resume: expected a folder of checkpoints");
     return SCRY_OK;
 }
 
@@ -76,6 +82,7 @@ static scry_status open_text(scry__lens_batches *batches, scry_model *model)
     const char                   *name    = options->text ? options->text : "the tokens";
     int32_t                      *ids     = NULL;
     int                           count   = 0;
+    batches->name                         = name;
     batches->recipe                       = (scry_recipe){.data     = SCRY_TRAIN_DATA_TEXT,
                                                           .held_out = options->held_out,
                                                           .seed     = options->seed,

@@ -9,6 +9,7 @@
 typedef struct scry__lens_batches {
     scry_tune_lens_options options; /* defaults filled in */
     scry_recipe            recipe;  /* what of them the data and the rate are read from */
+    const char            *name;    /* what errors call the text */
     scry__data             data;
     scry_device           *device;
     scry__session         *session;

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/json_build.h"
 #include "train/lens_batches.h"
+#include "train/lens_checkpoint.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -19,17 +20,18 @@ enum { SUMS = 64 };
 static const float momentum = 0.9F, beta1 = 0.9F, beta2 = 0.999F, epsilon = 1e-8F;
 
 struct trainer {
-    scry_tuned_lens   *tuned;
-    scry_device       *device;
-    scry__lens_batches batches;
-    int64_t            rows;                       /* N of a batch */
-    scry_buffer       *gradients, *first, *second; /* laid out as the lens' values; second: of AdamW */
-    scry_buffer       *buffer;                     /* of all tensors below */
-    scry_tensor        teacher, translated;        /* [N, d]: the final normed rows; a layer's stream, translated */
-    scry_tensor        normed, d_normed;           /* [N, d]; normed becomes the gradient of translated */
-    scry_tensor        losses, sums;               /* [layers, N], [layers, SUMS] */
-    float             *host;                       /* losses, then sums */
-    double            *means, *factors;            /* [layers]: losses, and what clipping leaves of gradients */
+    scry__lens_state       state;
+    scry_device           *device;
+    scry__lens_batches     batches;
+    scry__lens_checkpoints checkpoints;
+    int64_t                rows;                /* N of a batch */
+    scry_buffer           *gradients;           /* laid out as the lens' values */
+    scry_buffer           *buffer;              /* of all tensors below */
+    scry_tensor            teacher, translated; /* [N, d]: the final normed rows; a layer's stream, translated */
+    scry_tensor            normed, d_normed;    /* [N, d]; normed becomes the gradient of translated */
+    scry_tensor            losses, sums;        /* [layers, N], [layers, SUMS] */
+    float                 *host;                /* losses, then sums */
+    double                *means, *factors;     /* [layers]: losses, and what clipping leaves of gradients */
 };
 
 /* --- memory --- */
@@ -45,7 +47,7 @@ static scry_tensor place(scry_buffer *buffer, size_t *bytes, int64_t rows, int64
 /* Losses and sums come first, to be read at once. Returns the bytes. */
 static size_t lay_out(struct trainer *trainer)
 {
-    int64_t layers = trainer->tuned->layer_count, size = trainer->tuned->size;
+    int64_t layers = trainer->state.tuned->layer_count, size = trainer->state.tuned->size;
     size_t  bytes       = 0;
     trainer->losses     = place(trainer->buffer, &bytes, layers, trainer->rows);
     trainer->sums       = place(trainer->buffer, &bytes, layers, SUMS);
@@ -58,17 +60,18 @@ static size_t lay_out(struct trainer *trainer)
 
 static scry_status make_room(struct trainer *trainer)
 {
-    const scry_tuned_lens *tuned  = trainer->tuned;
+    const scry_tuned_lens *tuned  = trainer->state.tuned;
     bool                   adamw  = trainer->batches.options.optimiser == SCRY_TRAIN_OPTIMISER_ADAMW;
     size_t                 layers = (size_t)tuned->layer_count;
     trainer->rows                 = trainer->batches.streams.shape[1];
     trainer->host                 = scry__alloc(layers * ((size_t)trainer->rows + SUMS), sizeof *trainer->host);
     trainer->means                = scry__alloc(layers, sizeof *trainer->means);
     trainer->factors              = scry__alloc(layers, sizeof *trainer->factors);
-    if (!trainer->host || !trainer->means || !trainer->factors) return SCRY_OUT_OF_MEMORY;
+    trainer->state.losses         = scry__alloc((size_t)trainer->state.steps, layers * sizeof *trainer->state.losses);
+    if (!trainer->host || !trainer->means || !trainer->factors || !trainer->state.losses) return SCRY_OUT_OF_MEMORY;
     scry_status status = scry__tuned_lens_mirror(&trainer->gradients, tuned);
-    if (!status) status = scry__tuned_lens_mirror(&trainer->first, tuned);
-    if (!status && adamw) status = scry__tuned_lens_mirror(&trainer->second, tuned);
+    if (!status) status = scry__tuned_lens_mirror(&trainer->state.first, tuned);
+    if (!status && adamw) status = scry__tuned_lens_mirror(&trainer->state.second, tuned);
     if (!status) status = scry_buffer_create(&trainer->buffer, trainer->device, lay_out(trainer));
     if (!status) lay_out(trainer); /* the first time only for the size */
     return status;
@@ -76,12 +79,14 @@ static scry_status make_room(struct trainer *trainer)
 
 static void release(struct trainer *trainer)
 {
+    scry__lens_checkpoints_close(&trainer->checkpoints);
+    scry__free(trainer->state.losses);
     scry__free(trainer->host);
     scry__free(trainer->means);
     scry__free(trainer->factors);
     scry_buffer_destroy(&trainer->buffer);
-    scry_buffer_destroy(&trainer->second);
-    scry_buffer_destroy(&trainer->first);
+    scry_buffer_destroy(&trainer->state.second);
+    scry_buffer_destroy(&trainer->state.first);
     scry_buffer_destroy(&trainer->gradients);
     scry__lens_batches_close(&trainer->batches);
 }
@@ -98,13 +103,13 @@ static scry_status run_all(const struct trainer *trainer, const scry_op *ops, in
 static scry_op norm_op(const struct trainer *trainer, scry_tensor x, scry_tensor out)
 {
     return (scry_op){.kind = SCRY_OP_NORM,
-                     .norm = {.x = x, .out = out, .parameters = trainer->tuned->model->weights.final_norm}};
+                     .norm = {.x = x, .out = out, .parameters = trainer->state.tuned->model->weights.final_norm}};
 }
 
 static scry_op loss_op(const struct trainer *trainer, int layer)
 {
     scry_tensor row = scry_tensor_slice(trainer->losses, 0, layer, 1);
-    scry_op     op  = {.kind = SCRY_OP_LOSS, .loss = scry__model_loss_op(trainer->tuned->model)};
+    scry_op     op  = {.kind = SCRY_OP_LOSS, .loss = scry__model_loss_op(trainer->state.tuned->model)};
     op.loss.x       = trainer->normed;
     op.loss.teacher = trainer->teacher;
     op.loss.loss    = scry_tensor_of(row.buffer, row.offset, SCRY_F32, 1, &trainer->rows);
@@ -116,8 +121,8 @@ static scry_op loss_op(const struct trainer *trainer, int layer)
 /* The squares of a layer's gradient, added up by columns of its block [.., SUMS]. */
 static scry_op squares_op(const struct trainer *trainer, int layer)
 {
-    const int64_t shape[] = {trainer->tuned->stride / SUMS, SUMS}, count = SUMS;
-    scry_tensor   block = scry__tuned_lens_block(trainer->tuned, trainer->gradients, layer);
+    const int64_t shape[] = {trainer->state.tuned->stride / SUMS, SUMS}, count = SUMS;
+    scry_tensor   block = scry__tuned_lens_block(trainer->state.tuned, trainer->gradients, layer);
     scry_tensor   row   = scry_tensor_slice(trainer->sums, 0, layer, 1);
     return (scry_op){.kind = SCRY_OP_SUM,
                      .sum  = {.x       = scry_tensor_of(block.buffer, block.offset, SCRY_F32, 2, shape),
@@ -128,7 +133,7 @@ static scry_op squares_op(const struct trainer *trainer, int layer)
 /* A layer's losses, and the gradient of their mean. */
 static scry_status find_gradient(const struct trainer *trainer, int layer)
 {
-    const scry_tuned_lens *tuned   = trainer->tuned;
+    const scry_tuned_lens *tuned   = trainer->state.tuned;
     const scry_tensor      stream  = scry__lens_batches_layer(&trainer->batches, layer);
     const scry_tensor      d_moved = trainer->normed; /* whose rows are no longer needed by then */
     const scry_tensor      weight  = scry__tuned_lens_weight(tuned, trainer->gradients, layer);
@@ -152,7 +157,7 @@ static scry_status find_gradient(const struct trainer *trainer, int layer)
 /* Means of losses, and factors of gradients; all have to be finite. */
 static scry_status read_losses(struct trainer *trainer, int step)
 {
-    int64_t     layers = trainer->tuned->layer_count;
+    int64_t     layers = trainer->state.tuned->layer_count;
     size_t      bytes  = (size_t)(layers * (trainer->rows + SUMS)) * sizeof(float);
     double      clip   = trainer->batches.options.clip;
     scry_status status = scry_buffer_read(trainer->buffer, 0, trainer->host, bytes);
@@ -175,11 +180,11 @@ static scry_status read_losses(struct trainer *trainer, int step)
 
 static scry_op step_op(const struct trainer *trainer, int layer, int step)
 {
-    const scry_tuned_lens        *tuned     = trainer->tuned;
+    const scry_tuned_lens        *tuned     = trainer->state.tuned;
     const scry_tune_lens_options *options   = &trainer->batches.options;
     scry_tensor                   parameter = scry__tuned_lens_block(tuned, tuned->values, layer);
     scry_tensor                   gradient  = scry__tuned_lens_block(tuned, trainer->gradients, layer);
-    scry_tensor                   first     = scry__tuned_lens_block(tuned, trainer->first, layer);
+    scry_tensor                   first     = scry__tuned_lens_block(tuned, trainer->state.first, layer);
     float                         rate      = (float)scry_recipe_rate(&trainer->batches.recipe, step - 1);
     float                         factor    = (float)trainer->factors[layer];
     if (options->optimiser == SCRY_TRAIN_OPTIMISER_SGD)
@@ -196,7 +201,7 @@ static scry_op step_op(const struct trainer *trainer, int layer, int step)
                      .adamw = {.gradient        = gradient,
                                .parameter       = parameter,
                                .first           = first,
-                               .second          = scry__tuned_lens_block(tuned, trainer->second, layer),
+                               .second          = scry__tuned_lens_block(tuned, trainer->state.second, layer),
                                .rate            = rate,
                                .beta1           = beta1,
                                .beta2           = beta2,
@@ -208,7 +213,7 @@ static scry_op step_op(const struct trainer *trainer, int layer, int step)
 
 static scry_status take_step(struct trainer *trainer, int step)
 {
-    int         layers = trainer->tuned->layer_count;
+    int         layers = trainer->state.tuned->layer_count;
     scry_status status = scry__lens_batches_train(&trainer->batches, step);
     scry_op     teach  = norm_op(trainer, scry__lens_batches_layer(&trainer->batches, layers), trainer->teacher);
     if (!status) status = scry_device_run(trainer->device, &teach);
@@ -221,13 +226,29 @@ static scry_status take_step(struct trainer *trainer, int step)
     return status;
 }
 
-static scry_status report(const struct trainer *trainer, int step)
+/* Behind a step, or (`losses` NULL) behind the one that is gone on from. */
+static scry_status report(const struct trainer *trainer, const double *losses)
 {
     const scry_tune_lens_options *options = &trainer->batches.options;
-    scry_tune_lens_progress       now     = {.step = step, .steps = options->steps, .losses = trainer->means};
-    now.layer_count                       = trainer->tuned->layer_count;
+    const scry__lens_state       *state   = &trainer->state;
+    scry_tune_lens_progress       now     = {.step        = state->step,
+                                             .steps       = state->steps,
+                                             .losses      = losses,
+                                             .history     = state->losses,
+                                             .layer_count = state->tuned->layer_count};
     if (!options->progress || options->progress(options->user, &now)) return SCRY_OK;
-    return scry__fail(SCRY_STOPPED, "tuned lens: stopped behind step %d", step);
+    return scry__fail(SCRY_STOPPED, "tuned lens: stopped behind step %d", state->step);
+}
+
+/* What comes behind a step: its losses join the others, checkpoint, report. */
+static scry_status end_step(struct trainer *trainer)
+{
+    scry__lens_state *state  = &trainer->state;
+    int               layers = state->tuned->layer_count;
+    float            *losses = state->losses + (size_t)state->step++ * (size_t)layers;
+    for (int layer = 0; layer < layers; layer++) losses[layer] = (float)trainer->means[layer];
+    scry_status status = scry__lens_checkpoints_keep(&trainer->checkpoints, state);
+    return status ? status : report(trainer, trainer->means);
 }
 
 /* --- the record --- */
@@ -260,26 +281,37 @@ static scry_status describe(char **out, const scry__lens_batches *batches)
     return scry__text_take(&text, out, NULL);
 }
 
+static scry_status train(struct trainer *trainer)
+{
+    scry__lens_state             *state   = &trainer->state;
+    const scry_tune_lens_options *options = &trainer->batches.options;
+    state->steps                          = options->steps;
+    state->text                           = trainer->batches.name;
+    if (options->held_out >= 1)
+        return scry__fail(SCRY_BAD_ARGUMENT, "tuned lens: held out 1: nothing is left to train on");
+    scry_status status = make_room(trainer);
+    if (!status) status = describe(&state->recipe, &trainer->batches);
+    if (!status) status = scry__lens_checkpoints_open(&trainer->checkpoints, state, options);
+    if (!status && state->step) status = report(trainer, NULL);
+    while (!status && state->step < state->steps) {
+        status = take_step(trainer, state->step + 1);
+        if (!status) status = end_step(trainer);
+    }
+    return status;
+}
+
 scry_status scry_tuned_lens_train(scry_tuned_lens *tuned, const scry_tune_lens_options *options)
 {
-    struct trainer trainer = {.tuned = tuned, .device = scry_model_device(tuned->model)};
-    char          *recipe  = NULL;
+    struct trainer trainer = {.state.tuned = tuned, .device = scry_model_device(tuned->model), .checkpoints.lock = -1};
     scry_status    status  = scry__lens_batches_open(&trainer.batches, tuned, options);
     if (status) return status;
-    if (trainer.batches.options.held_out >= 1)
-        status = scry__fail(SCRY_BAD_ARGUMENT, "tuned lens: held out 1: nothing is left to train on");
-    if (!status) status = make_room(&trainer);
-    if (!status) status = describe(&recipe, &trainer.batches);
-    for (int step = 1; step <= trainer.batches.options.steps && !status; step++) {
-        status = take_step(&trainer, step);
-        if (!status) status = report(&trainer, step);
-    }
+    status = train(&trainer);
     if (!status) {
         scry__free(tuned->recipe);
-        tuned->recipe = recipe;
-    } else {
-        scry__free(recipe);
+        tuned->recipe        = trainer.state.recipe;
+        trainer.state.recipe = NULL;
     }
+    scry__free(trainer.state.recipe);
     release(&trainer);
     return status;
 }

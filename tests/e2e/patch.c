@@ -344,16 +344,6 @@ Test(patch, pairs__are_checked_before_the_first_runs)
 
 /* --- stopped, and started again --- */
 
-static bool same_file(const char *a, const char *b)
-{
-    size_t size[2];
-    char  *bytes[2] = {read_file(a, &size[0]), read_file(b, &size[1])};
-    bool   same     = size[0] == size[1] && !memcmp(bytes[0], bytes[1], size[0]);
-    free(bytes[0]);
-    free(bytes[1]);
-    return same;
-}
-
 /* Started and killed at random moments until it is through, and again from the start: each time the output has the
  * bytes of a run that was left alone, and nothing else is left. */
 Test(patch, pairs__go_on_after_a_kill_at_any_moment, .timeout = 110)

@@ -111,6 +111,24 @@ struct outcome run_scry_for(double seconds, const char *const *arguments)
     return run_for(seconds, program_path(), arguments);
 }
 
+int run_scry_killed(struct outcome *last, double *seconds, const char *const *arguments)
+{
+    enum { KILLED = 128 + SIGKILL };
+    for (int kills = 0;; kills++) {
+        struct outcome outcome = run_scry_for(*seconds * rand() / RAND_MAX, arguments);
+        if (outcome.exit_code != KILLED) {
+            cr_assert_eq(outcome.exit_code, 0, "%s after %d kills: %s", arguments[0], kills, outcome.err);
+            if (last)
+                *last = outcome;
+            else
+                outcome_free(&outcome);
+            return kills;
+        }
+        outcome_free(&outcome);
+        *seconds *= 1.05;
+    }
+}
+
 void outcome_free(struct outcome *outcome)
 {
     free(outcome->out);
@@ -164,4 +182,14 @@ char *read_file(const char *path, size_t *size)
     close(file);
     if (size) *size = stream.size;
     return stream.data;
+}
+
+bool same_file(const char *path, const char *other)
+{
+    size_t size, other_size;
+    char  *a = read_file(path, &size), *b = read_file(other, &other_size);
+    bool   same = size == other_size && !memcmp(a, b, size);
+    free(a);
+    free(b);
+    return same;
 }

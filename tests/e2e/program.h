@@ -3,6 +3,7 @@
 #define SCRY_TESTS_E2E_PROGRAM_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* What a run left: exit code (128 + signal where it was killed), and what it printed, NUL-terminated. */
@@ -22,6 +23,9 @@ struct outcome run_scry(const char *const *arguments);
 struct outcome run_program(const char *path, const char *const *arguments);
 /* run_scry, killed (SIGKILL) after so many seconds. */
 struct outcome run_scry_for(double seconds, const char *const *arguments);
+/* Runs scry until it is done, which has to be with 0, killed again and again: each time at some moment of the first
+ * `*seconds`, which grow, so that it gets on at last. Returns the kills; *last (optional) is the last run's. */
+int run_scry_killed(struct outcome *last, double *seconds, const char *const *arguments);
 /* Of a clock that only goes forward. */
 double seconds_now(void);
 #define SCRY(...) run_scry((const char *const[]){__VA_ARGS__, NULL})
@@ -39,5 +43,6 @@ const char *in_folder(const char *name);
 
 /* The file's bytes with a NUL behind; fails the test where it cannot be read. */
 char *read_file(const char *path, size_t *size);
+bool  same_file(const char *path, const char *other);
 
 #endif

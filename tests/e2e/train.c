@@ -3,7 +3,6 @@
 #include "program.h"
 
 #include <criterion/criterion.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,11 +43,7 @@ Test(train, json__says_how_it_went)
 
 static void expect_same_file(const char *name, const char *other)
 {
-    size_t size, other_size;
-    char  *a = read_file(in_folder(name), &size), *b = read_file(in_folder(other), &other_size);
-    cr_expect(size == other_size && !memcmp(a, b, size), "%s and %s differ", name, other);
-    free(a);
-    free(b);
+    cr_expect(same_file(in_folder(name), in_folder(other)), "%s and %s differ", name, other);
 }
 
 /* 0.31889 nats is what no predictor can beat; on a sample, the best one's loss on the same rows. */
@@ -184,25 +179,6 @@ Test(train, wrong_arguments__are_named)
 
 /* --- killed --- */
 
-enum { KILLED = 128 + SIGKILL };
-
-/* Goes on with a run in `folder` until it is done, killed again and again: each time at some moment of the first
- * `*seconds`, which grow, so that it gets on at last. Returns the kills. */
-static int killed_until_done(const char *folder, double *seconds)
-{
-    const char *const arguments[] = {"train", "--resume", "-o", folder, TINY, NULL};
-    for (int kills = 0;; kills++) {
-        struct outcome outcome = run_scry_for(*seconds * rand() / RAND_MAX, arguments);
-        int            code    = outcome.exit_code;
-        outcome_free(&outcome);
-        if (code != KILLED) {
-            cr_assert_eq(code, 0, "%s after %d kills: %d", folder, kills, code);
-            return kills;
-        }
-        *seconds *= 1.05;
-    }
-}
-
 /* Killed 100 times at random moments, whatever it is doing: the same bytes as undisturbed, and no leftovers. */
 Test(train, killed_runs__end_with_the_same_bytes, .timeout = 600)
 {
@@ -218,7 +194,7 @@ Test(train, killed_runs__end_with_the_same_bytes, .timeout = 600)
         snprintf(name, sizeof name, "killed-%d", run);
         snprintf(folder, sizeof folder, "%s", in_folder(name));
         seconds /= 2; /* how long a run takes was measured once, and the machine may be busier now, or less */
-        kills += killed_until_done(folder, &seconds);
+        kills += run_scry_killed(NULL, &seconds, (const char *const[]){"train", "--resume", "-o", folder, TINY, NULL});
         for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
             char a[64], b[64];
             snprintf(a, sizeof a, "whole/step-30/%s", files[i]);

@@ -1,10 +1,12 @@
-/* scry tune-lens on the bundled model, and what reads by the file that it writes. */
+/* scry tune-lens on the bundled model, and what reads by the file that it writes; killed at any moment and gone on
+ * with. */
 #include "program.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define FRANCE "The capital of France is"
 
@@ -137,6 +139,8 @@ Test(tune_lens, wrong_arguments__are_named)
         {{"tune-lens", "/nowhere/t.txt", "-o", "l.safetensors"}, 3, "/nowhere/t.txt"},
         {{"tune-lens", "README.md", "-o", "/nowhere/l.safetensors"}, 6, "/nowhere/l.safetensors"},
         {{"tune-lens", "README.md", "--evaluate", "models/demo/model.safetensors"}, 3, "expected a tuned lens"},
+        {{"tune-lens", "t.txt", "--evaluate", "l.safetensors", "--resume"}, 2, "--resume: expected --output FILE"},
+        {{"tune-lens", "README.md", "-o", "l.safetensors", "--checkpoint-every", "-1"}, 2, "--checkpoint-every"},
         {{"lens", "Hello", "--tuned", "models/demo/model.safetensors"}, 3, "expected a tuned lens"},
         {{"lens", "Hello", "--tuned", "/nowhere.safetensors"}, 3, "/nowhere.safetensors"},
     };
@@ -160,4 +164,84 @@ Test(tune_lens, example__shows_both_lenses)
     cr_expect(strstr(outcome.out, "layer 6: KL 0.000, tuned 0.000") && strstr(outcome.out, "tuned lens: 0 "), "%s",
               outcome.out);
     outcome_free(&outcome);
+}
+
+/* --- stopped, and gone on with --- */
+
+#define SHORT                                                                                                          \
+    "--steps", "24", "--batch", "1", "--length", "32", "--evaluation-batches", "1", "--device", "cpu", "--json"
+
+/* The object as a run that wrote `file` prints it. */
+static char *text_of(const struct outcome *outcome, const char *file)
+{
+    json_t *object = outcome_json(outcome);
+    cr_assert_eq(json_object_set_new(object, "file", json_string(file)), 0);
+    char *text = json_dumps(object, JSON_COMPACT);
+    json_decref(object);
+    return text;
+}
+
+/* Killed 60 times at random moments: the bytes and the numbers of an undisturbed run, and no leftovers. */
+Test(tune_lens, killed_runs__end_with_the_same_bytes, .timeout = 600)
+{
+    char whole[256], file[256], partial[300];
+    snprintf(whole, sizeof whole, "%s", in_folder("whole.safetensors"));
+    snprintf(file, sizeof file, "%s", in_folder("killed.safetensors"));
+    snprintf(partial, sizeof partial, "%s.partial", file);
+    double         begun    = seconds_now();
+    struct outcome outcome  = SCRY("tune-lens", in_folder("text.txt"), "-o", whole, SHORT, "--checkpoint-every", "0");
+    double         seconds  = seconds_now() - begun;
+    char          *expected = text_of(&outcome, file);
+    outcome_free(&outcome);
+    srand(20261122);
+    for (int kills = 0; kills < 60;) {
+        seconds /= 2; /* how long a run takes was measured once, and the machine may be busier now, or less */
+        kills += run_scry_killed(&outcome, &seconds,
+                                 (const char *const[]){"tune-lens", in_folder("text.txt"), "-o", file, "--resume",
+                                                       SHORT, "--checkpoint-every", "5", NULL});
+        char *found = text_of(&outcome, file);
+        cr_expect_str_eq(found, expected);
+        cr_expect(same_file(whole, file), "after %d kills", kills);
+        cr_expect(access(partial, F_OK), "%s is left", partial);
+        cr_assert_eq(unlink(file), 0);
+        free(found);
+        outcome_free(&outcome);
+    }
+    free(expected);
+}
+
+/* Killed where there is a checkpoint: it is refused, or gone on with. */
+Test(tune_lens, checkpoints__are_resumed_only_when_asked)
+{
+    char   file[256], text[256];
+    double seconds = 0.5;
+    snprintf(file, sizeof file, "%s", in_folder("l.safetensors"));
+    snprintf(text, sizeof text, "%s", in_folder("text.txt"));
+    for (int left = 1; left; seconds *= 2) {
+        struct outcome killed =
+            run_scry_for(seconds, (const char *const[]){"tune-lens", text, "-o", file, "--steps", "100000", "--batch",
+                                                        "1", "--length", "8", "--device", "cpu", "--resume",
+                                                        "--checkpoint-every", "1", NULL});
+        struct outcome list =
+            run_program("/bin/sh", (const char *const[]){"-c", "ls -d $0.partial/step-?????*[0-9]", file, NULL});
+        cr_assert_eq(killed.exit_code, 137, "%s", killed.err);
+        left = list.exit_code;
+        outcome_free(&list);
+        outcome_free(&killed);
+    }
+    static const struct {
+        const char *option, *value, *says;
+        int         exit_code;
+    } cases[] = {
+        {"--seed", "0", "l.safetensors.partial: there are checkpoints already: resume", 2},
+        {"--resume", "--json", "another steps: expected the same", 2},
+        {"--resume", "--random-init=1", "training.json: a training on another model: SHA-256", 3},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct outcome outcome = SCRY("tune-lens", text, "-o", file, "--batch", "1", "--length", "8", "--device", "cpu",
+                                      cases[i].option, cases[i].value);
+        cr_expect_eq(outcome.exit_code, cases[i].exit_code, "%s: %s", cases[i].says, outcome.err);
+        cr_expect(strstr(outcome.err, cases[i].says), "%s: %s", cases[i].says, outcome.err);
+        outcome_free(&outcome);
+    }
 }

@@ -28,11 +28,13 @@ SCRY_API scry_status scry_tuned_lens_write(const scry_tuned_lens *tuned, const c
 
 /* --- Training --- */
 
-/* What is reported behind each step. */
+/* What is reported behind each step, and first of all behind the one that a training goes on from. */
 typedef struct scry_tune_lens_progress {
     int           step, steps;
-    const double *losses; /* [translators]: each one's mean KL over the step's batch, before the step, in nats */
-    int           layer_count;
+    const double *losses; /* [translators]: each one's mean KL over the step's batch, before the step, in nats; NULL
+                             behind the step that is gone on from */
+    const float *history; /* [step, translators]: the same of all steps so far */
+    int          layer_count;
 } scry_tune_lens_progress;
 
 typedef struct scry_tune_lens_options {
@@ -48,6 +50,11 @@ typedef struct scry_tune_lens_options {
     double               decay;     /* weight decay towards the logit lens */
     double               clip;      /* longest gradient of a translator; 0: 1 */
     int                  evaluation_batches; /* of the part held out, at most; 0: 32 */
+    const char          *checkpoints;        /* the folder of the training's checkpoints; NULL: it makes none */
+    int                  checkpoint_every;   /* steps; 0: 50. The last step always has one */
+    /* Go on behind the folder's newest whole checkpoint, or begin where it has none: the lens is then, to the bit, that
+     * of a training that nothing stopped. Without it a folder that has checkpoints is refused. */
+    bool resume;
     /* Called after each step (or batch evaluated) where not NULL; false stops, SCRY_STOPPED. */
     bool (*progress)(void *user, const scry_tune_lens_progress *progress);
     void *user;
@@ -55,8 +62,16 @@ typedef struct scry_tune_lens_options {
 
 /* Trains by the KL from the final layer's predictions, over all positions of each batch. Stopped or failed, the lens
  * is what it was after the last whole step. Same device, lens, text and options: the same bits. SCRY_CHECK_FAILED where
- * a loss or gradient is not finite. */
+ * a loss or gradient is not finite.
+ *
+ * A checkpoint is a folder step-N in that of the options: lens.safetensors, as scry_tuned_lens_open opens it; the
+ * optimiser's moments in optimiser.safetensors, training.json, and SHA256SUMS of these. It appears whole or not at all,
+ * also where the process is killed, and takes the place of the one before it. To go on from one model, text and options
+ * have to be those that it was made with, but for how often there is a checkpoint and what is evaluated. */
 SCRY_API scry_status scry_tuned_lens_train(scry_tuned_lens *tuned, const scry_tune_lens_options *options);
+
+/* Removes the checkpoints that a training has left, for when its lens is written. */
+SCRY_API scry_status scry_tuned_lens_remove_checkpoints(const char *folder);
 
 /* --- Evaluation --- */
 
