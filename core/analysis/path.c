@@ -1,15 +1,25 @@
 /* Path patching: for each path a run in which receivers listen, and one in which only they have heard. See scry/path.h.
  *
- * Where the logits are the only receiver, the first run's prediction is what is asked for, and no second one is needed.
- */
+ * Both are runs of one sweep: they begin where the path's senders change something, side by side with those of other
+ * paths. Where the logits are the only receiver, the first run's prediction is what is asked for, and no second one is
+ * needed. */
 #include "analysis/path.h"
 
+#include "analysis/sweep.h"
 #include "base/alloc.h"
 #include "base/error.h"
-#include "trace/edit.h"
+#include "trace/read.h"
+
+#include <string.h>
 
 /* Paths whose receivers' inputs are held at a time. */
 enum { MOST_TURN = 64 };
+
+/* A hook point at which receivers listen. */
+struct input {
+    char name[SCRY__HOOK_NAME_SIZE];
+    int  layer, heads, columns;
+};
 
 struct run {
     scry_model              *model;
@@ -17,20 +27,22 @@ struct run {
     scry_paths              *result;
     scry__patch_run          pair; /* its result is result->pair */
     scry__path_outputs       outputs;
-    bool                     direct;    /* the logits are the only receiver */
-    scry_trace              *plain;     /* what the baseline's final norm reads, where `direct` does not hold */
-    int64_t                  listening; /* first runs with receivers */
+    bool                     direct; /* the logits are the only receiver; if not: */
+    scry_trace              *plain;  /* what the baseline's final norm reads */
+    struct input            *inputs; /* of all receivers, each once */
+    int                      input_count;
 };
 
 /* Some paths, one patch each. */
 struct turn {
-    int          count;
-    scry_path   *paths[MOST_TURN];
-    scry_edit   *edits[MOST_TURN];
-    scry_trace  *heard[MOST_TURN];   /* receivers' inputs in the first run, to which edits refer */
-    float       *changes[MOST_TURN]; /* and what changed in front of the final norm */
-    scry_patch   patches[MOST_TURN];
-    scry_outcome outcomes[MOST_TURN];
+    const struct run *run;
+    int               count;
+    scry_path        *paths[MOST_TURN];
+    scry_edit        *edits[MOST_TURN];
+    float           **heard[MOST_TURN]; /* [input]: in the first run, rows of all positions; NULL: the baseline's */
+    int               first[MOST_TURN]; /* position from which they are there */
+    scry_patch        patches[MOST_TURN];
+    scry_outcome      outcomes[MOST_TURN];
 };
 
 /* --- the first run --- */
@@ -44,107 +56,133 @@ static scry_status put_senders(struct turn *turn, const struct run *run, int at)
     return SCRY_OK;
 }
 
-/* The hook points of the receivers' inputs that the path reaches. */
-static scry_status name_inputs(scry__text *out, const struct run *run, const scry_path *path)
+static struct input *find_input(const struct run *run, const char *name)
+{
+    for (int i = 0; i < run->input_count; i++)
+        if (!strcmp(run->inputs[i].name, name)) return &run->inputs[i];
+    return NULL;
+}
+
+static scry_status list_inputs(struct run *run)
 {
     const scry_paths *result = run->result;
+    run->inputs = scry__alloc((size_t)result->receiver_count, SCRY__PATH_MOST_INPUTS * sizeof *run->inputs);
+    if (!run->inputs) return SCRY_OUT_OF_MEMORY;
     for (int i = 0; i < result->receiver_count; i++) {
         char names[SCRY__PATH_MOST_INPUTS][SCRY__HOOK_NAME_SIZE];
-        if (!scry__path_reaches(&run->outputs, path, &result->receivers[i])) continue;
-        int count = scry__path_inputs(names, run->model, &result->receivers[i]);
-        for (int j = 0; j < count; j++) scry__text_addf(out, "%s%s", out->size ? "," : "", names[j]);
+        int  count = scry__path_inputs(names, run->model, &result->receivers[i]);
+        for (int j = 0; j < count; j++) {
+            if (find_input(run, names[j])) continue;
+            scry__hook    hook;
+            struct input *input = &run->inputs[run->input_count++];
+            memcpy(input->name, names[j], sizeof input->name);
+            scry__edit_find_hook(run->model, input->name, &hook, &input->layer);
+            scry__edit_extent extent = scry__edit_extent_of(run->model, hook);
+            input->heads             = extent.heads;
+            input->columns           = extent.columns;
+        }
     }
-    return out->status;
+    return SCRY_OK;
 }
 
-/* Runs the baseline up to the position that is read. */
-static scry_status trace_baseline(scry_trace **out, const struct run *run, const char *hooks, const scry_patch *patch)
+static struct input *input_at(const struct run *run, scry__hook hook, int layer)
 {
-    const scry_tokens *tokens = scry_patching_baseline(run->result->pair)->tokens;
-    const scry_edits   edits  = {patch ? patch->edit_count : 0, patch ? patch->edits : NULL};
-    return scry_trace_run(
-        out, run->model, NULL,
-        &(scry_trace_options){
-            .ids = tokens->ids, .id_count = run->outputs.position_count, .hooks = hooks, .edits = &edits});
+    char name[SCRY__HOOK_NAME_SIZE];
+    scry__hook_full_name(hook, layer, name);
+    return find_input(run, name);
 }
 
-static scry_status listen(struct turn *turn, struct run *run, int at)
+static bool wants(void *user, scry__hook hook, int layer)
 {
-    scry__text  hooks  = {0};
-    scry_status status = name_inputs(&hooks, run, turn->paths[at]);
-    if (!status) status = trace_baseline(&turn->heard[at], run, hooks.data, &turn->patches[at]);
-    scry__text_finish(&hooks);
-    run->listening++;
-    return status ? status : scry__progress_step(&run->pair.progress);
+    return input_at(((const struct turn *)user)->run, hook, layer) != NULL;
+}
+
+static scry_status hear(void *user, int at, scry__hook hook, int layer, int first, const scry_tensor *rows)
+{
+    struct turn        *turn  = user;
+    const struct input *input = input_at(turn->run, hook, layer);
+    size_t              width = (size_t)input->heads * (size_t)input->columns;
+    float              *heard = scry__alloc((size_t)turn->run->outputs.position_count, width * sizeof *heard);
+    turn->first[at]           = first;
+    turn->heard[at][input - turn->run->inputs] = heard;
+    return heard ? scry__read_tensor(rows, heard + (size_t)first * width) : SCRY_OUT_OF_MEMORY;
+}
+
+/* All first runs. */
+static scry_status listen(struct turn *turn, struct run *run)
+{
+    scry__sweep_listener listener = {.user = turn, .wants = wants, .hear = hear};
+    for (int i = 0; i < run->input_count; i++)
+        if (run->inputs[i].layer >= listener.layers) listener.layers = run->inputs[i].layer + 1;
+    for (int at = 0; at < turn->count; at++) {
+        turn->heard[at] = scry__alloc((size_t)run->input_count, sizeof *turn->heard[at]);
+        if (!turn->heard[at]) return SCRY_OUT_OF_MEMORY;
+    }
+    scry_status status = scry__sweep_listen(run->pair.sweep, turn->patches, turn->count, &listener);
+    run->pair.progress.done += turn->count;
+    return status;
 }
 
 /* --- the second run --- */
 
 /* What enters the final norm directly, beside what the other receivers change: the first run's stream less the
  * baseline's. */
-static scry_status put_change(scry_edit *edit, struct turn *turn, const struct run *run, int at)
+static void leave_change(float *heard, const struct run *run, int first)
 {
-    const scry_capture *before = &run->plain->captures[0], *after = scry_trace_find(turn->heard[at], edit->hook);
-    const float        *base = before->data, *heard = after->data;
-    size_t              size   = (size_t)before->shape[0] * (size_t)before->shape[1];
-    float              *change = turn->changes[at] = scry__alloc(size, sizeof *change);
-    if (!change) return SCRY_OUT_OF_MEMORY;
-    for (size_t i = 0; i < size; i++) change[i] = heard[i] - base[i];
+    const scry_capture *plain = &run->plain->captures[0];
+    const float        *base  = plain->data;
+    size_t              width = (size_t)plain->shape[1], size = (size_t)plain->shape[0] * width;
+    for (size_t i = (size_t)first * width; i < size; i++) heard[i] -= base[i];
+}
+
+static void put_input(scry_edit *edit, const struct turn *turn, int at, const struct input *input,
+                      const scry_path_end *receiver)
+{
+    const struct run *run   = turn->run;
+    float            *heard = turn->heard[at][input - run->inputs];
+    *edit                   = (scry_edit){.hook      = input->name,
+                                          .kind      = SCRY_EDIT_REPLACE,
+                                          .positions = {turn->first[at], 0},
+                                          .values    = {heard, run->outputs.position_count, input->heads, input->columns}};
+    if (receiver->head >= 0) edit->heads[receiver->head / 64] = (uint64_t)1 << receiver->head % 64;
+    if (receiver->kind != SCRY_PATH_END_LOGITS) return;
+    leave_change(heard, run, turn->first[at]);
     edit->kind   = SCRY_EDIT_ADD;
     edit->factor = 1;
-    edit->values = (scry_edit_values){change, (int)before->shape[0], 1, (int)before->shape[1]};
-    return SCRY_OK;
 }
 
-static void put_input(scry_edit *edit, const scry_trace *heard, int head)
-{
-    const scry_capture *capture = scry_trace_find(heard, edit->hook);
-    edit->kind                  = SCRY_EDIT_REPLACE;
-    edit->values                = (scry_edit_values){.data    = capture->data,
-                                                     .rows    = (int)capture->shape[0],
-                                                     .heads   = capture->rank == 3 ? (int)capture->shape[1] : 1,
-                                                     .columns = (int)capture->shape[capture->rank - 1]};
-    if (head >= 0) edit->heads[head / 64] = (uint64_t)1 << head % 64;
-}
-
-/* The patch's edits become those of the receivers that were reached. Their hook points' names are the trace's. */
+/* The patch's edits become those of the receivers that have heard something. */
 static scry_status put_receivers(struct turn *turn, const struct run *run, int at)
 {
     const scry_paths *result = run->result;
     scry_edit        *edits  = scry__alloc((size_t)result->receiver_count, SCRY__PATH_MOST_INPUTS * sizeof *edits);
-    scry_status       status = edits ? SCRY_OK : SCRY_OUT_OF_MEMORY;
     int               count  = 0;
+    if (!edits) return SCRY_OUT_OF_MEMORY;
     scry__free(turn->edits[at]);
     turn->edits[at] = edits;
-    for (int i = 0; !status && i < result->receiver_count; i++) {
+    for (int i = 0; i < result->receiver_count; i++) {
         const scry_path_end *receiver = &result->receivers[i];
         char                 names[SCRY__PATH_MOST_INPUTS][SCRY__HOOK_NAME_SIZE];
         if (!scry__path_reaches(&run->outputs, turn->paths[at], receiver)) continue;
         int inputs = scry__path_inputs(names, run->model, receiver);
-        for (int j = 0; !status && j < inputs; j++) {
-            scry_edit *edit = &edits[count++];
-            edit->hook      = scry_trace_find(turn->heard[at], names[j])->name;
-            if (receiver->kind == SCRY_PATH_END_LOGITS)
-                status = put_change(edit, turn, run, at);
-            else
-                put_input(edit, turn->heard[at], receiver->head);
+        for (int j = 0; j < inputs; j++) {
+            const struct input *input = find_input(run, names[j]);
+            if (turn->heard[at][input - run->inputs]) put_input(&edits[count++], turn, at, input, receiver);
         }
     }
     turn->patches[at] = (scry_patch){edits, count};
-    return status;
+    return SCRY_OK;
 }
 
 /* --- all paths --- */
 
 static scry_status run_turn(struct turn *turn, struct run *run)
 {
-    scry_status status = SCRY_OK;
-    for (int at = 0; !status && at < turn->count; at++) {
-        status = put_senders(turn, run, at);
-        if (!status && !run->direct) status = listen(turn, run, at);
-        if (!status && !run->direct) status = put_receivers(turn, run, at);
-    }
+    scry_status status  = SCRY_OK;
     run->pair.under_way = turn->count;
+    for (int at = 0; !status && at < turn->count; at++) status = put_senders(turn, run, at);
+    if (!status && !run->direct) status = listen(turn, run);
+    for (int at = 0; !status && !run->direct && at < turn->count; at++) status = put_receivers(turn, run, at);
     if (!status) status = scry_sweep_run(run->pair.sweep, turn->patches, turn->count, turn->outcomes);
     run->pair.progress.done += turn->count;
     for (int at = 0; !status && at < turn->count; at++) {
@@ -152,8 +190,8 @@ static scry_status run_turn(struct turn *turn, struct run *run)
         turn->paths[at]->changed = turn->outcomes[at].changed;
     }
     for (int at = 0; at < turn->count; at++) {
-        scry__free(turn->changes[at]);
-        scry_trace_destroy(&turn->heard[at]);
+        for (int i = 0; turn->heard[at] && i < run->input_count; i++) scry__free(turn->heard[at][i]);
+        scry__free(turn->heard[at]);
         scry__free(turn->edits[at]);
     }
     return status;
@@ -173,11 +211,9 @@ static void add_cost(struct run *run, int closed)
     scry_sweep_cost *cost = &run->result->cost;
     int64_t          pass = (int64_t)run->result->layer_count * run->outputs.position_count;
     *cost                 = scry_sweep_get_cost(run->pair.sweep);
-    cost->layer_tokens += pass * run->listening;
-    cost->naive_layer_tokens += pass * (run->listening + closed);
+    cost->naive_layer_tokens += pass * closed;
     cost->patches += closed;
     cost->skipped += closed;
-    cost->passes += (int)run->listening;
 }
 
 static scry_status run_paths(struct run *run)
@@ -193,7 +229,7 @@ static scry_status run_paths(struct run *run)
     }
     run->pair.progress.total = (int64_t)open * (run->direct ? 1 : 2);
     while (!status && at < result->count) {
-        struct turn turn = {0};
+        struct turn turn = {.run = run};
         for (; at < result->count && turn.count < MOST_TURN; at++)
             if (result->paths[at].changed) turn.paths[turn.count++] = &result->paths[at];
         if (turn.count) status = run_turn(&turn, run);
@@ -218,13 +254,24 @@ static scry_status prepare(struct run *run, const char *clean, const char *corru
     return status ? status : scry__patch_start(&run->pair);
 }
 
+static scry_status trace_plain(struct run *run)
+{
+    const scry_tokens *tokens = scry_patching_baseline(run->result->pair)->tokens;
+    char               names[SCRY__PATH_MOST_INPUTS][SCRY__HOOK_NAME_SIZE];
+    scry__path_inputs(names, run->model, &(scry_path_end){SCRY_PATH_END_LOGITS, -1, -1});
+    if (!find_input(run, names[0])) return SCRY_OK;
+    return scry_trace_run(
+        &run->plain, run->model, NULL,
+        &(scry_trace_options){.ids = tokens->ids, .id_count = run->outputs.position_count, .hooks = names[0]});
+}
+
 static scry_status run_all(struct run *run)
 {
-    char        names[SCRY__PATH_MOST_INPUTS][SCRY__HOOK_NAME_SIZE];
     scry_status status = scry__path_outputs_run(&run->outputs, run->model, run->result);
-    scry__path_inputs(names, run->model, &(scry_path_end){SCRY_PATH_END_LOGITS, -1, -1});
-    if (!status && !run->direct) status = trace_baseline(&run->plain, run, names[0], NULL);
+    if (!status && !run->direct) status = list_inputs(run);
+    if (!status && !run->direct) status = trace_plain(run);
     if (!status) status = run_paths(run);
+    scry__free(run->inputs);
     scry_trace_destroy(&run->plain);
     scry__path_outputs_finish(&run->outputs);
     return status;

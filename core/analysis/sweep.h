@@ -94,4 +94,20 @@ void        scry__sweep_plan_finish(scry__sweep_plan *plan);
  * *position is where the pass begins. */
 int scry__sweep_plan_pass(scry__sweep_plan *plan, int begin, int batch, int *position);
 
+/* --- listening --- */
+
+/* Who wants to know what patched runs have at some hook points, and no outcomes. */
+typedef struct scry__sweep_listener {
+    void *user;
+    int   layers; /* the first ones, behind which there is nothing to hear */
+    bool (*wants)(void *user, scry__hook hook, int layer);
+    /* What a patch's run has there from position `first` on: [T - first, ...]. Before that, and where this is not
+     * called, it has what the baseline has. */
+    scry_status (*hear)(void *user, int patch, scry__hook hook, int layer, int first, const scry_tensor *rows);
+} scry__sweep_listener;
+
+/* Runs them as scry_sweep_run does; patches are not counted in the cost, what is computed is. */
+scry_status scry__sweep_listen(scry_sweep *sweep, const scry_patch *patches, int count,
+                               const scry__sweep_listener *listener);
+
 #endif

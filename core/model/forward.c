@@ -332,7 +332,8 @@ static scry_status run_blocks(scry__pass *pass, int64_t first)
 {
     scry__stream *stream = pass->session->model->weights.stream;
     scry_status   status = SCRY_OK;
-    for (pass->layer = (int)first; !status && pass->layer < pass->arch->layer_count; pass->layer++) {
+    int64_t       end    = pass->hooks && pass->hooks->layers ? pass->hooks->layers : pass->arch->layer_count;
+    for (pass->layer = (int)first; !status && pass->layer < end; pass->layer++) {
         pass->weights = &pass->session->model->weights.layers[pass->layer];
         status        = admit(pass);
         if (!status && !pass->batch) continue;

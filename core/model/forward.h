@@ -36,6 +36,7 @@ typedef struct scry__hooks {
     int (*active)(void *user, int layer);
     /* Called where some join at a layer: fills their residual streams [joining, T, d] in front of it. */
     scry_status (*join)(void *user, int layer, const scry_tensor *streams);
+    int layers; /* that are run, the first ones; 0: all. Those behind leave their cache as it is */
 } scry__hooks;
 
 /* Does this model's family have the hook point at all? */

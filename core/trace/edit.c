@@ -372,6 +372,7 @@ const scry__hooks *scry__editor_hooks(scry__editor *editor, const scry__session 
     editor->inner   = inner ? *inner : (scry__hooks){0};
     editor->hooks   = (scry__hooks){
           .user = editor, .wants = wants, .at = at_hook, .edited = edited, .tile = tile, .mask = mask_layer};
+    editor->hooks.layers = editor->inner.layers;
     if (editor->inner.active) {
         editor->hooks.active = active;
         editor->hooks.join   = join;

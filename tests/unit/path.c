@@ -166,6 +166,68 @@ static void check_some_receivers(const char *device, const char *name)
 
 FIXTURES_ON_PLUGINS(path, receivers, hear_what_two_edited_traces_give, false, check_some_receivers)
 
+static bool same_cell(const scry_path *a, const scry_path *b)
+{
+    return a->changed == b->changed && !memcmp(&a->cell.effect, &b->cell.effect, sizeof a->cell.effect) &&
+           a->cell.logit_difference == b->cell.logit_difference && a->cell.probability == b->cell.probability &&
+           a->cell.kl == b->cell.kl;
+}
+
+/* Runs that begin where a sender changes something, side by side, hear what whole passes hear: every bit of it. */
+static void check_naive(const char *device, const char *name)
+{
+    static const char *const receivers[] = {"1.1.q,1.0.k,1.0.v,mlp1", "mlp0,1.0.q,logits", "1.0.k"};
+    struct pair              pair;
+    if (strcmp(device, "reference")) return;
+    open_pair(&pair, device, name);
+    for (size_t i = 0; i < COUNT(receivers); i++) {
+        scry_path_options options = options_of(&pair, "heads,mlps,embed,0.0+mlp1,1.1+0.1", receivers[i]);
+        options.freeze_mlps       = i == 1;
+        options.pair.direction    = (scry_patch_direction)(i % 2);
+        options.pair.has_position = i == 2;
+        options.pair.position     = pair.f.id_count - 2;
+        options.pair.batch        = i ? 0 : 3;
+        scry_paths *found         = run_paths(pair.f.model, &options);
+        options.pair.naive        = true;
+        scry_paths *whole         = run_paths(pair.f.model, &options);
+        cr_expect_eq(found->count, whole->count);
+        for (int path = 0; path < found->count; path++)
+            cr_expect(same_cell(&found->paths[path], &whole->paths[path]), "%s to %s: path %d: %.9g, not %.9g", name,
+                      receivers[i], path, (double)found->paths[path].cell.logit_difference,
+                      (double)whole->paths[path].cell.logit_difference);
+        cr_expect_lt(found->cost.layer_tokens, whole->cost.layer_tokens);
+        cr_expect_eq(found->cost.naive_layer_tokens, whole->cost.naive_layer_tokens);
+        cr_expect(found->cost.patches == found->count && found->cost.skipped < found->count);
+        scry_paths_destroy(&whole);
+        scry_paths_destroy(&found);
+    }
+    close_pair(&pair);
+}
+
+Test(path, receivers__hear_the_bits_of_whole_passes)
+{
+    fixture_for_all(check_naive);
+}
+
+/* From 0.0 and 0.1 to the queries of layer 1: two runs that end behind it, two that begin there, each as a pass side by
+ * side from where the prompts differ; and each time a pass that compares. */
+Test(path, runs__begin_and_end_where_they_must)
+{
+    struct pair pair;
+    open_pair(&pair, "cpu", "gpt2");
+    scry_path_options options = options_of(&pair, "0.0,0.1", "1.1.q");
+    scry_paths       *paths   = run_paths(pair.f.model, &options);
+    int64_t           compare = (int64_t)2 * pair.layers * pair.f.id_count;
+    cr_expect(pair.layers > 2 && paths->paths[0].changed && paths->paths[1].changed);
+    cr_expect_eq(paths->cost.layer_tokens,
+                 compare + (int64_t)2 * 2 * FROM_END + (int64_t)2 * (pair.layers - 1) * FROM_END, "%lld",
+                 (long long)paths->cost.layer_tokens);
+    cr_expect_eq(paths->cost.naive_layer_tokens, (int64_t)4 * pair.layers * pair.f.id_count);
+    cr_expect_eq(paths->cost.passes, 4);
+    scry_paths_destroy(&paths);
+    close_pair(&pair);
+}
+
 /* To the logits, with nothing of its own behind it, a path is a patch. */
 static void check_last(const char *device, const char *name)
 {
