@@ -279,7 +279,17 @@ static void run_meeting(struct scry__crew *crew, unsigned threads)
     scry__fiber_acquire(&crew->ended);
 }
 
-/* Whatever was in the block's memory before is not to be relied on. */
+/* The kernels' __shared__ variables lie between these (shared/), those of one launch and of all others. */
+extern __thread unsigned char scry__shared_first[], scry__shared_last[];
+
+static bool prepare_shared(void)
+{
+    uintptr_t begin = (uintptr_t)scry__shared_first, end = (uintptr_t)scry__shared_last;
+    if (begin < end) memset(scry__shared_first, 0xff, end - begin);
+    return begin < end;
+}
+
+/* Whatever was in the block's memory before is not to be relied on: it is NaN. */
 static bool prepare_memory(struct scry__crew *crew, size_t bytes)
 {
     if (bytes != crew->memory_bytes || !crew->memory) {
@@ -300,6 +310,7 @@ bool scry__crew_run(struct scry__crew *crew, const struct scry__emulated_launch 
     crew->failed = false;
     scry__fiber_adopt(&crew->self);
     if (!prepare_memory(crew, launch->shared_bytes)) complain(crew, "no memory for", "the block's shared memory");
+    if (launch->kernel->meets && !prepare_shared()) complain(crew, "elsewhere than expected", "__shared__ variables");
     scry__emulated_here = (struct scry__emulated_place){.block        = {block, 0, 0},
                                                         .block_size   = {launch->threads, 1, 1},
                                                         .grid         = {launch->blocks, 1, 1},

@@ -184,6 +184,7 @@ static const struct {
     {KERNEL_divergent_places, EMULATION, "thread 0 is at "},
     {KERNEL_partial_mask, EMULATION, "not all lanes"},
     {KERNEL_meeting_flat, EMULATION, "flat kernel"},
+    {KERNEL_unwritten_shared, NUMBERS, "wrong numbers"},
     {KERNEL_missing_barrier, NUMBERS, "wrong numbers"},
     {KERNEL_missing_barrier, THREAD, "data race"},
     {KERNEL_missing_second_barrier, THREAD, "data race"},

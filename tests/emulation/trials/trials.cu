@@ -174,6 +174,18 @@ CUDA_FLAT_KERNEL(meeting_flat, trial_parameters, THREADS)
     p.out[BLOCK_NUMBER * THREADS + threadIdx.x] = 0;
 }
 
+/* Right where memory that nobody wrote happens to be 0. */
+CUDA_KERNEL(unwritten_shared, trial_parameters, THREADS)
+{
+    __shared__ float kept[THREADS], more[THREADS];
+    int64_t          at = BLOCK_NUMBER * THREADS;
+    int              t  = (int)threadIdx.x;
+    kept[t]             = p.in[at + t];
+    if (p.count < 0) more[t] = 1;
+    __syncthreads();
+    p.out[at + t] = kept[THREADS - 1 - t] + more[t];
+}
+
 CUDA_KERNEL(missing_barrier, trial_parameters, THREADS)
 {
     __shared__ float kept[THREADS];

@@ -30,6 +30,7 @@ struct trial_parameters {
     X(divergent_places)                                                                                                \
     X(partial_mask)                                                                                                    \
     X(meeting_flat)                                                                                                    \
+    X(unwritten_shared)                                                                                                \
     X(missing_barrier)                                                                                                 \
     X(missing_second_barrier)                                                                                          \
     X(missing_warp_barrier)                                                                                            \
