@@ -14,8 +14,9 @@
 
 scry_status cli_print(scry__text *text)
 {
-    scry_status status = text->status;
-    if (!status && (fwrite(text->data, 1, text->size, stdout) != text->size || fflush(stdout)))
+    scry_status status  = text->status;
+    bool        has_any = text->size > 0; /* else it may have no data either */
+    if (!status && ((has_any && fwrite(text->data, 1, text->size, stdout) != text->size) || fflush(stdout)))
         status = scry__fail(SCRY_IO, "standard output: %s", strerror(errno));
     scry__text_finish(text);
     return status;
